@@ -1,0 +1,72 @@
+"""The command line: every answer the window gives, on machines without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from core.errors import Unusable
+
+# loaded one at a time, so that `info` does not wait for what `profile` needs
+COMMANDS = (
+    "info",
+    "fit",
+    "compare",
+    "bootstrap",
+    "profile",
+    "frontier",
+    "select",
+    "export",
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers unusable arguments with one line and exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise instead of printing the whole usage."""
+        raise Unusable(f"{message} (see 'python -m core {' '.join(self.prog.split()[1:])} --help')")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 on unusable input with one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = Parser(prog="paretoscope-cli", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = [w for w in words if w in COMMANDS][:1]
+    for name in wanted or COMMANDS:
+        module = importlib.import_module(f"core.commands.{name}")
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, prog=f"paretoscope-cli {name}"
+        )
+        module.arguments(command)
+        command.add_argument("--json", action="store_true", help="one JSON object as the last line")
+        command.set_defaults(run=module.run)
+    try:
+        options = parser.parse_args(words)
+        if not options.command:
+            parser.print_help()
+            return 2
+        text, answer = options.run(options)
+    except Unusable as error:
+        print(f"paretoscope: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("paretoscope: stopped; what was measured so far is stored", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader (head, less) left early: nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    print(text)
+    if options.json:
+        print(json.dumps(answer, allow_nan=False, default=float))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Fitting: solving, resampling, validation."""

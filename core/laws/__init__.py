@@ -1,0 +1,1 @@
+"""Laws: plain functions of columns and parameters, one file per family."""

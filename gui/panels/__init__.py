@@ -1,0 +1,1 @@
+"""Panels around the plot, one file each."""

@@ -1,0 +1,1 @@
+"""The Pareto plot, in layers."""
