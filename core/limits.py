@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import Unusable
 from core.metrics import Metric, metric
+from core.units import SCALES, scale_for
 
 STATISTICS = ("p50", "mean", "p90", "p95", "p99", "high")
 GRAMMAR = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?::\s*(\w+)\s*)?(<=|>=|<|>|=)\s*(.+?)\s*")
@@ -36,8 +37,9 @@ class Limit:
     def text(self) -> str:
         """The limit as it can be typed, e.g. 'tpot:p50<=8ms'; reading it back gives this limit."""
         row = metric(self.metric)
-        shown = row.format(self.value).replace(" ", "").replace(",", "")
-        if not np.isclose(row.parse(shown), self.value, rtol=1e-12, atol=0):
+        suffix, factor = scale_for(self.value, row.unit)
+        shown = f"{self.value / factor:.12g}{suffix if row.unit in SCALES else ''}"
+        if row.parse(shown) != self.value:
             shown = repr(self.value)
         return f"{row.short}:{self.statistic}{self.side}{shown}"
 
