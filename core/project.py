@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,8 @@ class Project:
         self.path = path
         self.read_only = read_only
         self._db = connection
+        # a job's thread stores results while the window reads: one at a time
+        self._lock = threading.RLock()
 
     @staticmethod
     def create(path: Path | str) -> Project:
@@ -120,8 +124,6 @@ class Project:
 
     def add_measurement(self, measurement: Measurement) -> Measurement:
         """The measurement with its row number, once it is on disk."""
-        from dataclasses import replace
-
         record = _pack(measurement_to_dict(measurement))
         label = f"{measurement.architecture.label} | {measurement.runtime.label}"
         row = self._write(
@@ -208,7 +210,8 @@ class Project:
 
     def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         try:
-            return self._db.execute(sql, values).fetchall()
+            with self._lock:
+                return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise Unusable(f"{self.path} cannot be read ({error})") from error
 
@@ -219,20 +222,23 @@ class Project:
     def _transaction(self) -> _Transaction:
         if self.read_only:
             raise Unusable(f"{self.path} is read-only; save a copy elsewhere to change it")
-        return _Transaction(self.path, self._db)
+        return _Transaction(self.path, self._db, self._lock)
 
 
 class _Transaction:
     """Commit on success, roll back on failure, and say which file refused and why."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, lock: threading.RLock) -> None:
         self._path = path
         self._db = db
+        self._lock = lock
 
     def __enter__(self) -> None:
+        self._lock.acquire()
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
+            self._lock.release()
             raise Unusable(_refusal(self._path, error)) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
@@ -245,6 +251,8 @@ class _Transaction:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise Unusable(_refusal(self._path, failure)) from failure
+        finally:
+            self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise Unusable(_refusal(self._path, error)) from error
 
@@ -261,7 +269,6 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    # the GUI thread reads while a job's thread stores: SQLite itself serialises them
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,

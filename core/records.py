@@ -52,6 +52,16 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """One thing to measure: a design, or a local model folder when `folder` is set."""
+
+    architecture: Architecture
+    workload: Workload
+    runtime: Runtime
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """Architecture (or model folder) x Workload x Runtime x Device, with every raw sample kept.
 
