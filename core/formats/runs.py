@@ -1,0 +1,441 @@
+"""Run tables from files into TrainingRuns, with every row that was left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Unusable
+from core.formats.runs_columns import (
+    SURE,
+    WHOLE,
+    ColumnGuess,
+    Guess,
+    guess_mapping,
+    is_plain,
+    meaning_of,
+)
+from core.formats.runs_numbers import number, plain_number
+from core.formats.runs_table import UNFINISHED, Table, read_table
+from core.records import Floats, TrainingRuns
+
+__all__ = [
+    "FieldColumns",
+    "Preview",
+    "Reading",
+    "guess_mapping",
+    "load",
+    "mask",
+    "preview",
+    "read_runs",
+]
+
+# field -> column of the file (a name, or a guess someone edited)
+FieldColumns = Mapping[str, "str | ColumnGuess"]
+SIZES = ("params_total", "params_non_embedding")
+SHOWN_ERRORS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Runs as read, and what was said about rows on the way.
+
+    `errors` has one line a row left out, `warnings` one a row kept but odd (outliers, repeats),
+    `notes` what was assumed about the file. `counts` holds 'rows', 'read', 'errors', 'duplicates',
+    'missing', 'repeats', 'outliers' and 'unfinished'.
+    """
+
+    runs: TrainingRuns
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file holds before it is taken in: columns, first rows, the guess and every complaint.
+
+    `problem` says why the file cannot be read under this guess (empty: it can); `reading` is then
+    None.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    guess: Guess
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    problem: str = ""
+    reading: Reading | None = None
+
+
+def read_runs(
+    path: str | Path,
+    mapping: FieldColumns | None = None,
+    where: Sequence[str] | Mapping[str, str] | None = None,
+) -> TrainingRuns:
+    """The good rows of a CSV, JSON, JSON-lines or Parquet file, W&B export or MLflow folder.
+
+    `mapping` names the file's column for each field; what it leaves out is guessed. `where` keeps
+    rows whose column has a value ('published_fit_set=20N+160N'). Raises Unusable when nothing is
+    left or a needed column is missing; `load` returns the rows left out as well.
+    """
+    return load(path, mapping, where).runs
+
+
+def load(
+    path: str | Path,
+    mapping: FieldColumns | None = None,
+    where: Sequence[str] | Mapping[str, str] | None = None,
+) -> Reading:
+    """Like read_runs, with every row left out and the reason."""
+    path = Path(path)
+    table = read_table(path)
+    reading = _reading(path, table, guess_mapping(table.header, table.rows), mapping)
+    if where:
+        kept = reading.runs.take(mask(reading.runs, where))
+        if not len(kept):
+            raise Unusable(f"{path}: {_nothing(reading.runs, where)}")
+        reading = replace(reading, runs=kept)
+    return reading
+
+
+def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
+    """What a file holds, the first rows, the guess and every complaint; Unusable if unreadable."""
+    path = Path(path)
+    table = read_table(path)
+    guess = guess_mapping(table.header, table.rows)
+    head = table.rows[:shown]
+    try:
+        reading = _reading(path, table, guess, mapping)
+    except Unusable as error:
+        counts = {"rows": len(table.rows)}
+        return Preview(
+            table.kind, table.header, head, guess, counts=counts, notes=table.notes,
+            problem=str(error),
+        )  # fmt: skip
+    return Preview(
+        table.kind,
+        table.header,
+        head,
+        guess,
+        reading.errors,
+        reading.warnings,
+        reading.notes,
+        reading.counts,
+        reading=reading,
+    )
+
+
+# --- keeping some rows
+
+
+def mask(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> NDArray[np.bool_]:
+    """True for runs whose columns have the wanted values; several conditions must all hold.
+
+    Values are compared as numbers where both are numbers, else as text. Raises Unusable for a
+    condition without '=' or a column that is not there.
+    """
+    keep = np.ones(len(runs), dtype=bool)
+    for column, wanted in _conditions(where):
+        if column in runs.labels:
+            keep &= np.array([label == wanted for label in runs.labels[column]], dtype=bool)
+        elif column in runs.columns:
+            value = plain_number(wanted)
+            if value is None:
+                raise Unusable(f"{column} holds numbers; '{wanted}' is not one")
+            cells = runs.columns[column]
+            keep &= np.isnan(cells) if math.isnan(value) else cells == value
+        elif column == "name":
+            keep &= np.array([name == wanted for name in runs.names], dtype=bool)
+        else:
+            known = ", ".join(("name", *runs.labels, *runs.columns))
+            raise Unusable(f"no column '{column}' to select by; there are {known}")
+    return keep
+
+
+def _conditions(where: Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+    if isinstance(where, Mapping):
+        return [(c.strip(), str(v).strip()) for c, v in where.items()]
+    pairs = []
+    for text in [where] if isinstance(where, str) else where:
+        column, equals, value = text.partition("=")
+        if not equals or not column.strip():
+            raise Unusable(f"'{text}' is not a condition; write COLUMN=VALUE")
+        pairs.append((column.strip(), value.strip()))
+    return pairs
+
+
+def _nothing(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> str:
+    """Why a condition left no row, with values that would."""
+    said = []
+    for column, wanted in _conditions(where):
+        values: Sequence[Any] = runs.labels.get(column, runs.names)
+        if column in runs.columns:
+            values = sorted({f"{v:.12g}" for v in runs.columns[column]})
+        there = list(dict.fromkeys(str(v) or "(empty)" for v in values))
+        more = f" and {len(there) - 8} more" if len(there) > 8 else ""
+        said.append(f"{column}={wanted} (there are: {', '.join(there[:8])}{more})")
+    return f"no row has {' and '.join(said)}"
+
+
+# --- reading
+
+
+def _chosen(
+    path: Path, table: Table, guess: Guess, mapping: FieldColumns | None
+) -> dict[str, ColumnGuess]:
+    """The column of each field: what was asked for, then what was guessed with enough confidence."""
+    asked: dict[str, ColumnGuess] = {}
+    guessed = {c.column: c for c in guess.columns}
+    for name, column in (mapping or {}).items():
+        entry = column if isinstance(column, ColumnGuess) else None
+        label = entry.column if entry else str(column)
+        if label not in table.header:
+            raise Unusable(
+                f"{path}: no column '{label}' (asked for as {name}); there are "
+                f"{', '.join(table.header)}"
+            )
+        if entry is None:
+            # the unit in a column's name still counts when only its meaning was chosen by hand
+            seen = guessed[label]
+            entry = replace(seen, confidence=1.0, reason="chosen by hand")
+        asked[name] = replace(entry, field=name)
+    used = {c.column for c in asked.values()}
+    return {f: c for f, c in guess.mapping.items() if c.column not in used} | asked
+
+
+def _reading(path: Path, table: Table, guess: Guess, mapping: FieldColumns | None) -> Reading:
+    chosen = _chosen(path, table, guess, mapping)
+    _need(path, table, guess, chosen)
+    position = {name: i for i, name in enumerate(table.header)}
+    problems: dict[int, str] = {row: text for row, _, text in table.problems}
+    counts = {"rows": len(table.rows), "missing": 0, "unfinished": 0, "duplicates": 0}
+    columns: dict[str, list[float]] = {f: [] for f in chosen if f != "name"}
+    state = position.get("State") if table.kind in ("W&B runs", "MLflow") else None
+    seen: dict[tuple[Any, ...], int] = {}
+    for row, cells in enumerate(table.rows, 1):
+        wrong = problems.get(row, "")
+        for name in columns:
+            value, text = _cell(chosen[name], cells[position[chosen[name].column]])
+            columns[name].append(value)
+            wrong = wrong or text
+        if not wrong and state is not None and str(cells[state]).lower() in UNFINISHED:
+            wrong, counts["unfinished"] = f"the run is {cells[state]}", counts["unfinished"] + 1
+        if not wrong and cells in seen:
+            wrong = f"repeats row {seen[cells]} in every column"
+            counts["duplicates"] += 1
+        seen.setdefault(cells, row)
+        if wrong:
+            problems[row] = wrong
+    arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+    notes = [*table.notes, *_derive(arrays)]
+    _impossible(chosen, arrays, problems, counts)
+    good = np.array([row not in problems for row in range(1, len(table.rows) + 1)], dtype=bool)
+    errors = [f"{table.where(row)}: {text}; left out" for row, text in sorted(problems.items())]
+    if not good.any():
+        raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
+    runs = _runs(path, table, guess, chosen, arrays).take(good)
+    rows = np.flatnonzero(good) + 1
+    repeats, outliers = _repeats(runs, rows, table), _outliers(runs, rows, table)
+    counts |= {
+        "read": len(runs),
+        "errors": len(problems),
+        "repeats": len(repeats),
+        "outliers": len(outliers),
+    }
+    notes += [
+        f"{c.field}: column '{c.column}' ({c.reason})"
+        for c in chosen.values()
+        if c.confidence < 0.9 or c.scale != 1.0 or c.transform
+    ]
+    return Reading(
+        runs, tuple(errors[:SHOWN_ERRORS]), tuple(outliers + repeats), tuple(notes), counts
+    )
+
+
+def _need(path: Path, table: Table, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
+    """Tokens, loss and a size must be known or derivable; else say what was looked for and found."""
+    size = any(f in chosen for f in (*SIZES, "n_layers"))
+    tokens = "tokens" in chosen or (
+        any(f in chosen for f in SIZES) and ("flops" in chosen or "tokens_per_parameter" in chosen)
+    )
+    missing = [
+        text
+        for there, text in (
+            (tokens, "training tokens (tokens, train_tokens, ...)"),
+            ("loss" in chosen, "a loss (loss, val_loss, bpb, ...)"),
+            (size, "a size (params_total, params_non_embedding, or n_layers and d_model)"),
+        )
+        if not there
+    ]
+    if not missing:
+        return
+    maybe = [
+        f"'{c.column}' may be {c.field}" for c in guess.columns if c.field and c.confidence < SURE
+    ]
+    hint = f"; {', '.join(maybe)}: name it in the mapping" if maybe else ""
+    found = ", ".join(table.header[:30]) + (", ..." if len(table.header) > 30 else "")
+    raise Unusable(f"{path}: no column for {' and '.join(missing)}; found {found}{hint}")
+
+
+def _cell(guess: ColumnGuess, cell: Any) -> tuple[float, str]:
+    """A cell's value in base units, and what is wrong with it."""
+    try:
+        value = number(cell)
+    except ValueError:
+        return math.nan, f"{guess.field} is '{str(cell)[:40]}', not a number"
+    if guess.transform == "ln":
+        if value <= 0:
+            return math.nan, f"perplexity is {value:g}"
+        value = math.log(value)
+    # exact for counts written with a scale: 1.1 billion is 1100000000
+    scaled = value * guess.scale
+    if guess.scale >= 1e3 and math.isfinite(scaled):
+        scaled = float(round(scaled))
+    return scaled, ""
+
+
+def _derive(arrays: dict[str, Floats]) -> list[str]:
+    """Tokens from FLOPs (C = 6 N D) or from tokens per parameter, where no column says them."""
+    if "tokens" in arrays:
+        return []
+    size = next(f for f in SIZES if f in arrays)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if "tokens_per_parameter" in arrays:
+            arrays["tokens"] = arrays["tokens_per_parameter"] * arrays[size]
+            return [f"tokens: tokens per parameter times {size}"]
+        arrays["tokens"] = arrays["flops"] / (6.0 * arrays[size])
+        return [f"tokens: training FLOPs / (6 {size})"]
+
+
+def _impossible(
+    chosen: Mapping[str, ColumnGuess],
+    arrays: Mapping[str, Floats],
+    problems: dict[int, str],
+    counts: dict[str, int],
+) -> None:
+    """Mark rows with a number that cannot be; a size or shape may be missing, tokens and loss not."""
+    needed = {"tokens", "loss"} | (
+        {f for f in SIZES if f in chosen} if _one_size(arrays) else set()
+    )
+    for name, values in arrays.items():
+        for index in np.flatnonzero(~(values > 0) | np.isinf(values)):
+            row, value = int(index) + 1, float(values[index])
+            if row in problems or (math.isnan(value) and name not in needed):
+                continue
+            if math.isnan(value):
+                counts["missing"] += 1
+                problems[row] = f"{name} is missing"
+            else:
+                problems[row] = f"{name} is {value:g}"
+        if name in WHOLE:
+            for index in np.flatnonzero(values != np.round(values)):
+                if not math.isnan(values[index]):
+                    text = f"{name} is {values[index]:g}, not a whole number"
+                    problems.setdefault(int(index) + 1, text)
+    if all(f in arrays for f in SIZES):
+        for index in np.flatnonzero(arrays["params_non_embedding"] > arrays["params_total"]):
+            text = "params_non_embedding is above params_total"
+            problems.setdefault(int(index) + 1, text)
+
+
+def _one_size(arrays: Mapping[str, Floats]) -> bool:
+    return sum(f in arrays for f in (*SIZES, "n_layers")) == 1
+
+
+def _runs(
+    path: Path,
+    table: Table,
+    guess: Guess,
+    chosen: Mapping[str, ColumnGuess],
+    arrays: Mapping[str, Floats],
+) -> TrainingRuns:
+    columns = dict(arrays)
+    labels: dict[str, tuple[str, ...]] = {}
+    used = {c.column for c in chosen.values()}
+    for index, name in enumerate(table.header):
+        if name in used or name in columns:
+            continue
+        cells = [row[index] for row in table.rows]
+        if is_plain(cells):
+            columns[name] = np.array([plain_number(cell) for cell in cells], dtype=np.float64)
+        else:
+            labels[name] = tuple("" if cell is None else str(cell).strip() for cell in cells)
+    if "name" in chosen:
+        index = table.header.index(chosen["name"].column)
+        names = [str(row[index]).strip() or f"row {i}" for i, row in enumerate(table.rows, 1)]
+    else:
+        names = [f"row {i}" for i in range(1, len(table.rows) + 1)]
+    meaning, unit, _ = meaning_of(chosen["loss"].column)
+    return TrainingRuns(
+        suite=path.stem,
+        names=tuple(names),
+        columns=columns,
+        labels=labels,
+        loss_meaning=meaning,
+        loss_unit=unit,
+        source=path.name,
+    )
+
+
+# --- odd but kept
+
+
+def _repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+    """Rows of one size, shape and token count: the same run twice, or another seed."""
+    shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
+    keys = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
+    said = tuple(v for k, v in runs.labels.items())
+    first: dict[tuple[Any, ...], int] = {}
+    found = []
+    for index, row in enumerate(rows):
+        key = (*(float(np.nan_to_num(k[index], nan=-1.0)) for k in keys), *(v[index] for v in said))
+        if key in first:
+            here, there = table.where(int(row)), first[key]
+            found.append(f"{here}: the same size and tokens as row {there}, kept as another run")
+        else:
+            first[key] = int(row)
+    return found
+
+
+def _outliers(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+    """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
+
+    Far is more than 6 robust standard deviations and 10 %. At least 12 runs are needed to say so.
+    """
+    size = next((runs.columns[f] for f in SIZES if f in runs.columns), None)
+    if size is None:
+        return []
+    known = np.isfinite(size) & np.isfinite(runs.columns["tokens"])
+    if known.sum() < 12:
+        return []
+    n, d = np.log(size[known]), np.log(runs.columns["tokens"][known])
+    observed = np.log(runs.columns["loss"][known])
+    n, d = n - n.mean(), d - d.mean()
+    basis = np.stack([np.ones_like(n), n, d, n * n, n * d, d * d], axis=1)
+    weights = np.ones_like(n)
+    residual = observed - observed.mean()
+    for _ in range(20):
+        root = np.sqrt(weights)[:, None]
+        solution, *_ = np.linalg.lstsq(basis * root, observed * root[:, 0], rcond=None)
+        residual = observed - basis @ solution
+        scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
+        # Tukey's biweight: what lies far away does not pull at all
+        weights = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2 + 1e-12
+    far = np.abs(residual) > max(6 * scale, math.log(1.1))
+    losses = runs.columns["loss"][known]
+    return [
+        f"{table.where(int(rows[known][i]))}: loss {losses[i]:.4g} lies far from the other runs "
+        f"(about {math.exp(observed[i] - residual[i]):.4g} at this size and these tokens); kept"
+        for i in np.flatnonzero(far)
+    ]
