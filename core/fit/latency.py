@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 
 from core.architecture import Architecture, Counts, Shapes
 from core.errors import Unusable
-from core.laws.latency import (
-    MIB,
-    TERMS,
-    Physics,
-    tpot_amounts,
-    ttft_amounts,
-)
+from core.laws.latency import MIB, TERMS, Physics, tpot_amounts, ttft_amounts
+from core.laws.latency import predicted_memory_bytes as predicted_memory_bytes
 from core.records import Measurement
 from core.workload import Runtime
 
@@ -160,11 +155,12 @@ class LatencyFit:
         if len(size) != 1 or size[0] <= ROWS_AT_ONCE:
             return self._rows(shapes, batch, prompt, output, level is not None)
         middle, sd = np.empty(size), np.empty(size if level is not None else 0)
-        work = [np.broadcast_to(v, size) for v in (batch, prompt, output)]
+        columns = [np.broadcast_to(v, size) for v in (batch, prompt, output)]
         for start in range(0, size[0], ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             some = shapes.take(part) if isinstance(shapes, Shapes) else shapes  # type: ignore[arg-type]
-            rows = self._rows(some, *(w[part] for w in work), level is not None)
+            b, p, o = (c[part] for c in columns)
+            rows = self._rows(some, b, p, o, level is not None)
             middle[part] = rows[0]
             if level is not None:
                 sd[part] = rows[1]
@@ -315,8 +311,8 @@ def _solve(columns: Floats, weights: Floats) -> Floats:
     scale = np.abs(columns).max(axis=0)
     scale[scale == 0] = 1.0
     root = np.sqrt(weights)
-    prices: Floats = nnls(columns / scale * root[:, None], root)[0]
-    return prices / scale
+    prices = nnls(columns / scale * root[:, None], root)[0]
+    return np.asarray(prices / scale, np.float64)
 
 
 def _robust(columns: Floats, noise: Floats) -> tuple[Floats, Floats]:
@@ -425,7 +421,8 @@ def _covariance(columns: Floats, prices: Floats, weights: Floats) -> Floats:
     scale = np.maximum(np.abs(columns).max(axis=0), 1e-300)
     scaled = columns / scale
     information = (scaled * weights[:, None]).T @ scaled + np.eye(scaled.shape[1])
-    return np.linalg.inv(information) / np.outer(scale, scale)
+    inverse: Floats = np.linalg.inv(information) / np.outer(scale, scale)
+    return inverse
 
 
 def _left_out(
