@@ -22,6 +22,7 @@ from core.formats.runs_columns import (
     meaning_of,
 )
 from core.formats.runs_numbers import number, plain_number
+from core.formats.runs_odd import SIZES, outliers, repeats
 from core.formats.runs_table import UNFINISHED, Table, read_table
 from core.records import Floats, TrainingRuns
 
@@ -38,7 +39,6 @@ __all__ = [
 
 # field -> column of the file (a name, or a guess someone edited)
 FieldColumns = Mapping[str, "str | ColumnGuess"]
-SIZES = ("params_total", "params_non_embedding")
 SHOWN_ERRORS = 1000
 
 
@@ -246,21 +246,19 @@ def _reading(path: Path, table: Table, guess: Guess, mapping: FieldColumns | Non
         raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
     runs = _runs(path, table, guess, chosen, arrays).take(good)
     rows = np.flatnonzero(good) + 1
-    repeats, outliers = _repeats(runs, rows, table), _outliers(runs, rows, table)
+    again, far = repeats(runs, rows, table), outliers(runs, rows, table)
     counts |= {
         "read": len(runs),
         "errors": len(problems),
-        "repeats": len(repeats),
-        "outliers": len(outliers),
+        "repeats": len(again),
+        "outliers": len(far),
     }
     notes += [
         f"{c.field}: column '{c.column}' ({c.reason})"
         for c in chosen.values()
         if c.confidence < 0.9 or c.scale != 1.0 or c.transform
     ]
-    return Reading(
-        runs, tuple(errors[:SHOWN_ERRORS]), tuple(outliers + repeats), tuple(notes), counts
-    )
+    return Reading(runs, tuple(errors[:SHOWN_ERRORS]), tuple(far + again), tuple(notes), counts)
 
 
 def _need(path: Path, table: Table, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
@@ -386,56 +384,3 @@ def _runs(
         loss_unit=unit,
         source=path.name,
     )
-
-
-# --- odd but kept
-
-
-def _repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
-    """Rows of one size, shape and token count: the same run twice, or another seed."""
-    shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
-    keys = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
-    said = tuple(v for k, v in runs.labels.items())
-    first: dict[tuple[Any, ...], int] = {}
-    found = []
-    for index, row in enumerate(rows):
-        key = (*(float(np.nan_to_num(k[index], nan=-1.0)) for k in keys), *(v[index] for v in said))
-        if key in first:
-            here, there = table.where(int(row)), first[key]
-            found.append(f"{here}: the same size and tokens as row {there}, kept as another run")
-        else:
-            first[key] = int(row)
-    return found
-
-
-def _outliers(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
-    """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
-
-    Far is more than 6 robust standard deviations and 10 %. At least 12 runs are needed to say so.
-    """
-    size = next((runs.columns[f] for f in SIZES if f in runs.columns), None)
-    if size is None:
-        return []
-    known = np.isfinite(size) & np.isfinite(runs.columns["tokens"])
-    if known.sum() < 12:
-        return []
-    n, d = np.log(size[known]), np.log(runs.columns["tokens"][known])
-    observed = np.log(runs.columns["loss"][known])
-    n, d = n - n.mean(), d - d.mean()
-    basis = np.stack([np.ones_like(n), n, d, n * n, n * d, d * d], axis=1)
-    weights = np.ones_like(n)
-    residual = observed - observed.mean()
-    for _ in range(20):
-        root = np.sqrt(weights)[:, None]
-        solution, *_ = np.linalg.lstsq(basis * root, observed * root[:, 0], rcond=None)
-        residual = observed - basis @ solution
-        scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
-        # Tukey's biweight: what lies far away does not pull at all
-        weights = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2 + 1e-12
-    far = np.abs(residual) > max(6 * scale, math.log(1.1))
-    losses = runs.columns["loss"][known]
-    return [
-        f"{table.where(int(rows[known][i]))}: loss {losses[i]:.4g} lies far from the other runs "
-        f"(about {math.exp(observed[i] - residual[i]):.4g} at this size and these tokens); kept"
-        for i in np.flatnonzero(far)
-    ]

@@ -287,8 +287,11 @@ def _named(
         confidence, reason = weight * 0.6, f"the one-letter name '{column}'"
     if field == "name":
         return ColumnGuess(column, field, confidence=confidence, reason=reason)
+    # the product's own name for a field is believed whatever the cells hold: its bad rows are errors
+    own = place == 0
     if not values:
-        return None
+        reason += ", but its cells are mostly not numbers"
+        return ColumnGuess(column, field, confidence=SURE, reason=reason) if own else None
     transform = ""
     if field == "loss" and {"ppl", "perplexity"} & set(words):
         transform, reason = "ln", f"{reason}; the loss is the logarithm of the perplexity"
@@ -300,6 +303,7 @@ def _named(
         if said:
             confidence, reason = confidence * 0.7, f"{reason}; {said}"
     confidence, reason = _weigh(field, [v * scale for v in values], confidence, reason)
+    confidence = max(confidence, SURE) if own else confidence
     return ColumnGuess(column, field, scale, transform, round(confidence, 3), reason)
 
 

@@ -122,7 +122,7 @@ def _csv(path: Path, text: str) -> Table:
     if not rows:
         raise Unusable(f"{path}: there is a header ({', '.join(header)[:120]}) but no row under it")
     table = Table("CSV", header, tuple(rows), tuple(lines), tuple(problems))
-    return _wandb_chart(table) or _wandb_runs(table) or table
+    return _wandb_chart(path, table) or _wandb_runs(table) or table
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def _wandb_runs(table: Table) -> Table | None:
     return Table("W&B runs", table.header, table.rows, table.lines, table.problems)
 
 
-def _wandb_chart(table: Table) -> Table | None:
+def _wandb_chart(path: Path, table: Table) -> Table | None:
     """A W&B chart export ('Step', 'RUN - METRIC', ...__MIN, ...__MAX) as the last point of each run."""
     if len(table.header) < 2:
         return None
@@ -156,7 +156,7 @@ def _wandb_chart(table: Table) -> Table | None:
     metrics = {name.rpartition(" - ")[2] for name in series}
     if len(metrics) != 1:
         raise Unusable(
-            f"the W&B chart mixes the metrics {', '.join(sorted(metrics))}; export one chart a metric"
+            f"{path}: the W&B chart mixes the metrics {', '.join(sorted(metrics))}; export one chart a metric"
         )
     rows = []
     for name in series:
