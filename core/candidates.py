@@ -41,6 +41,15 @@ class Candidates:
         }
         return Candidates(shapes=self.shapes.take(indices), runtimes=self.runtimes, **columns)
 
+    def distinct(self) -> Candidates:
+        """The rows without later copies of an earlier one."""
+        s = self.shapes
+        columns = [getattr(s, f.name) for f in fields(Shapes)]
+        columns += [self.batch, self.prompt_tokens, self.output_tokens, self.train_tokens]
+        keys = np.rec.fromarrays([*columns, self.runtime])
+        _, first = np.unique(keys, return_index=True)
+        return self if len(first) == len(self) else self.take(np.sort(first))
+
     def point(self, row: int) -> Point:
         """What would be measured to know this row."""
         workload = Workload(

@@ -40,7 +40,8 @@ class Choices:
     limits: tuple[Limit, ...] = ()
     loss_suite: str = "morph"
     loss_law: str = "inference-aware"
-    loss_tied: str = "all"
+    loss_tied: str = "tied"
+    loss_where: tuple[str, ...] = ()  # COLUMN=VALUE filters on the suite's rows
     loss_params: str = "total"
     loss_method: str = "least-squares"
     insist: bool = False  # use the shape term although the data cannot support it
@@ -80,7 +81,7 @@ def choices_from_dict(data: Mapping[str, Any]) -> Choices:
         parts["limits"] = tuple(Limit(**limit) for limit in parts["limits"])
     if "what_if" in parts:
         parts["what_if"] = WhatIf(**parts["what_if"])
-    for name in ("pins", "parallel_axes", "inverted_axes"):
+    for name in ("pins", "parallel_axes", "inverted_axes", "loss_where"):
         if name in parts:
             parts[name] = tuple(parts[name])
     if "scenes" in parts:

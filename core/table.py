@@ -1,0 +1,467 @@
+"""The table of candidates: a column a metric, and for every number where it came from.
+
+Columns are made when first asked for and kept; a million rows cost only what is looked at. Rows are
+the described candidates, then what was measured beyond them (other shapes, local models).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.architecture import Shapes
+from core.candidates import Candidates, join
+from core.fit.latency import LatencyFit
+from core.fit.memory import PEAKS, MemoryFit
+from core.limits import STATISTICS
+from core.measure.statistics import estimate
+from core.metrics import METRICS
+from core.records import Floats, Measurement, Point
+from core.workload import Runtime
+
+Mask = NDArray[np.bool_]
+# metric -> name of the measured phase it is read from
+TIMED = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
+
+
+class LossFit(Protocol):
+    """What the table needs of a fitted (or published) loss law."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can predict at all."""
+        ...
+
+    def predict(self, columns: Mapping[str, Floats]) -> Floats:
+        """Loss of every row."""
+        ...
+
+    def interval(self, columns: Mapping[str, Floats], level: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper end for every row."""
+        ...
+
+    def outside(self, columns: Mapping[str, Floats]) -> Mask:
+        """True where a row lies outside the fitted range."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number came from: kind is exact, measured, predicted, published or unknown."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """A column with its interval and what each row is: exact, measured or predicted."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+    measured: Mask
+    outside: Mask
+
+
+class Table:
+    """Candidates with a column for every metric. Immutable; columns are cached on first use."""
+
+    def __init__(
+        self,
+        candidates: Candidates | None,
+        *,
+        loss: LossFit | None = None,
+        loss_text: str = "no loss law",
+        latency: Sequence[LatencyFit] = (),
+        memory: Sequence[MemoryFit] = (),
+        measurements: Sequence[Measurement] = (),
+        device_key: str = "",
+        served_tokens: float = 0.0,
+    ) -> None:
+        self.device_key = device_key or most_measured_device(measurements)
+        usable = [m for m in measurements if not m.failed and m.device.key == self.device_key]
+        # the latest measurement of a key stands for it
+        latest = {m.key: m for m in usable}
+        self.described = len(candidates) if candidates is not None else 0
+        self._loss = loss
+        self._loss_text = loss_text
+        self._served = served_tokens
+        self._latency = {
+            (fit.runtime, fit.metric): fit
+            for fit in latency
+            if fit.device_key == self.device_key and fit.ok
+        }
+        self._memory = {fit.runtime: fit for fit in memory if fit.device_key == self.device_key}
+        self.candidates, self._measured_rows, self.names = _with_measured(
+            candidates, list(latest.values())
+        )
+        self._cache: dict[Any, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def column(self, key: str, statistic: str = "p50") -> Floats:
+        """Values of a metric (read-only; NaN where unknown); 'high' gives the interval's upper end.
+
+        Statistics other than the median exist for measured rows only.
+        """
+        if statistic in ("p50", ""):
+            return self.estimates(key).value
+        if statistic == "high":
+            return self.estimates(key).high
+        if statistic not in STATISTICS:
+            raise KeyError(statistic)
+        return self._kept(("statistic", key, statistic), lambda: self._statistic(key, statistic))
+
+    def estimates(self, key: str) -> Estimates:
+        """A metric with its 95 % interval and, for every row, whether it was measured."""
+        if key not in METRICS:
+            raise KeyError(key)
+        return self._kept(("estimates", key), lambda: self._estimates(key))
+
+    def known(self, key: str) -> bool:
+        """Whether any row has a value of this metric."""
+        return bool(np.isfinite(self.column(key)).any())
+
+    def source(self, key: str, row: int) -> Source:
+        """Where one number came from, in words."""
+        if key in EXACT:
+            return Source("exact", "counted from the shape")
+        estimates = self.estimates(key)
+        if not np.isfinite(estimates.value[row]):
+            return Source("unknown", self._missing(key, row))
+        if estimates.measured[row]:
+            return Source("measured", measured_text(self._measured_rows[row], key))
+        beyond = "; outside the range it was fitted on" if estimates.outside[row] else ""
+        if key == "loss":
+            return Source("predicted", self._loss_text + beyond)
+        if key == "memory_bytes":
+            return Source("predicted", "weights + cache + activations, by arithmetic")
+        fit = self._latency.get((self.runtime_of(row), _law_metric(key)))
+        return Source("predicted", (latency_text(fit) if fit else "latency law") + beyond)
+
+    def measurement(self, row: int) -> Measurement | None:
+        """The measurement behind a row, if there is one."""
+        return self._measured_rows.get(row)
+
+    @property
+    def measured_rows(self) -> Mapping[int, Measurement]:
+        """Row -> its latest measurement on this device."""
+        return self._measured_rows
+
+    def runtime_of(self, row: int) -> Runtime:
+        """How a row runs."""
+        return self.candidates.runtimes[self.candidates.runtime[row]]
+
+    def point(self, row: int) -> Point:
+        """What would be measured to know a row."""
+        return self.candidates.point(row)
+
+    def id_of(self, row: int) -> str:
+        """The row's stable identity."""
+        name = self.names.get(row)
+        return f"{name}@{self.candidates.id_of(row)}" if name else self.candidates.id_of(row)
+
+    def find(self, identity: str) -> int | None:
+        """The row with this identity, or None."""
+        name, _, rest = identity.rpartition("@")
+        if name:
+            return next(
+                (r for r, n in self.names.items() if n == name and self.id_of(r) == identity), None
+            )
+        return self.candidates.find(rest)
+
+    def label(self, row: int) -> str:
+        """Short name of a row: the model's name, or layers x width."""
+        shapes = self.candidates.shapes
+        return self.names.get(row) or f"{shapes.n_layers[row]}x{shapes.d_model[row]}"
+
+    # --- how columns are made ---------------------------------------------------------------------
+
+    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _estimates(self, key: str) -> Estimates:
+        if key in EXACT:
+            return _certain(np.asarray(EXACT[key](self.candidates), np.float64))
+        if key == "lifetime_flops":
+            c = self.candidates
+            serve = 2.0 * np.asarray(c.shapes.params_read_per_step, np.float64) * self._served
+            return _certain(self.column("train_flops") + serve)
+        made = {
+            "loss": self._loss_estimates,
+            "memory_bytes": self._memory_estimates,
+            "e2e_s": self._e2e_estimates,
+            "tokens_per_s_user": lambda: _inverse(self.estimates("tpot_s"), 1.0),
+            "tokens_per_s": lambda: _inverse(
+                self.estimates("e2e_s"), self.candidates.batch * self.candidates.output_tokens
+            ),
+        }.get(key)
+        if made is not None:
+            return made()
+        if key in ("tpot_s", "ttft_s"):
+            return self._timed_estimates(key)
+        return self._only_measured(key)
+
+    def _loss_estimates(self) -> Estimates:
+        rows = len(self)
+        value, low, high = np.full((3, rows), np.nan)
+        outside = np.zeros(rows, np.bool_)
+        if self._loss is not None and self._loss.ok:
+            columns = loss_columns(self.candidates)
+            value = self._loss.predict(columns)
+            low, high = self._loss.interval(columns)
+            outside = self._loss.outside(columns)
+        measured = np.zeros(rows, np.bool_)
+        value, low, high = value.copy(), low.copy(), high.copy()
+        for row in self.names:
+            # a real model has the loss it was measured to have, or none
+            quality = self._measured_rows[row].quality
+            value[row] = quality.get("loss", np.nan)
+            low[row] = quality.get("loss_low", value[row])
+            high[row] = quality.get("loss_high", value[row])
+            measured[row] = "loss" in quality
+            outside[row] = False
+        return _frozen(value, low, high, measured, outside)
+
+    def _timed_estimates(self, key: str) -> Estimates:
+        c = self.candidates
+        rows = len(self)
+        value, low, high = np.full((3, rows), np.nan)
+        outside = np.zeros(rows, np.bool_)
+        for index, runtime in enumerate(c.runtimes):
+            fit = self._latency.get((runtime, _law_metric(key)))
+            mask = c.runtime == index
+            if fit is None or not mask.any():
+                continue
+            whole = bool(mask.all())
+            part = c if whole else c.take(mask)
+            asked = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
+            value[mask] = fit.predict(*asked)
+            low[mask], high[mask] = fit.interval(*asked)
+            outside[mask] = fit.outside(*asked)
+        measured = np.zeros(rows, np.bool_)
+        for row, m in self._measured_rows.items():
+            known = estimate(m, TIMED[key], "p50")
+            if known is not None:
+                value[row], low[row], high[row] = known.value, known.low, known.high
+                measured[row] = True
+                outside[row] = False
+        return _frozen(value, low, high, measured, outside)
+
+    def _e2e_estimates(self) -> Estimates:
+        ttft, tpot = self.estimates("ttft_s"), self.estimates("tpot_s")
+        steps = self.candidates.output_tokens - 1.0
+        value = ttft.value + steps * tpot.value
+        low, high = ttft.low + steps * tpot.low, ttft.high + steps * tpot.high
+        measured = np.zeros(len(self), np.bool_)
+        for row, m in self._measured_rows.items():
+            known = estimate(m, "e2e", "p50")
+            if known is not None:
+                value[row], low[row], high[row] = known.value, known.low, known.high
+                measured[row] = True
+        return _frozen(value, low, high, measured, ttft.outside | tpot.outside)
+
+    def _memory_estimates(self) -> Estimates:
+        c = self.candidates
+        value = np.full(len(self), np.nan)
+        for index, runtime in enumerate(c.runtimes):
+            mask = c.runtime == index
+            if mask.any():
+                part = c.take(mask)
+                fit = self._memory.get(runtime, MemoryFit(runtime, self.device_key))
+                value[mask] = fit.predict(
+                    part.shapes, part.batch, part.prompt_tokens, part.output_tokens
+                )
+        measured = np.zeros(len(self), np.bool_)
+        for row, m in self._measured_rows.items():
+            peak = next((m.memory_bytes[k] for k in PEAKS if m.memory_bytes.get(k)), None)
+            if peak:
+                value[row] = peak
+                measured[row] = True
+        return _frozen(value, value, value, measured, np.zeros(len(self), np.bool_))
+
+    def _only_measured(self, key: str) -> Estimates:
+        """Metrics no law predicts here: known where they were measured."""
+        value, low, high = np.full((3, len(self)), np.nan)
+        measured = np.zeros(len(self), np.bool_)
+        for row, m in self._measured_rows.items():
+            found = {
+                "energy_j_per_token": m.energy.get("joules_per_token"),
+                "bits_per_byte": m.quality.get("bits_per_byte"),
+                "accuracy": m.quality.get("accuracy"),
+            }.get(key)
+            if found is not None:
+                name = {"bits_per_byte": "bits_per_byte", "accuracy": "accuracy"}.get(key, "")
+                value[row] = found
+                low[row] = m.quality.get(f"{name}_low", found)
+                high[row] = m.quality.get(f"{name}_high", found)
+                measured[row] = True
+        return _frozen(value, low, high, measured, np.zeros(len(self), np.bool_))
+
+    def _statistic(self, key: str, statistic: str) -> Floats:
+        value = np.full(len(self), np.nan)
+        phase = TIMED.get(key)
+        for row, m in self._measured_rows.items():
+            known = estimate(m, phase, statistic) if phase else None
+            if known is not None:
+                value[row] = known.value
+        value.flags.writeable = False
+        return value
+
+    def _missing(self, key: str, row: int) -> str:
+        if key == "loss":
+            return self._loss_text if row not in self.names else "not measured; no text was given"
+        if key in (*TIMED, "tokens_per_s", "tokens_per_s_user"):
+            return f"nothing measured yet with {self.runtime_of(row).label} on this device"
+        return "not measured, and no law predicts it"
+
+
+def loss_columns(candidates: Candidates) -> dict[str, Floats]:
+    """The columns loss laws ask for."""
+    s = candidates.shapes
+    return {
+        "params_total": np.asarray(s.params_total, np.float64),
+        "params_non_embedding": np.asarray(s.params_non_embedding, np.float64),
+        "tokens": candidates.train_tokens,
+        "d_model": s.d_model.astype(np.float64),
+        "n_layers": s.n_layers.astype(np.float64),
+        "ffn_to_attention": np.asarray(s.ffn_to_attention, np.float64),
+    }
+
+
+def most_measured_device(measurements: Sequence[Measurement]) -> str:
+    """The key of the device with most usable measurements; empty when there are none."""
+    keys = [m.device.key for m in measurements if not m.failed]
+    return max(set(keys), key=lambda k: (keys.count(k), k)) if keys else ""
+
+
+def measured_text(m: Measurement, key: str) -> str:
+    """One line on how a measured number came about."""
+    phase = TIMED.get(key)
+    samples = sum(len(block) for block in m.samples.get(phase, ())) if phase else 0
+    count = f"{samples:,} samples, " if samples else ""
+    software = m.environment.get("torch", "")
+    flags = f"; {', '.join(m.flags)}" if m.flags else ""
+    when = m.started_at[:16].replace("T", " ")
+    return (
+        f"{count}{m.device.name}, {m.runtime.label}"
+        f"{', torch ' + str(software) if software else ''}, {when}{flags}"
+    )
+
+
+def latency_text(fit: LatencyFit) -> str:
+    """One line on the law behind a predicted latency."""
+    error = fit.heldout_error
+    held = f", off by {error:.1%} on shapes left out" if error is not None else ""
+    return (
+        f"{fit.metric.upper()} law on {fit.n} measurements of {fit.n_shapes} shapes"
+        f" ({fit.measured_on or fit.runtime.label}){held}"
+    )
+
+
+EXACT: dict[str, Callable[[Candidates], Any]] = {
+    "params_total": lambda c: c.shapes.params_total,
+    "params_non_embedding": lambda c: c.shapes.params_non_embedding,
+    "weight_bytes": lambda c: c.shapes.params_total * _per_row(c, "weight_bytes"),
+    "cache_bytes": lambda c: (
+        c.shapes.cache_elements_per_token()
+        * _per_row(c, "cache_bytes")
+        * c.batch
+        * (c.prompt_tokens + c.output_tokens)
+    ),
+    "train_tokens": lambda c: c.train_tokens,
+    "train_flops": lambda c: c.shapes.train_flops(c.train_tokens),
+    "decode_flops": lambda c: c.shapes.decode_flops(c.prompt_tokens + c.output_tokens / 2),
+    "n_layers": lambda c: c.shapes.n_layers,
+    "d_model": lambda c: c.shapes.d_model,
+    "aspect_ratio": lambda c: c.shapes.aspect_ratio,
+    "ffn_ratio": lambda c: c.shapes.d_ff / c.shapes.d_model,
+    "kv_heads": lambda c: c.shapes.n_kv_heads,
+    "batch": lambda c: c.batch,
+    "prompt_tokens": lambda c: c.prompt_tokens,
+    "output_tokens": lambda c: c.output_tokens,
+}
+
+
+def _per_row(candidates: Candidates, name: str) -> Floats:
+    return np.array([getattr(r, name) for r in candidates.runtimes])[candidates.runtime]
+
+
+def _law_metric(key: str) -> str:
+    return "ttft" if key == "ttft_s" else "tpot"
+
+
+def _certain(value: Floats) -> Estimates:
+    no = np.zeros(len(value), np.bool_)
+    return _frozen(value, value, value, no, no)
+
+
+def _inverse(of: Estimates, amount: Any) -> Estimates:
+    return _frozen(amount / of.value, amount / of.high, amount / of.low, of.measured, of.outside)
+
+
+def _frozen(value: Floats, low: Floats, high: Floats, measured: Mask, outside: Mask) -> Estimates:
+    for column in (value, low, high, measured, outside):
+        column.flags.writeable = False
+    return Estimates(value, low, high, measured, outside)
+
+
+def _with_measured(
+    candidates: Candidates | None, measurements: list[Measurement]
+) -> tuple[Candidates, dict[int, Measurement], dict[int, str]]:
+    """Rows of the candidates, then a row for each measurement none of them describes."""
+    rows: dict[int, Measurement] = {}
+    beyond: list[Measurement] = []
+    for m in measurements:
+        found = [] if m.model or candidates is None else _rows_of(candidates, m)
+        rows |= {row: m for row in found}
+        if not found:
+            beyond.append(m)
+    parts = [candidates] if candidates is not None else []
+    start = len(candidates) if candidates is not None else 0
+    if beyond:
+        parts.append(_rows_for(beyond))
+    if not parts:
+        raise ValueError("a table needs a described space or a measurement")
+    rows |= {start + i: m for i, m in enumerate(beyond)}
+    names = {start + i: m.model for i, m in enumerate(beyond) if m.model}
+    return join(parts), rows, names
+
+
+def _rows_of(c: Candidates, m: Measurement) -> list[int]:
+    if m.runtime not in c.runtimes:
+        return []
+    a, w = m.architecture, m.workload
+    # depth and width first: they leave few rows for the rest
+    rows = np.flatnonzero((c.shapes.n_layers == a.n_layers) & (c.shapes.d_model == a.d_model))
+    keep = (
+        (c.batch[rows] == w.batch)
+        & (c.prompt_tokens[rows] == w.prompt_tokens)
+        & (c.output_tokens[rows] == w.output_tokens)
+        & (c.runtime[rows] == c.runtimes.index(m.runtime))
+    )
+    return [int(row) for row in rows[keep] if c.shapes.row(int(row)) == a]
+
+
+def _rows_for(measurements: list[Measurement]) -> Candidates:
+    runtimes = tuple(dict.fromkeys(m.runtime for m in measurements))
+    count = len(measurements)
+    return Candidates(
+        Shapes.of(m.architecture for m in measurements),
+        np.fromiter((m.workload.batch for m in measurements), np.int64, count),
+        np.fromiter((m.workload.prompt_tokens for m in measurements), np.int64, count),
+        np.fromiter((m.workload.output_tokens for m in measurements), np.int64, count),
+        np.full(count, np.nan),
+        np.array([runtimes.index(m.runtime) for m in measurements], np.int16),
+        runtimes,
+    )
