@@ -10,7 +10,7 @@ Sources: transformer inference arithmetic (Pope et al. 2022, arXiv 2211.05102), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,10 @@ class Physics:
     cache_bytes: float = 0.0
     ridge_flops_per_byte: float = 16.0
     tile: int = 1
+
+
+# (shapes, batch, prompt_tokens, output_tokens, runtime, physics) -> amount of each term
+Amounts = Callable[[Counts, Any, Any, Any, Runtime, Physics], dict[str, Any]]
 
 
 def kernels_per_step(shapes: Counts) -> Any:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from core.architecture import Architecture, Shapes
 from core.errors import Unusable
-from core.fit.latency import LatencyFit, fit_latency, median_and_error, predicted_e2e
+from core.fit.latency import LatencyFit, fit_latency, predicted_e2e
+from core.fit.prices import median_and_error
 from core.laws.latency import MIB, Physics, tpot_amounts, ttft_amounts
 from core.records import Device, Measurement
 from core.workload import Runtime, Workload

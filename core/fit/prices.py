@@ -1,0 +1,145 @@
+"""What a latency law is fitted to, and how its prices are solved for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.architecture import Architecture, Shapes
+from core.laws.latency import MIB, TERMS, Amounts, Physics, tpot_amounts, ttft_amounts
+from core.records import Measurement
+from core.workload import Runtime
+
+Floats = NDArray[np.float64]
+
+METRICS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """What one law is fitted to: shapes, workloads, seconds and their relative standard errors."""
+
+    shapes: Shapes
+    batch: Floats
+    prompt_tokens: Floats
+    output_tokens: Floats
+    seconds: Floats
+    noise: Floats
+    group: NDArray[np.int64]  # index of the shape; rows of one shape are held out together
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def take(self, keep: NDArray[Any]) -> Points:
+        """The points at the given indices or under the given mask."""
+        rest = (getattr(self, f.name)[keep] for f in fields(Points)[1:])
+        return Points(self.shapes.take(keep), *rest)
+
+    def columns(self, metric: str, runtime: Runtime, physics: Physics) -> Floats:
+        """Amounts of every term over the measured seconds: one row a point, each row sums to ~1."""
+        amounts = METRICS[metric](
+            self.shapes, self.batch, self.prompt_tokens, self.output_tokens, runtime, physics
+        )
+        rows = [np.broadcast_to(amounts.get(k, 0.0), self.seconds.shape) for k in TERMS]
+        return np.stack(rows, axis=1) / self.seconds[:, None]
+
+
+def points_of(measurements: Sequence[Measurement], metric: str) -> Points:
+    """Medians of one metric with their standard errors; repeats of one point stay separate rows."""
+    index: dict[Architecture, int] = {}
+    group = [index.setdefault(m.architecture, len(index)) for m in measurements]
+    medians = [median_and_error(m.samples[metric]) for m in measurements]
+    seconds = np.array([value for value, _ in medians])
+    work = [m.workload for m in measurements]
+    return Points(
+        Shapes.of(m.architecture for m in measurements),
+        np.array([w.batch for w in work], np.float64),
+        np.array([w.prompt_tokens for w in work], np.float64),
+        np.array([w.output_tokens for w in work], np.float64),
+        seconds,
+        np.array([error for _, error in medians]) / seconds,
+        np.array(group, np.int64),
+    )
+
+
+def median_and_error(blocks: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Median over block medians, and its standard error in the same unit.
+
+    Blocks are the unit because samples within one are autocorrelated. The error is 1.2533 sd/sqrt(n)
+    with the sd from the median absolute deviation; from fewer than three blocks, their half-range.
+    """
+    middles = np.array([np.median(b) for b in blocks if len(b)])
+    value = float(np.median(middles))
+    if len(middles) < 3:
+        samples = np.concatenate([np.asarray(b, np.float64) for b in blocks])
+        low, high = np.quantile(samples, [0.25, 0.75])
+        return value, float(high - low) / 1.349 * 1.2533 / np.sqrt(len(samples))
+    spread = 1.4826 * float(np.median(np.abs(middles - value)))
+    return value, 1.2533 * spread / float(np.sqrt(len(middles)))
+
+
+def solve(columns: Floats, weights: Floats) -> Floats:
+    """Non-negative prices that minimise the weighted squared relative error."""
+    from scipy.optimize import nnls
+
+    scale = np.abs(columns).max(axis=0)
+    scale[scale == 0] = 1.0
+    root = np.sqrt(weights)
+    prices = nnls(columns / scale * root[:, None], root)[0]
+    return np.asarray(prices / scale, np.float64)
+
+
+def robust(columns: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """Prices and final weights: noise and misfit share the variance, and outliers count linearly.
+
+    The misfit is the law's own relative scatter, so a sharply measured point cannot pull the law
+    harder than the law can follow (Huber's k = 1.5 on the standardised residual).
+    """
+    weights = np.ones(len(columns))
+    prices = solve(columns, weights)
+    for _ in range(4):
+        residual = columns @ prices - 1.0
+        misfit = max(1.4826 * float(np.median(np.abs(residual))), 0.003)
+        sd = np.sqrt(misfit**2 + noise**2)
+        weights = (misfit / sd) ** 2 * np.minimum(
+            1.0, 1.5 * sd / np.maximum(np.abs(residual), 1e-12)
+        )
+        prices = solve(columns, weights)
+    return prices, weights
+
+
+def physics_grid(metric: str, device: str) -> list[Physics]:
+    """The machines that are tried; a CPU keeps weights in its cache, a GPU rounds to large tiles."""
+    caches = (0.0, 16 * MIB, 32 * MIB, 64 * MIB, 128 * MIB)
+    ridges = (1.0, 4.0, 16.0, 64.0, 256.0)
+    tiles = (1, 64, 128) if device.startswith("cuda") else (1, 4, 16)
+    return [Physics(c, r, t) for c in caches for r in ridges for t in tiles]
+
+
+def best_physics(points: Points, metric: str, runtime: Runtime, grid: Sequence[Physics]) -> Physics:
+    """The machine under which the law leaves the least squared relative error on these points."""
+    weights = 1.0 / (0.03**2 + points.noise**2)
+
+    def misfit(physics: Physics) -> float:
+        columns = points.columns(metric, runtime, physics)
+        residual = columns @ solve(columns, weights) - 1.0
+        return float(np.sum(weights * residual**2))
+
+    return min(grid, key=misfit)
+
+
+def price_covariance(columns: Floats, weights: Floats) -> Floats:
+    """Covariance of the prices for unit scatter; prices held at zero by the bound count as free.
+
+    A price the data cannot tell from zero is still uncertain where its cost is large, so the bound
+    must not hide it; a weak prior (each term at most about the whole time) keeps it finite.
+    """
+    scale = np.maximum(np.abs(columns).max(axis=0), 1e-300)
+    scaled = columns / scale
+    information = (scaled * weights[:, None]).T @ scaled + np.eye(scaled.shape[1])
+    inverse: Floats = np.linalg.inv(information) / np.outer(scale, scale)
+    return inverse
