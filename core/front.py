@@ -155,8 +155,6 @@ def _front_2d(x: Floats, y: Floats) -> Indices:
     keep = np.arange(len(x))
     while len(keep) > FEW:
         survive = _survives_bins(x[keep], y[keep])
-        if survive is None:
-            break
         enough = np.count_nonzero(survive) < 0.5 * len(keep)
         keep = keep[survive]
         if not enough:
@@ -171,34 +169,38 @@ def _front_2d(x: Floats, y: Floats) -> Indices:
     return kept
 
 
-def _survives_bins(x: Floats, y: Floats) -> Bools | None:
-    """False for points that a point of a lower x bin dominates; None where bins cannot help."""
-    bins = _linear_bins(x, BINS_2D)
-    if bins is None:
-        return None
+def _survives_bins(x: Floats, y: Floats) -> Bools:
+    """False for points that a point of a lower x bin dominates."""
+    bins = _rising_bins(x, BINS_2D)
     lowest = np.full(BINS_2D, np.inf)
     np.minimum.at(lowest, bins, y)
     before = np.r_[np.inf, np.minimum.accumulate(lowest)[:-1]]
+    there = before[bins]
     # a lower bin means a strictly lower x, so an equal y is enough to be dominated
-    survive: Bools = (y < before[bins]) | (bins <= np.argmax(np.isfinite(lowest)))
+    survive: Bools = (y < there) | (there == np.inf)
     return survive
 
 
-def _linear_bins(column: Floats, bins: int) -> NDArray[np.int32] | None:
-    """Bin of each value, rising with it; None where the values have no usable spread."""
-    low, high = float(column.min()), float(column.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
+def _rising_bins(column: Floats, bins: int) -> NDArray[np.uint16]:
+    """Bin of each value, rising with it, with about as many points in each bin.
+
+    The leading bits of a float are a logarithmic scale that costs nothing: measured from the lowest
+    value they resolve finest where fronts are, and a small table turns them into equal shares.
+    """
+    lowest = float(column.min())
+    if not np.isfinite(lowest):
         finite = column[np.isfinite(column)]
-        if len(finite) == 0:
-            return None
-        low, high = float(finite.min()), float(finite.max())
-    scale = (bins - 1) / (high - low) if high > low else np.inf
-    if not np.isfinite(scale) or scale <= 0 or not np.isfinite(high - low):
-        return None
-    at = column - low
-    at *= scale
-    np.clip(at, 0, bins - 1, out=at)
-    return at.astype(np.int32)
+        lowest = float(finite.min()) if len(finite) else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        above = (column - lowest).astype(np.float32)
+    np.maximum(above, np.float32(0), out=above)
+    # -0.0 would have the sign bit set
+    above += np.float32(0)
+    scale = above.view(np.int32) >> 15
+    share = np.cumsum(np.bincount(scale[:: max(1, len(scale) // 16384)], minlength=65536))
+    table = ((share - 1) * bins // (share[-1] + 1)).clip(0, bins - 1).astype(np.uint16)
+    binned: NDArray[np.uint16] = table[scale]
+    return binned
 
 
 # ---------------------------------------------------------------- three columns
@@ -263,8 +265,7 @@ def prefilter_3d(x: Floats, y: Floats, c: Floats) -> Indices:
 
 
 def _survives_grid(x: Floats, y: Floats, c: Floats) -> Bools:
-    bx, by = _quantile_bins(x), _quantile_bins(y)
-    cell = bx * BINS_3D + by
+    cell = _rising_bins(x, BINS_3D).astype(np.int32) * BINS_3D + _rising_bins(y, BINS_3D)
     lowest = np.full(BINS_3D * BINS_3D, np.inf)
     np.minimum.at(lowest, cell, c)
     grid = lowest.reshape(BINS_3D, BINS_3D)
@@ -275,13 +276,6 @@ def _survives_grid(x: Floats, y: Floats, c: Floats) -> Bools:
     there = before.ravel()[cell]
     survive: Bools = (c < there) | (there == np.inf)
     return survive
-
-
-def _quantile_bins(column: Floats) -> NDArray[np.intp]:
-    """Bin of each value, rising with it, with about as many points in each bin."""
-    sample = column[:: max(1, len(column) // 16384)]
-    edges = np.unique(np.quantile(sample, np.linspace(0, 1, BINS_3D + 1)[1:-1], method="lower"))
-    return np.searchsorted(edges, column, side="right")
 
 
 def _front_3d(x: Floats, y: Floats, c: Floats) -> Indices:

@@ -71,10 +71,10 @@ def prepare(
     turned = np.asarray(column, dtype=np.float64) if side == "<=" else -column
     turned = np.where(np.isnan(turned), UNKNOWN, np.clip(turned, -UNKNOWN, UNKNOWN))
     if passes_others is None:
-        order = np.argsort(turned, kind="stable")
+        order = np.argsort(turned)
     else:
         inside = np.flatnonzero(passes_others)
-        order = inside[np.argsort(turned[inside], kind="stable")]
+        order = inside[np.argsort(turned[inside])]
     placed = order[~(np.isnan(x[order]) | np.isnan(y[order]))]
     few = placed[prefilter_3d(x[placed], y[placed], turned[placed])]
     fx, fy, fc = x[few], y[few], turned[few]
