@@ -1,0 +1,382 @@
+"""A fit as a value: a law, its parameters, how sure they are, on what they were found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Unusable
+from core.laws.columns import log_columns
+from core.laws.law import Law, Tying
+from core.laws.loss import LAWS
+from core.records import Floats, TrainingRuns
+
+Columns = Mapping[str, Floats]
+SCHEMA_VERSION = 1
+# exact percentiles cost rows x resamples; above this many products the delta method takes over
+EXACT_PRODUCTS = 400_000
+ROWS_AT_ONCE = 65_536
+CALIBRATION_ROWS = 256
+
+
+def tying_name(tied: bool | str) -> str:
+    """'tied' or 'free' from a flag; a name stays as it is."""
+    if isinstance(tied, str):
+        return tied
+    return "tied" if tied else "free"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A law fitted to runs, or published; one that failed says why and predicts nothing.
+
+    `theta` holds the law's parameters in their own units, tied ones left out. `resamples` (B,P)
+    are theta's of B resamples, columns in theta's order. `ranges` are the fitted ranges of N, D, R.
+    `heldout` holds relative errors on runs left out of a fit, by name. `withheld` is why
+    predictions are kept back. `scatter` is the residual standard deviation of ln L, corrected for
+    the parameters spent. `centre` holds the mean logs that theta is well conditioned around.
+    """
+
+    law: str
+    params: str
+    tied: str
+    method: str
+    suite: str = ""
+    n: int = 0
+    theta: Mapping[str, float] = field(default_factory=dict)
+    resamples: Floats | None = None
+    objective: float = float("nan")
+    mse: float = float("nan")
+    r2: float = float("nan")
+    mse_all: float = float("nan")
+    r2_all: float = float("nan")
+    converged: bool = False
+    message: str = ""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    heldout: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    withheld: str = ""
+    loss_meaning: str = "unknown"
+    loss_unit: str = "nats/token"
+    source: str = ""
+    delta: float = 1e-3
+    scatter: float = float("nan")
+    centre: Mapping[str, float] = field(default_factory=dict)
+    fixed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True when there are parameters to predict with and nothing withholds them."""
+        return bool(self.theta) and self.converged and not self.withheld
+
+    @property
+    def definition(self) -> Law:
+        """The law itself."""
+        return LAWS[self.law]
+
+    @property
+    def tying(self) -> Tying:
+        """Which parameters follow others here, and which are held."""
+        tying = self.definition.tying(self.tied)
+        return Tying(tying.name, tying.same, {**tying.fixed, **self.fixed})
+
+    @property
+    def title(self) -> str:
+        """Short name for a list: law, tying, convention."""
+        return f"{self.definition.title} ({self.tied}, {self.params} N)"
+
+    def failed(self, message: str) -> Fit:
+        """The same fit as a failure that says why."""
+        return replace(self, converged=False, message=message)
+
+    def noted(self, warnings: tuple[str, ...], withheld: str) -> Fit:
+        """The same fit with its warnings and the reason, if any, to withhold predictions."""
+        return replace(self, warnings=warnings, withheld=withheld)
+
+    def with_solution(
+        self,
+        theta: Mapping[str, float],
+        centre: Mapping[str, float],
+        objective: float,
+        converged: bool,
+        message: str,
+        ranges: Mapping[str, tuple[float, float]],
+    ) -> Fit:
+        """The same fit with what the search found."""
+        return replace(
+            self,
+            theta=dict(theta),
+            centre=dict(centre),
+            objective=objective,
+            converged=converged,
+            message=message,
+            ranges=dict(ranges),
+        )
+
+    def predict(self, columns: Columns) -> Floats:
+        """Loss of every row (n,), in this fit's loss unit.
+
+        Raises Unusable where the fit failed or withholds predictions, or a column is missing.
+        """
+        self._require()
+        value = self._evaluate(self.logs(columns), self.vector()[None])
+        return np.asarray(value[0])
+
+    def logs(self, columns: Columns) -> dict[str, Floats]:
+        """The law's columns as centred logs, each (n,)."""
+        needs = [n for n in self.definition.needs if n != "r" or "b1" not in self.fixed]
+        found = log_columns(columns, needs, self.params)
+        return {k: v - self.centre.get(k, 0.0) for k, v in found.items()}
+
+    def vector(self) -> Floats:
+        """Theta in centred units (P,), in theta's order."""
+        return self.centred(np.array([list(self.theta.values())]))[0]
+
+    def centred(self, natural: Floats) -> Floats:
+        """Parameters (K,P) in the law's units to centred units, columns in theta's order."""
+        tying, names = self.tying, list(self.theta)
+        out = natural.astype(np.float64, copy=True)
+        for i, p in enumerate(self.definition.free(tying)):
+            if not p.centring:
+                continue
+            kind, column, exponent, sign = p.centring
+            c = self.centre.get(column, 0.0)
+            if kind == "shift":
+                out[:, i] -= c
+            else:
+                leader = names.index(tying.same.get(exponent, exponent))
+                # a coefficient may be beyond floating point only where its exponent is absurd
+                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                    out[:, i] *= np.exp(-sign * natural[:, leader] * c)
+        return out
+
+    def _require(self) -> None:
+        if not self.theta:
+            raise Unusable(f"the {self.law} fit failed: {self.message}")
+        if self.withheld:
+            raise Unusable(f"predictions of the {self.law} fit are withheld: {self.withheld}")
+
+    def _named(self, theta: Floats) -> dict[str, Floats]:
+        """All of the law's parameters as (K,1) columns from centred free ones (K,P)."""
+        tying = self.tying
+        values = {name: theta[:, i : i + 1] for i, name in enumerate(self.theta)}
+        for name, value in tying.fixed.items():
+            values[name] = np.full((len(theta), 1), value)
+        for name, leader in tying.same.items():
+            values[name] = values[leader]
+        return values
+
+    def _evaluate(self, logs: Columns, theta: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value: Floats = self.definition.function(self._named(theta), logs, False)[0]
+        return value
+
+    # -----------------------------------------------------------------------------------------
+
+    def outside(self, columns: Columns) -> NDArray[np.bool_]:
+        """True where N, D or (for a law of shape) R lies outside what was fitted."""
+        return self.distance(columns) > 1e-9
+
+    def distance(self, columns: Columns) -> Floats:
+        """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside."""
+        needs = [n for n in ("N", "D", "R") if n in self.ranges]
+        if not self.definition.has_shape_term:
+            needs = [n for n in needs if n != "R"]
+        logs = log_columns(columns, needs, self.params)
+        far: Floats = np.zeros(np.shape(columns["tokens"]))
+        for name, log in logs.items():
+            low, high = np.log(self.ranges[name][0]), np.log(self.ranges[name][1])
+            far = np.maximum(far, np.maximum(low - log, log - high))
+        return far
+
+    def interval(
+        self, columns: Columns, level: float = 0.95, scatter: bool = False
+    ) -> tuple[Floats, Floats]:
+        """Lower and upper loss of every row at this level, each (n,).
+
+        From the resamples: percentiles where rows are few, else the delta method in centred units,
+        calibrated against the percentiles of some of the rows. `scatter` adds the residual scatter
+        of single runs. Outside the fitted range the interval widens with distance, by the error
+        seen on the held-out largest runs where there is one. NaN without resamples.
+        """
+        self._require()
+        logs = self.logs(columns)
+        middle = self._evaluate(logs, self.vector()[None])[0]
+        if self.resamples is None or not len(self.resamples):
+            nothing = np.full_like(middle, np.nan)
+            return nothing, nothing.copy()
+        count = middle.size
+        if count * len(self.resamples) <= EXACT_PRODUCTS:
+            low, high = self._percentiles(logs, level)
+        else:
+            low, high = self._delta(logs, middle, level)
+        extra = self._extra(columns, scatter)
+        if extra is not None:
+            z = _normal_quantile(level)
+            low = middle * np.exp(-np.hypot(np.log(middle / np.minimum(low, middle)), z * extra))
+            high = middle * np.exp(np.hypot(np.log(np.maximum(high, middle) / middle), z * extra))
+        return low, high
+
+    def _percentiles(self, logs: Columns, level: float) -> tuple[Floats, Floats]:
+        assert self.resamples is not None
+        values = self._evaluate(logs, self.centred(self.resamples))
+        tail = 50.0 * (1.0 - level)
+        low, high = np.nanpercentile(values, [tail, 100.0 - tail], axis=0)
+        return low, high
+
+    def _delta(self, logs: Columns, middle: Floats, level: float) -> tuple[Floats, Floats]:
+        """Delta method over all rows, its two half-widths scaled to match percentiles."""
+        root = self._root_covariance()
+        theta = self.vector()[None]
+        names = {name: i for i, name in enumerate(self.theta)}
+        tying = self.tying
+        spread = np.empty_like(middle)
+        for first in range(0, middle.size, ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            part = {k: v[rows] for k, v in logs.items()}
+            _, parts = self.definition.function(self._named(theta), part, True)
+            jacobian = np.zeros((len(names), part["N"].size))
+            for name, slope in parts.items():
+                leader = tying.same.get(name, name)
+                if leader in names:
+                    jacobian[names[leader]] += slope[0]
+            spread[rows] = np.sqrt(((root @ jacobian) ** 2).sum(axis=0))
+        sample = np.unique(np.linspace(0, middle.size - 1, CALIBRATION_ROWS).astype(np.intp))
+        low, high = self._percentiles({k: v[sample] for k, v in logs.items()}, level)
+        safe = np.maximum(spread[sample], 1e-300)
+        down = float(np.median((middle[sample] - low) / safe))
+        up = float(np.median((high - middle[sample]) / safe))
+        below: Floats = middle - max(down, 0.0) * spread
+        return below, middle + max(up, 0.0) * spread
+
+    def _root_covariance(self) -> Floats:
+        """A square root (P,P) of the resamples' covariance in centred units, outliers trimmed."""
+        assert self.resamples is not None
+        theta = self.centred(self.resamples)
+        theta = theta[np.isfinite(theta).all(axis=1)]
+        away = np.abs(theta - np.median(theta, axis=0))
+        limit = np.percentile(away, 95, axis=0)
+        kept = theta[(away <= np.maximum(limit, 1e-300) * 2.0).all(axis=1)]
+        centred = (kept - kept.mean(axis=0)) / np.sqrt(max(len(kept) - 1, 1))
+        return (
+            np.linalg.svd(centred, full_matrices=False)[1][:, None]
+            * np.linalg.svd(centred, full_matrices=False)[2]
+        )
+
+    def _extra(self, columns: Columns, scatter: bool) -> Floats | None:
+        """Standard deviation of ln L to add in quadrature: scatter, and distance outside."""
+        if not np.isfinite(self.scatter):
+            return None
+        per_log = self.heldout.get("extrapolation_per_log", self.scatter)
+        extra = self.distance(columns) * max(per_log, 0.0)
+        if scatter:
+            extra = np.hypot(extra, self.scatter)
+        return np.asarray(extra)
+
+    # -----------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary, free of NaN, that `from_json` reads back."""
+        answer: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                value = [[float(v) for v in row] for row in value]
+            elif isinstance(value, Mapping):
+                value = {k: list(v) if isinstance(v, tuple) else v for k, v in value.items()}
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif isinstance(value, float) and not np.isfinite(value):
+                value = None
+            answer[f.name] = value
+        return answer
+
+    @staticmethod
+    def from_json(answer: Mapping[str, Any] | str) -> Fit:
+        """A fit read back; raises Unusable naming the key it does not understand."""
+        data = dict(json.loads(answer) if isinstance(answer, str) else answer)
+        version = data.pop("schema_version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            raise Unusable(
+                f"a fit of schema_version {version} cannot be read; {SCHEMA_VERSION} can"
+            )
+        known = {f.name: f for f in fields(Fit)}
+        if unknown := [k for k in data if k not in known]:
+            raise Unusable(f"a fit has no key '{unknown[0]}'")
+        if data.get("law") not in LAWS:
+            raise Unusable(f"a fit names law '{data.get('law')}', which is not known")
+        if data.get("resamples") is not None:
+            data["resamples"] = np.array(data["resamples"], dtype=np.float64)
+        if "ranges" in data:
+            data["ranges"] = {k: (float(v[0]), float(v[1])) for k, v in data["ranges"].items()}
+        if "warnings" in data:
+            data["warnings"] = tuple(data["warnings"])
+        for name, f in known.items():
+            if f.type == "float" and data.get(name, 0.0) is None:
+                data[name] = float("nan")
+        return Fit(**data)
+
+
+def _normal_quantile(level: float) -> float:
+    """Half-width of the central normal interval, in standard deviations."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(0.5 + level / 2.0)
+
+
+def derived(fit: Fit) -> dict[str, float]:
+    """What the parameters imply: the best aspect ratio, the best x and r, where the law has them."""
+    theta, found = fit.theta, {}
+    if "ln_R_star" in theta:
+        found["R_star"] = float(np.exp(np.clip(theta["ln_R_star"], -700, 700)))
+    if "a1" in theta and theta["a1"] * theta["a2"] > 0:
+        from core.laws.loss import X_REFERENCE
+
+        found["x_star"] = X_REFERENCE * theta["a2"] / theta["a1"]
+    if "b1" in theta and theta["b1"] * theta["b2"] > 0:
+        from core.laws.loss import R_REFERENCE
+
+        found["r_star"] = R_REFERENCE * theta["b2"] / theta["b1"]
+    return found
+
+
+def quality(fit: Fit, fitted: TrainingRuns, everything: TrainingRuns) -> Fit:
+    """The fit with mean squared error and R2 on the fitted rows and on every row that has them."""
+    mse, r2, log_sum = _errors(fit, fitted)
+    mse_all, r2_all, _ = _errors(fit, everything)
+    spare = max(fit.n - len(fit.theta), 1)
+    return replace(
+        fit,
+        mse=mse,
+        r2=r2,
+        mse_all=mse_all,
+        r2_all=r2_all,
+        scatter=float(np.sqrt(log_sum / spare)),
+    )
+
+
+def predicted(fit: Fit, runs: TrainingRuns) -> Floats:
+    """Loss of the runs' own rows, NaN where a column is not known; withheld fits answer too."""
+    from core.fit.solve import fit_columns
+
+    return replace(fit, withheld="").predict(fit_columns(runs))
+
+
+def _errors(fit: Fit, runs: TrainingRuns) -> tuple[float, float, float]:
+    """Mean squared error, R2 and the sum of squared log errors."""
+    loss = runs.columns["loss"]
+    guess = predicted(fit, runs)
+    known = np.isfinite(guess) & np.isfinite(loss) & (loss > 0)
+    loss, guess = loss[known], guess[known]
+    if not loss.size:
+        return float("nan"), float("nan"), float("nan")
+    square = float(((guess - loss) ** 2).sum())
+    around = float(((loss - loss.mean()) ** 2).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log_sum = float(np.nansum(np.log(np.maximum(guess, 1e-12) / loss) ** 2))
+    return square / loss.size, 1.0 - square / around if around > 0 else float("nan"), log_sum

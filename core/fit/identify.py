@@ -1,0 +1,72 @@
+"""Can this data answer? What the runs cannot tell apart, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.fit.minimise import Minima, Problem
+from core.laws.law import Law
+from core.records import Floats
+
+if TYPE_CHECKING:
+    from core.fit.fit import Fit
+
+# below this share of ln R that ln N leaves free, shape cannot be told from size
+LEAST_FREE_SHAPE = 0.25
+
+
+def free_share(of: Floats, given: Floats) -> float:
+    """Share of the variance of one column that a straight line in another does not explain."""
+    total = float(np.var(of))
+    if total <= 1e-18:
+        return 0.0
+    if float(np.var(given)) <= 1e-18:
+        return 1.0
+    correlation = float(np.corrcoef(of, given)[0, 1])
+    return 1.0 - correlation * correlation
+
+
+def shape_refusal(law: Law, logs: Mapping[str, Floats]) -> str:
+    """Why the shape term is refused on these runs; empty when it is not."""
+    if not law.has_shape_term:
+        return ""
+    if "R" in logs:
+        ratio = logs["R"]
+    elif "d" in logs and "l" in logs:
+        ratio = logs["d"] - logs["l"]
+    else:
+        # the width over the root of the size is shape already
+        ratio = logs["x"]
+    share = free_share(ratio, logs["N"])
+    if share < LEAST_FREE_SHAPE:
+        return (
+            f"these runs cannot tell shape from size: {100 * share:.0f} % of the variance of the "
+            f"shape is free of size (at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted)"
+        )
+    return ""
+
+
+def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
+    """What to know before believing the parameters."""
+    told = []
+    logs = {k: v[0] for k, v in problem.logs.items()}
+    share = free_share(logs["D"], logs["N"])
+    if share < 0.02:
+        told.append(
+            f"tokens and parameters move together ({100 * share:.1f} % of ln D is free of ln N): "
+            "A and B cannot be told apart; add runs with more tokens per parameter"
+        )
+    low, high = problem.low, problem.high
+    for i, p in enumerate(problem.law.free(problem.tying)):
+        at = best.theta[0, i]
+        if np.isfinite(low[i]) and at <= low[i] + 1e-12:
+            told.append(f"{p.name} is at its lower bound, {low[i]:g}")
+        elif np.isfinite(high[i]) and at >= high[i] - 1e-9:
+            told.append(f"{p.name} is at its upper bound, {high[i]:g}")
+    for name in ("A", "B", "E"):
+        if fit.theta.get(name, 1.0) < 0:
+            told.append(f"{name} is negative: more of something good would raise the loss")
+    return told

@@ -1,0 +1,264 @@
+"""Many small nonlinear fits at once: damped Newton steps on every start of every weighting.
+
+The state is one array of parameter vectors; each step evaluates the law and its slopes for all of
+them, so that a thousand resamples cost a few dozen numpy calls. Bounds are kept by projection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.laws.law import Law, Tying
+from core.records import Floats
+
+HUBER_DELTA = 1e-3
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What is minimised: rows as logs of shape (B or 1, n), losses and weights alike.
+
+    `method` 'least-squares' is sum w (L' - L)^2, unbounded as in arXiv 2501.18107; 'huber' is
+    sum w Huber(ln L' - ln L), bounded by the law's parameters.
+    """
+
+    law: Law
+    tying: Tying
+    method: str
+    logs: dict[str, Floats]
+    loss: Floats
+    weights: Floats
+    delta: float = HUBER_DELTA
+
+    @property
+    def size(self) -> int:
+        """How many weightings or subsets are fitted."""
+        return max(len(self.loss), len(self.weights))
+
+    @property
+    def low(self) -> Floats:
+        """Lower bounds of the free parameters."""
+        return self._bounds()[0]
+
+    @property
+    def high(self) -> Floats:
+        """Upper bounds of the free parameters."""
+        return self._bounds()[1]
+
+    def _bounds(self) -> tuple[Floats, Floats]:
+        free = self.law.free(self.tying)
+        if self.method == "least-squares":
+            return np.full(len(free), -np.inf), np.full(len(free), np.inf)
+        # a parameter that others follow is held by their bounds too
+        groups = [
+            [p, *(q for q in self.law.parameters if self.tying.same.get(q.name) == p.name)]
+            for p in free
+        ]
+        low = np.array([max(p.low for p in group) for group in groups])
+        return low, np.array([min(p.high for p in group) for group in groups])
+
+    def rows(self, which: Indices) -> Problem:
+        """The same problem for the weightings at the given indices, one row each."""
+
+        def pick(values: Floats) -> Floats:
+            return values if values.shape[0] == 1 else values[which]
+
+        return replace(
+            self,
+            logs={k: pick(v) for k, v in self.logs.items()},
+            loss=pick(self.loss),
+            weights=pick(self.weights),
+        )
+
+    def named(self, theta: Floats) -> dict[str, Floats]:
+        """Every parameter of the law, as (K,1) columns, from the free ones (K,P)."""
+        free = [p.name for p in self.law.free(self.tying)]
+        values = {name: theta[:, i : i + 1] for i, name in enumerate(free)}
+        for name, value in self.tying.fixed.items():
+            values[name] = np.full((len(theta), 1), value)
+        for name, leader in self.tying.same.items():
+            values[name] = values[leader]
+        return values
+
+    def value(self, theta: Floats) -> Floats:
+        """Predicted loss (K,n)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.law.function(self.named(theta), self.logs, False)[0]
+
+    def slopes(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Predicted loss (K,n) and its slopes by the free parameters (K,P,n)."""
+        free = [p.name for p in self.law.free(self.tying)]
+        index = {name: i for i, name in enumerate(free)}
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, parts = self.law.function(self.named(theta), self.logs, True)
+        jacobian = np.zeros((theta.shape[0], len(free), value.shape[1]))
+        for name, slope in parts.items():
+            leader = self.tying.same.get(name, name)
+            if leader in index:
+                jacobian[:, index[leader]] += slope
+        return value, jacobian
+
+    def residuals(self, value: Floats) -> Floats:
+        """L' - L, or ln L' - ln L; infinite where a logarithm does not exist."""
+        if self.method == "least-squares":
+            return value - self.loss
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(value > 0, np.log(value), np.inf) - np.log(self.loss)
+
+    def objective(self, residuals: Floats) -> Floats:
+        """The sum that is minimised (K,); infinite where the law breaks down."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.method == "least-squares":
+                each = residuals * residuals
+            else:
+                size = np.abs(residuals)
+                each = np.where(
+                    size <= self.delta,
+                    0.5 * size * size,
+                    self.delta * (size - 0.5 * self.delta),
+                )
+            total: Floats = (self.weights * each).sum(axis=1)
+        return np.where(np.isfinite(total), total, np.inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minima:
+    """Where the descents ended: theta (K,P) in the problem's own units, objective, converged (K,)."""
+
+    theta: Floats
+    objective: Floats
+    converged: NDArray[np.bool_]
+
+
+def descend(
+    problem: Problem, theta: Floats, which: Indices, steps: int, exact: bool = True
+) -> Minima:
+    """Descend from every start theta (K,P), start k on weighting which[k], at most `steps` steps.
+
+    Robust fits take Newton steps with the true curvature once `exact`, reweighted ones before.
+    """
+    low, high = problem.low, problem.high
+    theta = np.clip(theta, low, high)
+    part = problem.rows(which)
+    objective = part.objective(part.residuals(part.value(theta)))
+    converged = np.zeros(len(theta), dtype=bool)
+    damping = np.full(len(theta), 1e-3)
+    fails = np.zeros(len(theta), dtype=np.intp)
+    quiet = np.zeros(len(theta), dtype=np.intp)
+    live = np.arange(len(theta))
+    for step in range(steps):
+        if not live.size:
+            break
+        part = problem.rows(which[live])
+        now = theta[live]
+        newton = exact and problem.method == "huber" and step >= 4
+        move = _step(part, now, damping[live], low, high, newton)
+        trial = np.clip(now + move, low, high)
+        value = part.objective(part.residuals(part.value(trial)))
+        gain = objective[live] - value
+        better = gain > 0
+        accepted = live[better]
+        theta[accepted] = trial[better]
+        small = gain <= 1e-13 * np.abs(objective[live])
+        objective[accepted] = value[better]
+        damping[accepted] = np.maximum(damping[accepted] * 0.2, 1e-14)
+        damping[live[~better]] *= 6.0
+        fails[accepted] = 0
+        fails[live[~better]] += 1
+        quiet[live[better & ~small]] = 0
+        quiet[live[better & small]] += 1
+        # no step of any length helps, or two good steps in a row changed nothing
+        still = (fails[live] >= 14) | (quiet[live] >= 2)
+        converged[live[still]] = True
+        live = live[~still]
+    return Minima(theta, objective, converged)
+
+
+def _step(
+    part: Problem, theta: Floats, damping: Floats, low: Floats, high: Floats, newton: bool
+) -> Floats:
+    """One damped step for every row of theta, with parameters that push on a bound held there."""
+    value, jacobian = part.slopes(theta)
+    residuals = part.residuals(value)
+    finite = np.isfinite(residuals)
+    residuals = np.where(finite, residuals, 0.0)
+    if part.method == "least-squares":
+        slope = part.weights * residuals
+        curve = np.broadcast_to(part.weights, residuals.shape)
+    else:
+        jacobian = jacobian / np.where(value > 0, value, 1.0)[:, None, :]
+        size = np.abs(residuals)
+        inside = size <= part.delta
+        slope = part.weights * np.where(inside, residuals, part.delta * np.sign(residuals))
+        if newton:
+            curve = part.weights * inside
+        else:
+            curve = part.weights * np.where(inside, 1.0, part.delta / np.maximum(size, part.delta))
+    gradient = np.einsum("kpn,kn->kp", jacobian, slope)
+    weighted = jacobian * curve[:, None, :]
+    hessian = weighted @ jacobian.transpose(0, 2, 1)
+    if newton:
+        hessian = hessian + _second(part, theta, slope)
+    held = ((theta <= low) & (gradient > 0)) | ((theta >= high) & (gradient < 0))
+    index = np.arange(theta.shape[1])
+    if held.any():
+        free = ~held
+        hessian = hessian * (free[:, :, None] & free[:, None, :])
+        gradient = np.where(held, 0.0, gradient)
+    # the scale of each parameter comes from the reweighted curvature, which is never negative
+    if newton:
+        gauss = np.einsum(
+            "kpn,kpn,kn->kp",
+            jacobian,
+            jacobian,
+            np.broadcast_to(
+                part.weights * part.delta / np.maximum(np.abs(residuals), part.delta),
+                residuals.shape,
+            ),
+        )
+    else:
+        gauss = hessian[:, index, index]
+    scale = 1.0 / np.sqrt(np.where(gauss > 1e-300, gauss, 1.0))
+    scaled = hessian * scale[:, :, None] * scale[:, None, :]
+    scaled[:, index, index] += damping[:, None] + 1e-14
+    if held.any():
+        scaled[:, index, index] = np.where(held, 1.0, scaled[:, index, index])
+    right = -(gradient * scale)
+    bad = ~np.isfinite(scaled).all(axis=(1, 2)) | ~np.isfinite(right).all(axis=1)
+    if bad.any():
+        scaled[bad], right[bad] = np.eye(theta.shape[1]), 0.0
+    try:
+        solved = np.linalg.solve(scaled, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        solved = np.einsum("kpq,kq->kp", np.linalg.pinv(scaled), right)
+    # a step uphill comes from negative curvature: follow the gradient instead
+    uphill = (solved * right).sum(axis=1) <= 0
+    solved[uphill] = right[uphill] / (1.0 + damping[uphill, None])
+    step: Floats = solved * scale
+    return step
+
+
+def _second(part: Problem, theta: Floats, slope: Floats) -> Floats:
+    """Sum over rows of slope times the second derivative of the residual, by central differences.
+
+    Only the law is differenced, never the kinks of the Huber function, so the result is smooth.
+    """
+    count = theta.shape[1]
+    second = np.zeros((len(theta), count, count))
+    for i in range(count):
+        h = 1e-5 * np.maximum(np.abs(theta[:, i]), 1e-2)
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = theta.copy()
+            moved[:, i] += sign * h
+            value, jacobian = part.slopes(moved)
+            if part.method == "huber":
+                jacobian = jacobian / np.where(value > 0, value, 1.0)[:, None, :]
+            ends.append(np.einsum("kpn,kn->kp", jacobian, slope))
+        second[:, i, :] = (ends[0] - ends[1]) / (2.0 * h)[:, None]
+    second = 0.5 * (second + second.transpose(0, 2, 1))
+    return np.where(np.isfinite(second), second, 0.0)

@@ -1,0 +1,334 @@
+"""Fitting a loss law to runs: rows chosen, logs centred, every start tried, the best one told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Unusable
+from core.fit.fit import Fit, derived, quality, tying_name
+from core.fit.identify import shape_refusal, warnings_of
+from core.fit.minimise import HUBER_DELTA, Indices, Minima, Problem, descend
+from core.fit.nonnegative import linear_solve
+from core.laws.columns import log_columns, params_column
+from core.laws.law import Law, Tying
+from core.laws.loss import LAWS
+from core.records import Floats, TrainingRuns
+
+METHODS = ("least-squares", "huber")
+# below this spread (largest over smallest) the FFN ratio cannot be told from a constant
+LEAST_RATIO_SPREAD = 1.5
+# how many numbers one chunk of starts may hold
+CHUNK = 1_000_000
+
+
+def fit(
+    runs: TrainingRuns,
+    law: str,
+    *,
+    tied: bool | str = False,
+    params: str = "total",
+    method: str = "least-squares",
+    where: Mapping[str, str] | None = None,
+    all_rows: TrainingRuns | None = None,
+    delta: float = HUBER_DELTA,
+    insist: bool = False,
+) -> Fit:
+    """The law fitted to the runs that `where` keeps, judged on them and on all rows.
+
+    `tied` is True, False or a tying's name. `all_rows` (default: `runs` before `where`) is what
+    `mse_all` and `r2_all` are over. A fit that cannot be is a Fit whose message says why. Where
+    shape and size move together the Fit withholds its predictions unless `insist`. Raises Unusable
+    for an unknown law, method, convention, or a column that is missing.
+    """
+    chosen = the_law(law)
+    if method not in METHODS:
+        raise Unusable(f"method is '{method}'; it must be one of {', '.join(METHODS)}")
+    params_column(params)
+    everything = runs if all_rows is None else all_rows
+    kept = runs if not where else runs.take(where_mask(runs, where))
+    tying = the_tying(chosen, tied)
+    columns = fit_columns(kept)
+    logs = law_logs(chosen, columns, params)
+    chosen_tying, notes = tying_for(chosen, tying, logs)
+    usable = usable_rows(logs, kept.columns["loss"])
+    if dropped := int((~usable).sum()):
+        notes.append(f"{dropped} rows lack a positive value in a column the law needs; left out")
+    start = Fit(
+        law=chosen.name,
+        params=params,
+        tied=tying.name,
+        method=method,
+        suite=kept.suite,
+        n=int(usable.sum()),
+        loss_meaning=kept.loss_meaning,
+        loss_unit=kept.loss_unit,
+        source=kept.source,
+        delta=delta,
+        fixed=dict(chosen_tying.fixed),
+    )
+    wanted = len(chosen.free(chosen_tying))
+    if start.n < wanted:
+        return start.failed(f"{start.n} runs cannot determine {wanted} parameters")
+    logs = {k: v[usable] for k, v in logs.items()}
+    loss = kept.columns["loss"][usable]
+    centre = centres(chosen, logs)
+    problem = Problem(
+        chosen,
+        chosen_tying,
+        method,
+        {k: (v - centre.get(k, 0.0))[None] for k, v in logs.items()},
+        loss[None],
+        np.ones((1, start.n)),
+        delta,
+    )
+    best = minimum(problem)
+    if not np.isfinite(best.objective[0]):
+        return start.failed(
+            "no start led to a finite objective: the law cannot describe the losses"
+        )
+    theta = natural(chosen, chosen_tying, best.theta, centre)
+    found = start.with_solution(
+        {name: float(values[0]) for name, values in theta.items()},
+        centre,
+        float(best.objective[0]),
+        bool(best.converged[0]),
+        "" if best.converged[0] else "the search was still improving when it was stopped",
+        ranges(chosen, columns, params, usable),
+    )
+    found = quality(found, kept.take(usable), everything)
+    refusal = shape_refusal(chosen, logs)
+    notes += warnings_of(found, problem, best)
+    if refusal and insist:
+        notes.insert(0, refusal + "; predictions given because you insisted")
+        refusal = ""
+    return found.noted(tuple(notes), refusal)
+
+
+def the_law(name: str) -> Law:
+    """The law of that name, or Unusable with the names there are."""
+    if name not in LAWS:
+        raise Unusable(f"there is no law '{name}'; there are {', '.join(LAWS)}")
+    return LAWS[name]
+
+
+def the_tying(law: Law, tied: bool | str) -> Tying:
+    """The tying asked for; a law with one tying has that one whatever is asked."""
+    if len(law.tyings) == 1:
+        return law.tyings[0]
+    try:
+        return law.tying(tying_name(tied))
+    except KeyError as error:
+        raise Unusable(str(error.args[0])) from None
+
+
+def where_mask(runs: TrainingRuns, where: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Rows that match every COLUMN=VALUE; text may hold '*', numbers are compared as numbers."""
+    from fnmatch import fnmatchcase
+
+    keep = np.ones(len(runs), dtype=bool)
+    for column, wanted in where.items():
+        if column in runs.columns:
+            try:
+                value = float(wanted)
+            except ValueError:
+                raise Unusable(
+                    f"'{column}' holds numbers; '{wanted}' is not one (--where {column}=VALUE)"
+                ) from None
+            keep &= np.isclose(runs.columns[column], value, rtol=1e-9, atol=0.0)
+        elif column in runs.labels or column == "name":
+            texts = runs.names if column == "name" else runs.labels[column]
+            keep &= np.array([fnmatchcase(t, wanted) for t in texts], dtype=bool)
+        else:
+            there = ", ".join(["name", *runs.labels, *runs.columns])
+            raise Unusable(f"there is no column '{column}' to select by; there are {there}")
+    if not keep.any():
+        told = " ".join(f"{k}={v}" for k, v in where.items())
+        raise Unusable(f"no run matches {told}")
+    return keep
+
+
+def fit_columns(runs: TrainingRuns) -> dict[str, Floats]:
+    """The columns laws read, with the FFN-to-attention ratio worked out where the file has it."""
+    columns = dict(runs.columns)
+    for name in ("tokens", "loss"):
+        if name not in columns:
+            raise Unusable(f"{runs.suite or 'the table'} has no column '{name}'")
+    if "ffn_to_attention" not in columns and "d_ff" in columns and "d_model" in columns:
+        # gated FFN and multi-head attention: 3 d f over 4 d^2
+        columns["ffn_to_attention"] = 0.75 * columns["d_ff"] / columns["d_model"]
+    return columns
+
+
+def law_logs(law: Law, columns: Mapping[str, Floats], params: str) -> dict[str, Floats]:
+    """The law's columns as logs; the FFN ratio alone may be missing."""
+    needs = [n for n in law.needs if n != "r" or "ffn_to_attention" in columns]
+    return log_columns(columns, needs, params)
+
+
+def tying_for(law: Law, tying: Tying, logs: Mapping[str, Floats]) -> tuple[Tying, list[str]]:
+    """The tying with the FFN factor held at 1 where the runs do not vary it, and a note of that."""
+    if "r" not in law.needs:
+        return tying, []
+    ratio = logs.get("r")
+    if ratio is not None:
+        known = ratio[np.isfinite(ratio)]
+        if known.size and np.ptp(known) >= np.log(LEAST_RATIO_SPREAD):
+            return tying, []
+    told = "does not vary enough" if ratio is not None else "is not in the table"
+    note = f"the FFN-to-attention ratio {told} here; its factor is held at 1"
+    return Tying(tying.name, tying.same, {**tying.fixed, "b1": 0.0, "b2": 0.0}), [note]
+
+
+def usable_rows(logs: Mapping[str, Floats], loss: Floats) -> NDArray[np.bool_]:
+    """Rows with a positive finite value in every column the law needs."""
+    good = np.isfinite(loss) & (loss > 0)
+    for values in logs.values():
+        good &= np.isfinite(values)
+    return good
+
+
+def centres(law: Law, logs: Mapping[str, Floats]) -> dict[str, float]:
+    """Mean log of every column that a parameter is centred on."""
+    named = {p.centring[1] for p in law.parameters if p.centring}
+    return {k: float(v.mean()) for k, v in logs.items() if k in named and v.size}
+
+
+def natural(
+    law: Law, tying: Tying, theta: Floats, centre: Mapping[str, float]
+) -> dict[str, Floats]:
+    """Free centred parameters (K,P) to the law's own units: name -> (K,), tied ones left out."""
+    free = [p.name for p in law.free(tying)]
+    values = {name: theta[:, i] for i, name in enumerate(free)}
+    shown: dict[str, Floats] = {}
+    for p in law.free(tying):
+        value = values[p.name]
+        if p.centring:
+            kind, column, exponent, sign = p.centring
+            c = centre[column]
+            if kind == "shift":
+                value = value + c
+            else:
+                leader = tying.same.get(exponent, exponent)
+                with np.errstate(over="ignore"):
+                    value = value * np.exp(sign * values[leader] * c)
+        shown[p.name] = value
+    return shown
+
+
+def ranges(
+    law: Law, columns: Mapping[str, Floats], params: str, usable: NDArray[np.bool_]
+) -> dict[str, tuple[float, float]]:
+    """Fitted range of N, D and, where shapes are known, of R; natural units."""
+    needs = ["N", "D"]
+    if "d_model" in columns and "n_layers" in columns:
+        needs.append("R")
+    found = {}
+    for symbol, log in log_columns(columns, needs, params).items():
+        known = log[usable]
+        known = known[np.isfinite(known)]
+        if known.size:
+            found[symbol] = (float(np.exp(known.min())), float(np.exp(known.max())))
+    return found
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def minimum(problem: Problem, starts: int = 16, steps: int = 300) -> Minima:
+    """The lowest objective found for every weighting of the problem, from a grid of exponents.
+
+    At every grid point the linear coefficients are solved exactly; the best points descend a few
+    steps together, the best of those to the end.
+    """
+    parts = []
+    grid = grid_of(problem)
+    width = max(1, CHUNK // max(1, len(grid) * problem.loss.shape[1]))
+    for first in range(0, problem.size, width):
+        which = np.arange(first, min(problem.size, first + width))
+        parts.append(_minimum(problem.rows(which), which.size, grid, starts, steps))
+    return Minima(
+        np.concatenate([p.theta for p in parts]),
+        np.concatenate([p.objective for p in parts]),
+        np.concatenate([p.converged for p in parts]),
+    )
+
+
+def _minimum(problem: Problem, size: int, grid: Floats, starts: int, steps: int) -> Minima:
+    count = min(starts, len(grid))
+    which = np.repeat(np.arange(size), len(grid))
+    solved, value = project(problem, np.tile(grid, (size, 1)), which)
+    order = np.argsort(value.reshape(size, -1), axis=1)[:, :count]
+    theta = np.take_along_axis(solved.reshape(size, len(grid), -1), order[:, :, None], axis=1)
+    which = np.repeat(np.arange(size), count)
+    first = descend(problem, theta.reshape(size * count, -1), which, 10, exact=False)
+    return finish(problem, size, count, first, which, steps)
+
+
+def finish(
+    problem: Problem, size: int, count: int, first: Minima, which: Indices, steps: int
+) -> Minima:
+    """The few best distinct descents of every weighting carried to the end, and the best of them."""
+    values = first.objective.reshape(size, count)
+    order = np.argsort(values, axis=1)
+    sorted_values = np.take_along_axis(values, order, axis=1)
+    # descents that agree to four digits are on their way to one minimum
+    fresh = np.ones_like(sorted_values, dtype=bool)
+    gap = np.diff(sorted_values, axis=1)
+    fresh[:, 1:] = gap > 1e-4 * np.abs(sorted_values[:, 1:])
+    rank = np.cumsum(fresh, axis=1)
+    keep = fresh & (rank <= 4)
+    rows, places = np.nonzero(keep)
+    picked = rows * count + order[rows, places]
+    last = descend(problem, first.theta[picked], rows, steps)
+    objective = np.full(size, np.inf)
+    winner = np.zeros(size, dtype=np.intp)
+    for k in np.argsort(-last.objective, kind="stable"):
+        objective[rows[k]] = last.objective[k]
+        winner[rows[k]] = k
+    return Minima(last.theta[winner], last.objective[winner], last.converged[winner])
+
+
+def grid_of(problem: Problem) -> Floats:
+    """Every combination of the starts of the parameters that are not linear (G,P), ones elsewhere."""
+    free = problem.law.free(problem.tying)
+    return np.array(list(product(*[(1.0,) if p.linear else p.starts for p in free])))
+
+
+def project(problem: Problem, theta: Floats, which: Indices) -> tuple[Floats, Floats]:
+    """Theta with its linear coefficients solved exactly for the rest, and the objective there.
+
+    For a robust fit the solution is of least squares on relative errors, reweighted twice.
+    """
+    free = problem.law.free(problem.tying)
+    linear = np.flatnonzero([p.linear for p in free])
+    part = problem.rows(which)
+    _, jacobian = part.slopes(theta)
+    basis = jacobian[:, linear]
+    robust = problem.method == "huber"
+    bounded = np.full(linear.size, robust)
+    weights = (
+        part.weights / part.loss**2 if robust else np.broadcast_to(part.weights, part.weights.shape)
+    )
+    solved = theta.copy()
+    for _ in range(3 if robust else 1):
+        weighted = basis * np.broadcast_to(weights, (len(theta), basis.shape[2]))[:, None, :]
+        gram = weighted @ basis.transpose(0, 2, 1)
+        right = np.einsum(
+            "kpn,kn->kp", weighted, np.broadcast_to(part.loss, (len(theta), basis.shape[2]))
+        )
+        bad = ~np.isfinite(gram).all(axis=(1, 2))
+        gram[bad], right[bad] = np.eye(linear.size), 0.0
+        solved[:, linear] = linear_solve(gram, right, bounded)
+        if robust:
+            value = np.einsum("kp,kpn->kn", solved[:, linear], basis)
+            away = np.abs(value / part.loss - 1.0)
+            weights = part.weights / part.loss**2 / np.maximum(away, part.delta)
+    objective = part.objective(part.residuals(part.value(solved)))
+    return solved, objective
+
+
+__all__ = ["METHODS", "derived", "fit", "minimum", "where_mask"]

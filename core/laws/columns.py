@@ -1,0 +1,68 @@
+"""From the columns of a table to the logarithms a law reads, in one N convention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from core.errors import Unusable
+from core.records import Floats
+
+CONVENTIONS = ("total", "non-embedding")
+# what each symbol needs, for a message when it is missing
+MEANING = {
+    "N": "parameters",
+    "D": "training tokens ('tokens')",
+    "d": "width ('d_model')",
+    "l": "layers ('n_layers')",
+    "R": "aspect ratio ('d_model' and 'n_layers')",
+    "x": "d_model/sqrt(N) ('d_model')",
+    "r": "FFN over attention parameters ('ffn_to_attention', or 'd_ff' and 'd_model')",
+}
+
+
+def params_column(params: str) -> str:
+    """Name of the column that holds N in this convention."""
+    if params not in CONVENTIONS:
+        raise Unusable(f"params is '{params}'; it must be one of {', '.join(CONVENTIONS)}")
+    return "params_total" if params == "total" else "params_non_embedding"
+
+
+def log_columns(
+    columns: Mapping[str, Floats], needs: Iterable[str], params: str
+) -> dict[str, Floats]:
+    """Natural logarithms of the symbols asked for; a value that is not positive becomes NaN.
+
+    Raises Unusable naming the column that is missing.
+    """
+
+    def log(name: str, symbol: str) -> Floats:
+        if name not in columns:
+            raise Unusable(f"column '{name}' is missing: the law needs {MEANING[symbol]}")
+        values = np.asarray(columns[name], dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(values > 0, np.log(values), np.nan)
+
+    size = params_column(params)
+    logs: dict[str, Floats] = {}
+    for symbol in needs:
+        if symbol == "N":
+            logs[symbol] = log(size, symbol)
+        elif symbol == "D":
+            logs[symbol] = log("tokens", symbol)
+        elif symbol == "d":
+            logs[symbol] = log("d_model", symbol)
+        elif symbol == "l":
+            logs[symbol] = log("n_layers", symbol)
+        elif symbol == "R":
+            logs[symbol] = log("d_model", symbol) - log("n_layers", symbol)
+        elif symbol == "x":
+            logs[symbol] = log("d_model", symbol) - 0.5 * log(size, symbol)
+        elif symbol == "r":
+            if "ffn_to_attention" in columns:
+                logs[symbol] = log("ffn_to_attention", symbol)
+            else:
+                # gated FFN and multi-head attention: 3 d f over 4 d^2
+                logs[symbol] = log("d_ff", symbol) - log("d_model", symbol) + np.log(0.75)
+    return logs
