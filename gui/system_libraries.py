@@ -1,0 +1,64 @@
+"""System libraries that Qt needs on Linux, and what to install where one is missing.
+
+Qt aborts the process when its platform plugin cannot load; asking first turns that into a sentence.
+Standard library only: the set-up script reads this before anything is installed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+# shared library -> Debian/Ubuntu package
+ALWAYS = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libOpenGL.so.0": "libopengl0",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libdbus-1.so.3": "libdbus-1-3",
+}
+ON_X11 = {
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxcb-xinerama.so.0": "libxcb-xinerama0",
+}
+
+
+def missing_packages(platform: str | None = None) -> list[str]:
+    """Debian packages whose library does not load; empty elsewhere than on Linux.
+
+    `platform` is Qt's platform plugin ('offscreen', 'xcb', ...); by default the one Qt would take.
+    """
+    if not sys.platform.startswith("linux"):
+        return []
+    if platform is None:
+        platform = os.environ.get("QT_QPA_PLATFORM", "wayland-xcb")
+    wanted = ALWAYS | ({} if platform in ("offscreen", "minimal", "vnc") else ON_X11)
+    return [package for library, package in wanted.items() if not _loads(library)]
+
+
+def missing_message(packages: list[str]) -> str:
+    """One sentence with the exact command."""
+    names = " ".join(packages)
+    return (
+        f"Qt needs system libraries that are not installed. On Debian or Ubuntu run: "
+        f"sudo apt-get install -y --no-install-recommends {names}"
+    )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
