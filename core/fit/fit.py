@@ -127,6 +127,15 @@ class Fit:
         value = self._evaluate(self.logs(columns), self.vector()[None])
         return np.asarray(value[0])
 
+    def draws(self, columns: Columns) -> Floats:
+        """Loss of every row under every resample (B,n): errors of rows move together, so a
+        difference of two rows is much surer than either. Shape (0,n) without resamples."""
+        self._require()
+        logs = self.logs(columns)
+        if self.resamples is None:
+            return np.empty((0, len(next(iter(logs.values())))))
+        return self._evaluate(logs, self.centred(self.resamples))
+
     def logs(self, columns: Columns) -> dict[str, Floats]:
         """The law's columns as centred logs, each (n,)."""
         needs = [n for n in self.definition.needs if n != "r" or "b1" not in self.fixed]
@@ -135,7 +144,8 @@ class Fit:
 
     def vector(self) -> Floats:
         """Theta in centred units (P,), in theta's order."""
-        return self.centred(np.array([list(self.theta.values())]))[0]
+        vector: Floats = self.centred(np.array([list(self.theta.values())]))[0]
+        return vector
 
     def centred(self, natural: Floats) -> Floats:
         """Parameters (K,P) in the law's units to centred units, columns in theta's order."""
