@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,27 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing to measure: a design, or a local model folder when `folder` is set."""
+    """An architecture under a workload and a runtime; `folder` names a real model's folder, or ''."""
 
     architecture: Architecture
-    workload: Workload
-    runtime: Runtime
+    workload: Workload = Workload()  # noqa: RUF009 - frozen
+    runtime: Runtime = Runtime()  # noqa: RUF009 - frozen
     folder: str = ""
+
+    @property
+    def model(self) -> str:
+        """Name of the real model, or '' for a design with random weights."""
+        return Path(self.folder).name if self.folder else ""
+
+    @property
+    def label(self) -> str:
+        """E.g. '24x768, eager, fp32, batch 1, 128 in, 256 out'."""
+        name = self.model or self.architecture.label
+        return f"{name}, {self.runtime.label}, {self.workload.label}"
+
+    def key(self, device: Device) -> tuple[Any, ...]:
+        """The key its measurement on a device will have."""
+        return (self.model, self.architecture, self.workload, self.runtime, device.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def main() -> int:
     if task not in EXTRAS:
         print(USAGE, file=sys.stderr)
         return 2
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - the check is for those who have an older one
         print(
             f"Paretoscope needs Python 3.11 or newer; this is {sys.version.split()[0]}",
             file=sys.stderr,
