@@ -110,6 +110,14 @@ class Project:
         """The project at this path, made empty where there is none."""
         return Project.open(path) if Path(path).exists() else Project.create(path)
 
+    @staticmethod
+    def in_memory(path: Path) -> Project:
+        """A project's copy in memory, for reading; the file may go."""
+        with Project.open(path, read_only=True) as stored:
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            stored._db.backup(copy)
+        return Project(path, copy, read_only=True)
+
     def close(self) -> None:
         """Close the file; everything added is already on disk."""
         self._db.close()

@@ -40,6 +40,10 @@ class LossFit(Protocol):
         """Loss of every row."""
         ...
 
+    def draws(self, columns: Mapping[str, Floats]) -> Floats:
+        """Loss of every row under every resample."""
+        ...
+
     def interval(self, columns: Mapping[str, Floats], level: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper end for every row."""
         ...
@@ -125,6 +129,12 @@ class Table:
         if key not in METRICS:
             raise KeyError(key)
         return self._kept(("estimates", key), lambda: self._estimates(key))
+
+    def loss_draws(self, rows: NDArray[np.intp]) -> Floats:
+        """Loss of some rows under every resample of the law, (resamples, rows); (0, rows) without."""
+        if self._loss is None or not self._loss.ok:
+            return np.empty((0, len(rows)))
+        return self._loss.draws(loss_columns(self.candidates.take(rows)))
 
     def known(self, key: str) -> bool:
         """Whether any row has a value of this metric."""

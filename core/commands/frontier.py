@@ -1,0 +1,143 @@
+"""`frontier`: the front of a project under limits, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from core.commands.options import whole
+from core.errors import Unusable
+from core.limits import parse_limit, with_limit
+from core.metrics import METRICS, metric
+from core.table import Table
+
+HELP = "the Pareto front of a project under limits"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """PROJECT, the two axes, limits and how many rows to print."""
+    parser.add_argument("project", help="a .paretoscope file, or 'demo'")
+    parser.add_argument("--x", default="tpot", help="metric of the cost axis (default tpot)")
+    parser.add_argument("--y", default="loss", help="metric of the quality axis (default loss)")
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        help="e.g. 'tpot<=8ms' or 'memory<=24GB'; repeatable",
+    )
+    parser.add_argument("--top", type=whole, default=20, help="rows to print, best first")
+    parser.add_argument(
+        "--device", default="", help="key of the device, where several were measured"
+    )
+    parser.add_argument(
+        "--insist", action="store_true", help="use a shape term that the runs cannot support"
+    )
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
+    from core.demo import open_any
+    from core.explain import sentences
+    from core.picture import make_frame, make_laws, make_table, read_contents, rows_of, unlike
+
+    limits = tuple(parse_limit(text) for text in options.limit)
+    merged = ()
+    for limit in limits:
+        merged = with_limit(merged, limit)
+    x, y = metric(options.x), metric(options.y)
+    for row in (x, y):
+        if not row.better:
+            raise Unusable(f"'{row.short}' describes a candidate; no direction of it is better")
+    with open_any(options.project) as project:
+        contents, choices = read_contents(project), project.choices()
+    choices = choices.changed(
+        x=x.key,
+        y=y.key,
+        limits=merged,
+        selected="",
+        device_key=options.device or choices.device_key,
+        insist=options.insist or choices.insist,
+    )
+    laws = make_laws(contents, choices)
+    table = make_table(contents, laws, choices)
+    for row in (x, y):
+        if not table.known(row.key):
+            reason = table.source(row.key, 0).text
+            raise Unusable(f"no candidate of {options.project} has a {row.label.lower()}: {reason}")
+    frame = make_frame(table, choices)
+    rows = rows_of(frame)
+    shown = rows[: options.top]
+    answer: dict[str, Any] = {
+        "schema_version": 1,
+        "project": str(Path(options.project)),
+        "device": table.device_key,
+        "x": x.key,
+        "y": y.key,
+        "limits": [
+            {"text": limit.text, "hides_alone": hidden}
+            for limit, hidden in zip(frame.limits, frame.hidden, strict=True)
+        ],
+        "candidates": len(table),
+        "feasible": int(frame.feasible.sum()),
+        "front_size": len(rows),
+        "best": describe(table, frame.best) if frame.best is not None else None,
+        "front": [describe(table, row) for row in shown],
+        "sentences": list(sentences(table, frame, choices)),
+        "notes": list(unlike(contents, table)),
+    }
+    return human(answer, x.key, y.key), answer
+
+
+def describe(table: Table, row: int) -> dict[str, Any]:
+    """One candidate with every known metric, its interval and its source."""
+    known: dict[str, Any] = {}
+    for key in METRICS:
+        estimates = table.estimates(key)
+        value = float(estimates.value[row])
+        if not math.isfinite(value):
+            continue
+        source = table.source(key, row)
+        known[key] = {"value": value, "source": source.kind, "provenance": source.text}
+        low, high = float(estimates.low[row]), float(estimates.high[row])
+        if math.isfinite(low) and math.isfinite(high) and source.kind != "exact":
+            known[key] |= {"low": low, "high": high}
+        if estimates.outside[row]:
+            known[key]["outside_fitted_range"] = True
+    return {"id": table.id_of(row), "label": table.label(row), "metrics": known}
+
+
+def human(answer: dict[str, Any], x: str, y: str) -> str:
+    """The table a person reads: axes first, then size and memory, with a mark for what was measured."""
+    columns = [k for k in dict.fromkeys((x, y, "params_total", "memory_bytes", "train_tokens"))]
+    lines = [
+        f"{answer['feasible']:,} of {answer['candidates']:,} candidates keep the limits;"
+        f" {answer['front_size']} on the front"
+        + (f" ({answer['device']})" if answer["device"] else "")
+    ]
+    lines += [
+        f"  {limit['text']} alone hides {limit['hides_alone']:,}" for limit in answer["limits"]
+    ]
+    header = ["shape", *(METRICS[k].label for k in columns), "id"]
+    body = [
+        [row["label"], *(cell(row["metrics"].get(k), k) for k in columns), row["id"]]
+        for row in answer["front"]
+    ]
+    widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
+    for line in [header, *body]:
+        lines.append(
+            "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip()
+        )
+    lines.append("* measured   ~ predicted   ! outside the range the law was fitted on")
+    return "\n".join([*lines, *answer["sentences"], *answer["notes"]])
+
+
+def cell(known: dict[str, Any] | None, key: str) -> str:
+    """A value with its mark: measured and predicted never look alike."""
+    if known is None:
+        return "-"
+    mark = {"measured": "*", "predicted": "~"}.get(known["source"], "")
+    if known.get("outside_fitted_range"):
+        mark = "!"
+    return f"{METRICS[key].format(known['value'])}{mark}"

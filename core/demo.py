@@ -1,0 +1,67 @@
+"""The demonstration project: a described space, a recorded sweep and the public runs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from core.choices import Choices
+from core.errors import Unusable
+from core.limits import parse_limit
+from core.project import SUFFIX, Project
+from core.records import Measurement
+from core.resources import resource
+from core.serial import measurement_from_dict
+
+SWEEP = "sweeps/demo.json"
+SPACE = "spaces/demo.toml"
+
+
+def recorded_sweep(name: str = SWEEP) -> tuple[Measurement, ...]:
+    """The measurements of a sweep that ships with the program."""
+    data = json.loads(resource(name).read_text(encoding="utf-8"))
+    if data.get("schema_version") != 1:
+        raise Unusable(f"{name} has schema_version {data.get('schema_version')!r}; this reads 1")
+    return tuple(measurement_from_dict(record) for record in data["measurements"])
+
+
+def create_demo(path: Path) -> Project:
+    """The demonstration as an ordinary project file at a new path."""
+    project = Project.create(path)
+    project.put_text("space", resource(SPACE).read_text(encoding="utf-8"))
+    project.put_text("demo", "1")
+    for measurement in recorded_sweep():
+        project.add_measurement(measurement)
+    project.put_choices(demo_choices())
+    return project
+
+
+def demo_choices() -> Choices:
+    """Speed against quality with one limit ready to be dragged."""
+    return Choices(limits=(parse_limit("tpot<=20ms"),))
+
+
+def open_demo(folder: Path) -> Project:
+    """The demonstration project of this folder, made anew when it is missing or cannot be read."""
+    path = folder / f"demo{SUFFIX}"
+    if path.exists():
+        with suppress(Unusable):
+            return Project.open(path)
+        path.unlink()
+    unfinished = folder / f"demo-unfinished{SUFFIX}"
+    unfinished.unlink(missing_ok=True)
+    create_demo(unfinished).close()
+    unfinished.replace(path)
+    return Project.open(path)
+
+
+def open_any(name: str) -> Project:
+    """A project by path, or the demonstration (held in memory) for 'demo'."""
+    if name != "demo":
+        return Project.open(Path(name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"demo{SUFFIX}"
+        create_demo(path).close()
+        return Project.in_memory(path)
