@@ -273,10 +273,9 @@ class Fit:
         limit = np.percentile(away, 95, axis=0)
         kept = theta[(away <= np.maximum(limit, 1e-300) * 2.0).all(axis=1)]
         centred = (kept - kept.mean(axis=0)) / np.sqrt(max(len(kept) - 1, 1))
-        return (
-            np.linalg.svd(centred, full_matrices=False)[1][:, None]
-            * np.linalg.svd(centred, full_matrices=False)[2]
-        )
+        _, size, axes = np.linalg.svd(centred, full_matrices=False)
+        root: Floats = size[:, None] * axes
+        return root
 
     def _extra(self, columns: Columns, scatter: bool) -> Floats | None:
         """Standard deviation of ln L to add in quadrature: scatter, and distance outside."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.fit.fit import Fit
 
 # below this share of ln R that ln N leaves free, shape cannot be told from size
-LEAST_FREE_SHAPE = 0.25
+LEAST_FREE_SHAPE = 1 / 3
 
 
 def free_share(of: Floats, given: Floats) -> float:
@@ -40,13 +40,23 @@ def shape_refusal(law: Law, logs: Mapping[str, Floats]) -> str:
     else:
         # the width over the root of the size is shape already
         ratio = logs["x"]
-    share = free_share(ratio, logs["N"])
+    share, shapes = shape_share(ratio, logs["N"])
     if share < LEAST_FREE_SHAPE:
         return (
-            f"these runs cannot tell shape from size: {100 * share:.0f} % of the variance of the "
-            f"shape is free of size (at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted)"
+            f"these runs cannot tell shape from size: {100 * share:.0f} % of ln R is free over "
+            f"{shapes} shapes (at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted); add shapes of "
+            "equal size and unlike width"
         )
     return ""
+
+
+def shape_share(shape: Floats, size: Floats) -> tuple[float, int]:
+    """Share of the variance of ln R that ln N leaves free, each shape counted once, and how many.
+
+    A shape trained on many budgets is still one shape.
+    """
+    pairs: Floats = np.unique(np.stack([shape, size], axis=1).round(9), axis=0)
+    return free_share(pairs[:, 0], pairs[:, 1]), len(pairs)
 
 
 def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:

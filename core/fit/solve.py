@@ -74,14 +74,13 @@ def fit(
     if start.n < wanted:
         return start.failed(f"{start.n} runs cannot determine {wanted} parameters")
     logs = {k: v[usable] for k, v in logs.items()}
-    loss = kept.columns["loss"][usable]
     centre = centres(chosen, logs)
     problem = Problem(
         chosen,
         chosen_tying,
         method,
         {k: (v - centre.get(k, 0.0))[None] for k, v in logs.items()},
-        loss[None],
+        kept.columns["loss"][usable][None],
         np.ones((1, start.n)),
         delta,
     )
@@ -106,6 +105,26 @@ def fit(
         notes.insert(0, refusal + "; predictions given because you insisted")
         refusal = ""
     return found.noted(tuple(notes), refusal)
+
+
+def problem_of(fit: Fit, runs: TrainingRuns) -> tuple[Problem, Indices]:
+    """The problem that a fit solved, on these runs, and which of the runs it could use.
+
+    Centred as the fit was, so that the fit's own vector is a start.
+    """
+    law = fit.definition
+    needs = [n for n in law.needs if n != "r" or "b1" not in fit.fixed]
+    logs = log_columns(fit_columns(runs), needs, fit.params)
+    usable = np.flatnonzero(usable_rows(logs, runs.columns["loss"]))
+    return Problem(
+        law,
+        fit.tying,
+        fit.method,
+        {k: (v[usable] - fit.centre.get(k, 0.0))[None] for k, v in logs.items()},
+        runs.columns["loss"][usable][None],
+        np.ones((1, usable.size)),
+        fit.delta,
+    ), usable
 
 
 def the_law(name: str) -> Law:
@@ -223,15 +242,15 @@ def ranges(
     law: Law, columns: Mapping[str, Floats], params: str, usable: NDArray[np.bool_]
 ) -> dict[str, tuple[float, float]]:
     """Fitted range of N, D and, where shapes are known, of R; natural units."""
-    needs = ["N", "D"]
+    asked = {"N": columns[params_column(params)], "D": columns["tokens"]}
     if "d_model" in columns and "n_layers" in columns:
-        needs.append("R")
+        asked["R"] = columns["d_model"] / columns["n_layers"]
     found = {}
-    for symbol, log in log_columns(columns, needs, params).items():
-        known = log[usable]
-        known = known[np.isfinite(known)]
+    for symbol, values in asked.items():
+        known = values[usable]
+        known = known[np.isfinite(known) & (known > 0)]
         if known.size:
-            found[symbol] = (float(np.exp(known.min())), float(np.exp(known.max())))
+            found[symbol] = (float(known.min()), float(known.max()))
     return found
 
 

@@ -1,0 +1,177 @@
+"""`fit`: one law on one table of runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import Unusable
+from core.fit.fit import Fit, derived
+from core.fit.solve import METHODS, fit, where_mask
+from core.fit.validate import judge_largest
+from core.formats.runs import read_runs
+from core.laws.columns import CONVENTIONS
+from core.laws.loss import LAWS
+from core.records import TrainingRuns
+
+HELP = "fit a loss law to a table of training runs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """RUNS.csv and what to fit to it."""
+    add_runs(parser)
+    parser.add_argument("--law", choices=tuple(LAWS), required=True, help="which law")
+    add_settings(parser)
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which runs."""
+    parser.add_argument("runs", metavar="RUNS.csv", help="table of runs (CSV, JSON, JSON lines)")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="fit only these rows; repeatable; text may hold * (e.g. 'name=*@20N')",
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="which column of the file is which of ours, e.g. loss=loss_c4; repeatable",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say how."""
+    parser.add_argument(
+        "--tied", action="store_true", help="one exponent for N and D (and R, where it has one)"
+    )
+    parser.add_argument(
+        "--own-shape-exponent",
+        action="store_true",
+        help="tied exponents of N and D, but R keeps its own (inference-aware only)",
+    )
+    parser.add_argument(
+        "--params", choices=CONVENTIONS, default="total", help="which parameters N counts"
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="least-squares",
+        help="plain least squares on loss, or sum of Huber on log loss with bounds",
+    )
+    parser.add_argument("--delta", type=float, default=1e-3, help="Huber's delta (default 1e-3)")
+    parser.add_argument(
+        "--insist", action="store_true", help="predict even where shape cannot be told from size"
+    )
+
+
+def pairs(texts: list[str], option: str) -> dict[str, str]:
+    """COLUMN=VALUE texts as a mapping; raises Unusable for one without '='."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise Unusable(f"{option} '{text}' must be written COLUMN=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def tying_of(options: argparse.Namespace) -> bool | str:
+    """The tying that the flags ask for."""
+    return "own-shape-exponent" if options.own_shape_exponent else bool(options.tied)
+
+
+def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
+    """The runs to fit and all runs of the file."""
+    everything = read_runs(Path(options.runs), pairs(options.column, "--column") or None)
+    where = pairs(options.where, "--where")
+    kept = everything.take(where_mask(everything, where)) if where else everything
+    return kept, everything
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The fit as a table of parameters and as JSON."""
+    kept, everything = runs_of(options)
+    if not options.delta > 0:
+        raise Unusable("--delta must be above zero")
+    found = fit(
+        kept,
+        options.law,
+        tied=tying_of(options),
+        params=options.params,
+        method=options.method,
+        all_rows=everything,
+        delta=options.delta,
+        insist=options.insist,
+    )
+    largest = judge_largest(found, everything) if found.theta else {}
+    return text_of(found, largest), answer_of(found, largest)
+
+
+def answer_of(found: Fit, largest: dict[str, Any]) -> dict[str, Any]:
+    """The fit as one JSON object without NaN."""
+    return {
+        "law": found.law,
+        "params": found.params,
+        "tied": found.tied != "free",
+        "tying": found.tied,
+        "method": found.method,
+        "suite": found.suite,
+        "n": found.n,
+        "theta": dict(found.theta),
+        "derived": derived(found),
+        "objective": number(found.objective),
+        "mse": number(found.mse),
+        "r2": number(found.r2),
+        "mse_all": number(found.mse_all),
+        "r2_all": number(found.r2_all),
+        "converged": found.converged,
+        "message": found.message or found.withheld or "ok",
+        "withheld": found.withheld or None,
+        "warnings": list(found.warnings),
+        "ranges": {k: list(v) for k, v in found.ranges.items()},
+        "loss_meaning": found.loss_meaning,
+        "loss_unit": found.loss_unit,
+        "source": found.source,
+        "largest": largest or None,
+    }
+
+
+def number(value: float) -> float | None:
+    """The value, None where it is not finite (JSON has no NaN)."""
+    return float(value) if np.isfinite(value) else None
+
+
+def text_of(found: Fit, largest: dict[str, Any]) -> str:
+    """The fit for people."""
+    law = found.definition
+    lines = [
+        f"{law.title}: L = {law.formula}",
+        f"  {law.source}",
+        f"  {found.n} runs of {found.suite}, N = {found.params} parameters, "
+        f"{found.tied}, {found.method}",
+    ]
+    if not found.theta:
+        return "\n".join([*lines, f"  failed: {found.message}"])
+    for name, value in {**found.theta, **derived(found)}.items():
+        lines.append(f"  {name:>10} {value:.6g}")
+    lines.append(f"  objective {found.objective:.8g}")
+    lines.append(f"  fitted rows: MSE {found.mse:.6f}, R2 {found.r2:.4f}")
+    lines.append(f"  all rows:    MSE {found.mse_all:.6f}, R2 {found.r2_all:.4f}")
+    if largest:
+        errors = ", ".join(f"{100 * e:.2f}" for e in largest["relative_errors"])
+        rank = largest["rank_correlation"]
+        told = "" if rank is None else f"; rank correlation {rank:.2f}"
+        lines.append(f"  largest size ({len(largest['names'])} runs): error {errors} %{told}")
+    lines += [f"  note: {w}" for w in found.warnings]
+    if found.withheld:
+        lines.append(f"  predictions withheld: {found.withheld} (--insist gives them)")
+    if not found.converged:
+        lines.append(f"  NOT CONVERGED: {found.message}")
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""Which runs belong together: one shape, one size, one budget; and how ranks agree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.fit.minimise import Indices
+from core.records import Floats, TrainingRuns
+
+# sizes closer than this factor count as one size
+SAME_SIZE = 1.22
+SHAPE_COLUMNS = ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
+
+
+def groups_of(runs: TrainingRuns, unit: str) -> Indices:
+    """Group number of every run: 'shape' (all runs of one architecture) or 'run'.
+
+    Rows that share a name are checkpoints of one run and never part. Where no shape is known, size
+    stands for it.
+    """
+    if unit == "run":
+        return np.asarray(np.unique(np.array(runs.names, dtype=object), return_inverse=True)[1])
+    names = [c for c in SHAPE_COLUMNS if c in runs.columns]
+    if "n_layers" not in names or "d_model" not in names:
+        names = [c for c in ("params_total", "params_non_embedding") if c in runs.columns]
+    table = np.stack([np.nan_to_num(runs.columns[c], nan=-1.0) for c in names], axis=1)
+    return np.asarray(np.unique(table, axis=0, return_inverse=True)[1]).reshape(-1)
+
+
+def sizes_of(params: Floats) -> Indices:
+    """Size class of every run, smallest first: a new class starts where N jumps by 22 % or more."""
+    order = np.argsort(params, kind="stable")
+    jumps = np.diff(np.log(params[order])) > np.log(SAME_SIZE)
+    classes = np.empty(params.size, dtype=np.intp)
+    classes[order] = np.concatenate([[0], np.cumsum(jumps)])
+    return classes
+
+
+def contests(params: Floats, tokens: Floats) -> list[Indices]:
+    """Sets of at least two runs of one size on one budget (within 3 %): what a law should rank."""
+    sizes = sizes_of(params)
+    found = []
+    for size in np.unique(sizes):
+        here = np.flatnonzero(sizes == size)
+        order = here[np.argsort(tokens[here], kind="stable")]
+        breaks = np.flatnonzero(np.diff(np.log(tokens[order])) > 0.03) + 1
+        found += [part for part in np.split(order, breaks) if part.size >= 2]
+    return found
+
+
+def rank_correlation(first: Floats, second: Floats) -> float | None:
+    """Spearman's rho with ties at their mean rank; None where one side does not vary."""
+    a, b = _ranks(first), _ranks(second)
+    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    mean: Floats = (ends - (counts - 1) / 2.0)[inverse]
+    return mean
+
+
+def pairs_right(truth: Floats, guess: Floats) -> tuple[int, int]:
+    """How many pairs are put in the right order, of how many that differ; a tied guess is wrong."""
+    i, j = np.triu_indices(truth.size, 1)
+    real, said = np.sign(truth[i] - truth[j]), np.sign(guess[i] - guess[j])
+    differ = real != 0
+    return int((real == said)[differ].sum()), int(differ.sum())

@@ -1,0 +1,189 @@
+"""How a fit does on what it has not seen: the largest size, left-out shapes, ranks at one size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from core.fit.fit import Fit, predicted
+from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
+from core.fit.minimise import Problem
+from core.fit.resample import Steps, bootstrap_starts, outcome, refit
+from core.fit.solve import fit_columns, natural, problem_of
+from core.laws.columns import params_column
+from core.records import Floats, Progress, TrainingRuns
+
+
+def judge_largest(fit: Fit, runs: TrainingRuns) -> dict[str, Any]:
+    """Relative errors and rank correlation on the runs of the largest size in the table.
+
+    'in_fit' says whether the fit's range reaches that size. Empty where nothing can be predicted.
+    """
+    guess = predicted(fit, runs)
+    loss = runs.columns["loss"]
+    size = runs.columns.get(params_column(fit.params), np.full(len(runs), np.nan))
+    known = np.flatnonzero(np.isfinite(guess) & (loss > 0) & (size > 0))
+    if not known.size:
+        return {}
+    classes = sizes_of(size[known])
+    largest = known[classes == classes.max()]
+    errors = np.abs(guess[largest] / loss[largest] - 1.0)
+    return {
+        "names": [runs.names[i] for i in largest],
+        "observed": [float(v) for v in loss[largest]],
+        "predicted": [float(v) for v in guess[largest]],
+        "relative_errors": [float(v) for v in errors],
+        "rank_correlation": rank_correlation(loss[largest], guess[largest]),
+        "in_fit": bool(size[largest].min() <= fit.ranges.get("N", (0.0, 0.0))[1] * 1.0001),
+    }
+
+
+def validate(fit: Fit, runs: TrainingRuns) -> Fit:
+    """The fit with `heldout` filled; see `validation`."""
+    return outcome(validation(fit, runs))
+
+
+def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
+    """Steps: leave every shape out once, and the largest size once; returns the fit, judged.
+
+    `heldout` holds relative errors as fractions: 'shape_rms', 'shape_median', 'shape_worst' over
+    left-out shapes, 'largest_rms', 'largest_worst', 'largest_bias' (mean, signed) of the largest
+    size predicted from the rest; 'rank' and 'largest_rank' mean rank correlation at one size and
+    budget; 'pairs_right' and 'pairs' how many pairs of equal size were put in the right order, from
+    left-out predictions; 'aic', 'bic' of log residuals, which take rows for independent and so
+    flatter laws of many parameters; 'extrapolation_per_log' the error per unit of ln N beyond.
+    """
+    if not fit.theta:
+        return fit
+    problem, usable = problem_of(fit, runs)
+    kept = runs.take(usable)
+    columns = fit_columns(kept)
+    loss, tokens = columns["loss"], columns["tokens"]
+    size = columns[params_column(fit.params)]
+    starts = bootstrap_starts(fit, problem)
+    yield Progress(0, 2, "leaving shapes out one at a time")
+    heldout = _shapes(fit, problem, groups_of(kept, "shape"), starts, loss, size, tokens)
+    yield Progress(1, 2, "leaving the largest size out")
+    heldout |= _largest(fit, problem, starts, loss, size, tokens)
+    heldout |= _information(fit, kept)
+    yield Progress(2, 2, "judged")
+    return replace(fit, heldout=heldout)
+
+
+def _shapes(
+    fit: Fit,
+    problem: Problem,
+    groups: np.ndarray[Any, Any],
+    starts: Floats,
+    loss: Floats,
+    size: Floats,
+    tokens: Floats,
+) -> dict[str, float]:
+    distinct = int(groups.max()) + 1
+    needed = len(fit.theta)
+    weights = (groups[None, :] != np.arange(distinct)[:, None]).astype(np.float64)
+    if distinct < 3 or weights.sum(axis=1).min() < needed:
+        return {}
+    found = refit(problem, weights, starts)
+    every = problem.value(found.theta)
+    guess = every[groups, np.arange(loss.size)]
+    error = guess / loss - 1.0
+    answer = {
+        "shapes": float(distinct),
+        "shape_rms": float(np.sqrt(np.mean(error**2))),
+        "shape_median": float(np.median(np.abs(error))),
+        "shape_worst": float(np.abs(error).max()),
+    }
+    return answer | _ranks("", loss, guess, size, tokens)
+
+
+def _largest(
+    fit: Fit, problem: Problem, starts: Floats, loss: Floats, size: Floats, tokens: Floats
+) -> dict[str, float]:
+    classes = sizes_of(size)
+    out = classes == classes.max()
+    rest = ~out
+    if classes.max() < 1 or rest.sum() < len(fit.theta):
+        return {}
+    found = refit(problem, rest.astype(np.float64)[None], starts)
+    guess = problem.value(found.theta)[0]
+    error = guess[out] / loss[out] - 1.0
+    beyond = float(np.log(size[out].max() / size[rest].max()))
+    rms = float(np.sqrt(np.mean(error**2)))
+    answer = {
+        "largest_runs": float(out.sum()),
+        "largest_rms": rms,
+        "largest_worst": float(np.abs(error).max()),
+        "largest_bias": float(error.mean()),
+        "largest_factor": float(np.exp(beyond)),
+        "extrapolation_per_log": rms / max(beyond, 0.2),
+    }
+    ranks = _ranks("largest_", loss[out], guess[out], size[out], tokens[out])
+    return answer | ranks
+
+
+def _ranks(
+    prefix: str, loss: Floats, guess: Floats, size: Floats, tokens: Floats
+) -> dict[str, float]:
+    right = pairs = 0
+    rhos = []
+    for here in contests(size, tokens):
+        r, p = pairs_right(loss[here], guess[here])
+        right, pairs = right + r, pairs + p
+        rho = rank_correlation(loss[here], guess[here])
+        if here.size >= 3 and rho is not None:
+            rhos.append(rho)
+    found = {}
+    if pairs:
+        found[f"{prefix}pairs"] = float(pairs)
+        found[f"{prefix}pairs_right"] = right / pairs
+    if rhos:
+        found[f"{prefix}rank"] = float(np.mean(rhos))
+    return found
+
+
+def _information(fit: Fit, runs: TrainingRuns) -> dict[str, float]:
+    """Akaike's and Bayes' criteria of normal log residuals, one parameter more for their scale."""
+    guess = predicted(fit, runs)
+    if not (guess > 0).all():
+        return {}
+    square = float((np.log(guess / runs.columns["loss"]) ** 2).mean())
+    if square <= 0:
+        return {}
+    count, spent = len(runs), len(fit.theta) + 1
+    likely = -0.5 * count * (np.log(2 * np.pi * square) + 1.0)
+    return {
+        "aic": float(2 * spent - 2 * likely),
+        "bic": float(spent * np.log(count) - 2 * likely),
+    }
+
+
+def trust(fit: Fit) -> tuple[str, bool]:
+    """One sentence with the number that matters most, and whether to warn."""
+    if not fit.theta:
+        return f"There is no fit: {fit.message}.", True
+    if fit.withheld:
+        return f"Predictions withheld: {fit.withheld}.", True
+    held = fit.heldout
+    if fit.n == 0:
+        return "Published constants, not fitted here; trust them only for runs like theirs.", True
+    if "shape_rms" not in held:
+        return "Not yet tested on runs left out of the fit.", True
+    told = f"Predicts shapes it has not seen to ±{100 * held['shape_rms']:.1f} %"
+    warn = held["shape_rms"] > 0.02
+    if "pairs_right" in held:
+        share = held["pairs_right"]
+        told += f"; ranks shapes of equal size right {round(20 * share)} times in 20"
+        warn = warn or share < 0.75
+    if "largest_rms" in held:
+        told += (
+            f"; misses a size {held['largest_factor']:.1f} times larger by"
+            f" {100 * held['largest_rms']:.1f} %"
+        )
+        warn = warn or held["largest_rms"] > 0.03
+    return told + ".", warn or not fit.converged
+
+
+__all__ = ["judge_largest", "natural", "trust", "validate", "validation"]
