@@ -1,0 +1,273 @@
+"""What readers of other tools' results return: points with workload, source and honest intervals."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.workload import Runtime, Workload
+
+# canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
+UNITS: Mapping[str, str] = {
+    "ttft_s": "s",
+    "tpot_s": "s",
+    "itl_s": "s",
+    "e2e_s": "s",
+    "tokens_per_s": "tokens/s",
+    "tokens_per_s_user": "tokens/s",
+    "memory_bytes": "B",
+    "weight_bytes": "B",
+    "energy_j_per_token": "J",
+    "params_total": "count",
+    "loss": "nats/token",
+    "bits_per_byte": "bits/byte",
+    "accuracy": "",
+}
+# spelling (lower case) -> (SI unit, factor)
+_SCALES: Mapping[str, tuple[str, float]] = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), ("s", 1.0)),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("s", 1e-3)),
+    **dict.fromkeys(("us", "µs", "microseconds"), ("s", 1e-6)),
+    **dict.fromkeys(("ns", "nanoseconds"), ("s", 1e-9)),
+    **dict.fromkeys(
+        ("tokens/s", "tokens/sec", "tokens/second", "tok/s", "tokens/sec/user", "tokens/s/user"),
+        ("tokens/s", 1.0),
+    ),
+    **dict.fromkeys(("b", "byte", "bytes"), ("B", 1.0)),
+    "kb": ("B", 1e3),
+    "mb": ("B", 1e6),
+    "gb": ("B", 1e9),
+    "kib": ("B", 2.0**10),
+    "mib": ("B", 2.0**20),
+    "gib": ("B", 2.0**30),
+    **dict.fromkeys(("j", "joule", "joules", "j/token"), ("J", 1.0)),
+    "mj": ("J", 1e-3),
+    "kwh": ("J", 3.6e6),
+    "wh": ("J", 3.6e3),
+    "%": ("", 0.01),
+    "": ("", 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value in SI units with its 95 % interval where the file allows one (else None).
+
+    `statistic` says what the value is ('median', 'mean', 'p99', 'max', 'value'); `n` is the number of
+    samples behind it (0: unknown); `statistics` keeps the others the file gave, e.g. {'p99': 0.012}.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    statistic: str = "value"
+    statistics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPoint:
+    """One result of another tool. What the file does not say is None or empty, and noted."""
+
+    name: str
+    workload: Workload | None
+    runtime: Runtime | None
+    device: str
+    metrics: Mapping[str, Estimate]
+    source: str
+    tool: str
+    tool_version: str = ""
+    notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
+
+
+def si_factor(unit: str, metric: str, what: str) -> float:
+    """What a number in `unit` must be multiplied by to be a `metric`; Unusable for a wrong unit."""
+    wanted = UNITS[metric.partition(":")[0]]
+    found = _SCALES.get(unit.strip().lower())
+    if found is None or found[0] != wanted:
+        raise Unusable(
+            f"{what}: unit {unit!r} is not one of {metric} (expected e.g. {wanted or 'none'})"
+        )
+    return found[1]
+
+
+def number(value: Any) -> float | None:
+    """A finite float, or None for anything else (text is read as a number; booleans are none)."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def whole(value: Any) -> int | None:
+    """A count of at least 1, rounded; None for anything else."""
+    found = number(value)
+    return round(found) if found is not None and found >= 0.5 else None
+
+
+def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | None:
+    """A Workload when all three are known and positive."""
+    b, p, o = whole(batch), whole(prompt_tokens), whole(output_tokens)
+    return Workload(b, p, o) if b and p and o else None
+
+
+def from_samples(values: Iterable[Any], metric: str, factor: float = 1.0) -> Estimate | None:
+    """The median of raw samples with a distribution-free 95 % interval; None without a sample.
+
+    The interval are the order statistics that a binomial puts around the median (two-sided, n >= 6).
+    """
+    clean = sorted(v * factor for v in map(number, values) if v is not None and v >= 0)
+    n = len(clean)
+    if not n or clean[-1] <= 0:
+        return None
+    low = high = None
+    if n >= 6:
+        below, total = 0, 0.0
+        while total + math.comb(n, below) / 2.0**n <= 0.025 and n < 1000:
+            total += math.comb(n, below) / 2.0**n
+            below += 1
+        if n >= 1000:
+            below = max(math.floor(n / 2 - 1.96 * math.sqrt(n) / 2), 1)
+        low, high = clean[below - 1], clean[n - below]
+    return Estimate(
+        _quantile(clean, 0.5),
+        low,
+        high,
+        n,
+        UNITS[metric],
+        "median",
+        {"mean": sum(clean) / n, "p90": _quantile(clean, 0.9), "p99": _quantile(clean, 0.99)},
+    )
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float:
+    position = q * (len(ordered) - 1)
+    left = math.floor(position)
+    right = min(left + 1, len(ordered) - 1)
+    return ordered[left] + (position - left) * (ordered[right] - ordered[left])
+
+
+def from_summary(
+    given: Mapping[str, Any], metric: str, factor: float = 1.0, n: int = 0
+) -> Estimate | None:
+    """An estimate from statistics by name ('median' or 'p50', 'mean' or 'avg', 'std', 'p99', ...).
+
+    The value is the median if given, else the mean; an interval is given only for a mean with a
+    standard deviation and n >= 2 (normal, widened as Student's t). None when neither is a number.
+    """
+    names = {"p50": "median", "avg": "mean", "stdev": "std", "std_dev": "std"}
+    stats: dict[str, float] = {}
+    for key, raw in given.items():
+        value = number(raw)
+        if value is not None and value >= 0:
+            stats.setdefault(names.get(key, key), value * factor)
+    statistic = "median" if stats.get("median") else "mean"
+    value = stats.get(statistic)
+    if not value:
+        return None
+    low = high = None
+    if statistic == "mean" and n >= 2 and "std" in stats:
+        half = _student(n - 1) * stats["std"] / math.sqrt(n)
+        low, high = max(value - half, 0.0), value + half
+    rest = {k: v for k, v in stats.items() if k != statistic}
+    return Estimate(value, low, high, n, UNITS[metric.partition(":")[0]], statistic, rest)
+
+
+def _student(degrees: int) -> float:
+    """97.5 % quantile of Student's t: exact for 1 and 2, else Cornish-Fisher (error < 0.5 %)."""
+    if degrees <= 2:
+        return (12.7062, 4.3027)[degrees - 1]
+    z, v = 1.959964, degrees
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    )
+
+
+def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:
+    """The estimate of 1 / value (a rate from a time), interval turned round."""
+    if estimate is None or estimate.value <= 0:
+        return None
+    low = 1 / estimate.high if estimate.high else None
+    high = 1 / estimate.low if estimate.low else None
+    return Estimate(
+        1 / estimate.value, low, high, estimate.n, UNITS[metric], f"1 / {estimate.statistic}"
+    )
+
+
+def single(
+    value: Any, metric: str, factor: float = 1.0, statistic: str = "value"
+) -> Estimate | None:
+    """One number without an interval; None when it is not finite and positive."""
+    found = number(value)
+    if found is None or found <= 0:
+        return None
+    return Estimate(found * factor, unit=UNITS[metric.partition(":")[0]], statistic=statistic)
+
+
+def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+    """The metrics that are there, with the speed per user added where TPOT is known."""
+    found = {k: v for k, v in metrics.items() if v is not None}
+    if "tpot_s" in found and "tokens_per_s_user" not in found:
+        rate = inverse(found["tpot_s"], "tokens_per_s_user")
+        if rate is not None:
+            found["tokens_per_s_user"] = rate
+    return found
+
+
+def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
+    """The points that hold a metric, told apart by name; Unusable, with what was looked for, if none."""
+    useful = [p for p in points if p.metrics]
+    if not useful:
+        raise Unusable(f"{what}: no usable number found (looked for {looked_for})")
+    seen: dict[str, int] = {}
+    result = []
+    for point in useful:
+        seen[point.name] = seen.get(point.name, 0) + 1
+        again = seen[point.name]
+        result.append(replace(point, name=f"{point.name} ({again})") if again > 1 else point)
+    return tuple(result)
+
+
+def precision(text: Any) -> str | None:
+    """Our word for a precision ('torch.bfloat16', 'F16', 'fp8_block' ...); None when unlike ours."""
+    word = re.sub(r"[^a-z0-9]", "", str(text or "").lower().replace("torch.", ""))
+    words = {
+        "float32": "fp32",
+        "fp32": "fp32",
+        "f32": "fp32",
+        "allf32": "fp32",
+        "bfloat16": "bf16",
+        "bf16": "bf16",
+        "float16": "fp16",
+        "fp16": "fp16",
+        "f16": "fp16",
+        "half": "fp16",
+        "fp8": "fp8",
+        "fp8block": "fp8",
+        "float8": "fp8",
+        "int8": "int8",
+        "q80": "int8",
+    }
+    return words.get(word)
+
+
+def served(weights: Any, cache: Any = None) -> Runtime | None:
+    """A 'served' runtime when the weight precision is one of ours, else None."""
+    weight = precision(weights)
+    if weight is None:
+        return None
+    default = weight if weight not in ("fp8", "int8") else "bf16"
+    return Runtime("served", weight, precision(cache) or default)

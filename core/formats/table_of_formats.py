@@ -1,0 +1,183 @@
+"""The one table of formats: what can be written and read, by which module, checked against what."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.formats.writing import ExportContext
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of a single shape (`kind` 'shape') or of a selection of candidates ('selection').
+
+    `module` holds `write` and, where a file reads back to a shape, `read`. `file` is the usual name.
+    """
+
+    key: str
+    title: str
+    file: str
+    module: str
+    kind: str
+    checked_against: str
+
+
+_CORE = "core.formats."
+FORMATS: Mapping[str, Format] = {
+    row.key: row
+    for row in (
+        Format(
+            "hf",
+            "Hugging Face config.json",
+            "config.json",
+            _CORE + "hf_config",
+            "shape",
+            "transformers 5.23: same parameter count on the meta device",
+        ),
+        Format(
+            "open_lm",
+            "open_lm model JSON",
+            "model.json",
+            _CORE + "open_lm",
+            "shape",
+            "source of mlfoundations/open_lm, model.py",
+        ),
+        Format(
+            "torchtitan",
+            "torchtitan llama3 arguments",
+            "model_args.py",
+            _CORE + "torchtitan",
+            "shape",
+            "source of pytorch/torchtitan, models/llama3",
+        ),
+        Format(
+            "megatron",
+            "Megatron-LM arguments",
+            "model_args.sh",
+            _CORE + "megatron",
+            "shape",
+            "source of NVIDIA/Megatron-LM, training/arguments.py",
+        ),
+        Format(
+            "litgpt",
+            "litgpt model_config.yaml",
+            "model_config.yaml",
+            _CORE + "litgpt",
+            "shape",
+            "source of Lightning-AI/litgpt, config.py",
+        ),
+        Format(
+            "vllm",
+            "vLLM serve script",
+            "serve_vllm.sh",
+            _CORE + "vllm_serve",
+            "shape",
+            "documented engine arguments",
+        ),
+        Format(
+            "sglang",
+            "SGLang serve script",
+            "serve_sglang.sh",
+            _CORE + "sglang_serve",
+            "shape",
+            "documented server arguments",
+        ),
+        Format(
+            "tensorrt_llm",
+            "TensorRT-LLM checkpoint config",
+            "config.json",
+            _CORE + "tensorrt_llm",
+            "shape",
+            "source of NVIDIA/TensorRT-LLM, models/modeling_utils.py",
+        ),
+        Format("csv", "CSV table", "selection.csv", _CORE + "table_csv", "selection", "read back"),
+        Format(
+            "json", "JSON table", "selection.json", _CORE + "table_json", "selection", "read back"
+        ),
+        Format(
+            "plan", "Training plan", "plan.json", _CORE + "training_plan", "selection", "read back"
+        ),
+    )
+}
+
+# in the order they are asked; the general table comes last
+RESULT_READERS = (
+    _CORE + "table_json",
+    _CORE + "lm_eval",
+    _CORE + "optimum_benchmark",
+    _CORE + "guidellm",
+    _CORE + "aiperf",
+    _CORE + "llama_bench",
+    _CORE + "bench_serving",
+    _CORE + "bench_latency",
+    _CORE + "aiconfigurator",
+    _CORE + "generic_csv",
+)
+
+
+def format_of(key: str) -> Format:
+    """The format of this key; Unusable lists what there is."""
+    if key not in FORMATS:
+        raise Unusable(f"'{key}' is not a format (known: {', '.join(FORMATS)})")
+    return FORMATS[key]
+
+
+def write_shape(key: str, architecture: Architecture, context: ExportContext) -> str:
+    """The text of one shape in a format; Unusable with the reason when it cannot be expressed."""
+    row = format_of(key)
+    if row.kind != "shape":
+        raise Unusable(f"'{key}' is a format of tables, not of one shape")
+    text: str = importlib.import_module(row.module).write(architecture, context)
+    return text
+
+
+def refusal(key: str, architecture: Architecture, context: ExportContext | None = None) -> str:
+    """Why a format cannot express a shape; empty when it can."""
+    try:
+        write_shape(key, architecture, context or ExportContext())
+    except Unusable as error:
+        return str(error)
+    return ""
+
+
+def read_shape(path: Path | str) -> tuple[Architecture, str]:
+    """The shape in a file of any format, with the format's key; Unusable says what was looked for."""
+    from core.formats.writing import json_object
+
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Unusable(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"{path}: cannot be read as text ({error})") from error
+    key = ""
+    if text.lstrip().startswith("{"):
+        value: dict[str, Any] = json_object(text, str(path))
+        marks = {"hf": "model_type", "open_lm": "hidden_dim", "tensorrt_llm": "architecture"}
+        if "text_config" in value:
+            key = "hf"
+        key = key or next((k for k, mark in marks.items() if mark in value), "")
+    else:
+        marks = {
+            "vllm": "vllm serve",
+            "sglang": "sglang.launch_server",
+            "megatron": "--num-layers",
+            "torchtitan": "TransformerModelArgs",
+            "litgpt": "n_embd:",
+        }
+        key = next((k for k, mark in marks.items() if mark in text), "")
+    if not key:
+        titles = ", ".join(row.title for row in FORMATS.values() if row.kind == "shape")
+        raise Unusable(f"{path}: holds no model shape known here (looked for {titles})")
+    try:
+        shape: Architecture = importlib.import_module(FORMATS[key].module).read(text)
+    except Unusable as error:
+        raise Unusable(f"{path}: {error}") from error
+    return shape, key
