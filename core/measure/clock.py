@@ -1,0 +1,66 @@
+"""Clocks: the host's, checked against a second one, so that a clock that jumps is found out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+# two honest clocks differ by slewing (500 ppm at most) and by the time between reading them
+RELATIVE = 0.01
+ABSOLUTE_NS = 2_000_000
+
+
+class ClockError(RuntimeError):
+    """The clock disagreed with itself; what was timed with it is void."""
+
+
+def reference_ns() -> int:
+    """A second clock, kept apart from `perf_counter_ns` as far as the system allows."""
+    raw = getattr(time, "CLOCK_MONOTONIC_RAW", None)
+    if raw is not None:
+        return time.clock_gettime_ns(raw)
+    return time.monotonic_ns()
+
+
+class Clock:
+    """The clock that times everything in a measurement. `now` counts nanoseconds."""
+
+    def __init__(
+        self,
+        now: Callable[[], int] = time.perf_counter_ns,
+        reference: Callable[[], int] = reference_ns,
+    ) -> None:
+        self.now = now
+        self._reference = reference
+
+    def mark(self) -> tuple[int, int]:
+        """A reading of both clocks, for `check`."""
+        return self.now(), self._reference()
+
+    def check(self, mark: tuple[int, int]) -> None:
+        """Raise ClockError when the two clocks have not moved alike since the mark."""
+        moved = self.now() - mark[0]
+        expected = self._reference() - mark[1]
+        if moved < 0 or abs(moved - expected) > ABSOLUTE_NS + RELATIVE * expected:
+            raise ClockError(
+                f"the clock moved {moved / 1e6:.3f} ms while a second clock moved {expected / 1e6:.3f} ms"
+            )
+
+    def resolution_s(self, readings: int = 2000) -> float:
+        """Smallest step seen between two readings, in seconds."""
+        steps = []
+        last = self.now()
+        for _ in range(readings):
+            current = self.now()
+            if current != last:
+                steps.append(current - last)
+            last = current
+        return min(steps) / 1e9 if steps else float("inf")
+
+
+def gaps_s(stamps_ns: list[int]) -> list[float]:
+    """Seconds between successive readings; raises ClockError when one goes backwards."""
+    gaps = [(b - a) / 1e9 for a, b in zip(stamps_ns, stamps_ns[1:], strict=False)]
+    if any(g < 0 for g in gaps):
+        raise ClockError("the clock went backwards between two tokens")
+    return gaps

@@ -1,0 +1,208 @@
+"""The decoder as something that can be timed: whole requests, on CPU and on CUDA."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from core.measure.clock import Clock, gaps_s
+from core.measure.decoder import Decoder, GraphStep
+from core.measure.protocol import Samples
+from core.measure.weights import Source, Unsupported
+from core.records import Point
+
+if TYPE_CHECKING:
+    import torch
+
+# steps in flight before the host waits for the oldest: the device never idles for the host's sake
+LAG = 2
+WARM_STEPS = 8
+
+
+class Pulse:
+    """A counter the timed code bumps at every token, so that a hang can be told from slowness."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class DecoderSubject:
+    """A decoder under one workload: prefill, then one token after another, greedily.
+
+    Must be used under `torch.inference_mode()`. Raises Unsupported where it cannot run.
+    """
+
+    def __init__(
+        self, point: Point, device: str, clock: Clock, pulse: Pulse, source: Source | None = None
+    ) -> None:
+        import torch
+
+        work = point.workload
+        self._torch = torch
+        self._clock = clock
+        self._pulse = pulse
+        self._device = device
+        self._output = work.output_tokens
+        self._prompt = work.prompt_tokens
+        self.decoder = Decoder(
+            point.architecture,
+            point.runtime,
+            device,
+            work.batch,
+            work.prompt_tokens + work.output_tokens,
+            source,
+        )
+        generator = torch.Generator().manual_seed(1)
+        self._tokens = torch.randint(
+            point.architecture.vocab_size, (work.batch, work.prompt_tokens), generator=generator
+        ).to(device)
+        self._graph: GraphStep | None = None
+        self._step: Callable[[torch.Tensor], torch.Tensor] = self.decoder.step
+        self._prepare(point.runtime.execution)
+
+    def _prepare(self, execution: str) -> None:
+        first, last = self._prompt, max(self._prompt, self._prompt + self._output - 2)
+        if execution == "graph":
+            self._graph = GraphStep(self.decoder)
+            self._graph.prepare(first, last)
+        elif execution == "compile":
+            self._compile(first, last)
+        elif execution != "eager":
+            raise Unsupported(f"the decoder does not run as '{execution}'")
+        if self._graph is not None:
+            graph = self._graph
+            self._step = lambda _tokens: graph.step()
+
+    def _compile(self, first: int, last: int) -> None:
+        """torch.compile of the static step; on CUDA captured in graphs as well, as it is used."""
+        torch = self._torch
+        compiled = torch.compile(self.decoder.static_step, dynamic=False)
+        try:
+            if self._device != "cpu":
+                self._graph = GraphStep(self.decoder, compiled)
+                self._graph.prepare(first, last)
+                return
+            capacity = self.decoder.capacity
+            position = torch.tensor([first])
+            compiled(self._tokens[:, 0], position, capacity)
+        except Exception as error:
+            reason = str(error).strip().splitlines()
+            raise Unsupported(
+                f"torch.compile does not work here: {reason[0][:200] if reason else type(error).__name__}"
+            ) from error
+
+        def step(tokens: torch.Tensor) -> torch.Tensor:
+            position.fill_(self.decoder.position)
+            self.decoder.position += 1
+            return compiled(tokens, position, capacity)  # type: ignore[no-any-return]
+
+        self._step = step
+
+    def _prefill(self) -> torch.Tensor:
+        tokens = self.decoder.prefill(self._tokens)
+        if self._graph is not None:
+            self._graph.start(tokens, self._prompt)
+        return tokens
+
+    def warm(self) -> float:
+        """One prompt and a few steps; the median step (or the prompt, when nothing follows)."""
+        samples = self._timed(min(self._output, 1 + WARM_STEPS))
+        steps = samples.get("tpot")
+        return statistics.median(steps) if steps else samples["ttft"][0]
+
+    def request(self) -> Samples:
+        """A whole request."""
+        return self._timed(self._output)
+
+    def first(self) -> Samples:
+        """A prompt and its first token."""
+        samples = self._timed(1)
+        return {k: v for k, v in samples.items() if k.startswith("ttft")}
+
+    def _timed(self, output: int) -> dict[str, list[float]]:
+        return self._timed_cpu(output) if self._device == "cpu" else self._timed_cuda(output)
+
+    def _timed_cpu(self, output: int) -> dict[str, list[float]]:
+        now, pulse = self._clock.now, self._pulse
+        stamps = [0] * (output + 1)
+        stamps[0] = now()
+        tokens = self._prefill()
+        stamps[1] = now()
+        for i in range(2, output + 1):
+            tokens = self._step(tokens)
+            stamps[i] = now()
+            pulse.count += 1
+        pulse.count += 1
+        return _phases(stamps)
+
+    def _timed_cuda(self, output: int) -> dict[str, list[float]]:
+        """Host stamps when each token is there, device stamps on the stream, and launch times.
+
+        The host waits for a token only when `LAG` further steps have been launched, so that it sees
+        tokens as a streaming server would and the device still never waits for it.
+        """
+        torch, now, pulse = self._torch, self._clock.now, self._pulse
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(output + 1)]
+        stamps = [0] * (output + 1)
+        launch: list[float] = []
+        torch.cuda.synchronize(self._device)
+        stamps[0] = now()
+        events[0].record()
+        tokens = self._prefill()
+        events[1].record()
+        events[1].synchronize()
+        stamps[1] = now()
+        for i in range(2, output + 1):
+            before = now()
+            tokens = self._step(tokens)
+            events[i].record()
+            launch.append((now() - before) / 1e9)
+            pulse.count += 1
+            if i - LAG >= 2:
+                events[i - LAG].synchronize()
+                stamps[i - LAG] = now()
+        for i in range(max(2, output + 1 - LAG), output + 1):
+            events[i].synchronize()
+            stamps[i] = now()
+        torch.cuda.synchronize(self._device)
+        pulse.count += 1
+        samples = _phases(stamps)
+        device = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:], strict=False)]
+        samples["ttft_device"] = device[:1]
+        samples["tpot_device"] = device[1:]
+        samples["e2e_device"] = [events[0].elapsed_time(events[-1]) / 1e3]
+        samples["tpot_launch"] = launch
+        return samples
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of weights and cache, as stored."""
+        return {"weights": self.decoder.weight_bytes, "cache": self.decoder.cache_bytes}
+
+    def describe(self) -> dict[str, Any]:
+        """What ran, for the record."""
+        return {
+            "kernels": self.decoder.kernels,
+            "bytes_read_per_step": self.decoder.bytes_read_per_step,
+        }
+
+    def close(self) -> None:
+        """Drop graphs, cache and weights."""
+        if self._graph is not None:
+            self._graph.close()
+        self._graph = None
+        self._step = self.decoder.step
+        self.decoder.blocks.clear()
+        self.decoder.caches.clear()
+
+
+def _phases(stamps_ns: list[int]) -> dict[str, list[float]]:
+    """Seconds to the first token, between tokens, and of the whole, from stamps from the start on."""
+    gaps = gaps_s(stamps_ns)
+    return {
+        "ttft": gaps[:1],
+        "tpot": gaps[1:],
+        "e2e": [(stamps_ns[-1] - stamps_ns[0]) / 1e9],
+    }

@@ -1,0 +1,342 @@
+"""A sweep: point after point in a measuring process, each stored before the next starts.
+
+A crash, a hang or a lack of memory is a flagged result, after which the sweep goes on in a fresh
+process. Closing the generator ends the process at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.measure.bench import failed
+from core.measure.memory import needed_bytes
+from core.measure.point import point_key, point_label, point_to_dict
+from core.measure.protocol import Settings
+from core.measure.worker import Worker, WorkerDied, WorkerHung, child_command
+from core.records import Device, Measurement, Point, Progress
+from core.serial import device_from_dict, device_to_dict, measurement_from_dict
+from core.workload import Runtime, Workload
+
+DRIFT = 0.05
+START_PATIENCE_S = 180.0
+# one crash may be the point's doing; so many in a row are the process's
+CRASHES_IN_A_ROW = 3
+
+Steps = Generator[Progress | Measurement, None, "Swept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How a sweep ended: points measured, skipped as known, left for lack of time."""
+
+    measured: int
+    skipped: int
+    left: int
+    device: Device | None
+    seconds: float
+
+
+def anchor_point(device: str) -> Point:
+    """The configuration measured again beside every point: larger than caches, quick to run."""
+    shape = Architecture(4, 768, 12, 12, 64, 2048, 8192)
+    precision = "fp32" if device == "cpu" else "bf16"
+    return Point(shape, Workload(1, 16, 21), Runtime("eager", precision, precision))
+
+
+def patience_s(point: Point) -> float:
+    """Longest silence that can still be work: loading and one prompt on a very slow device."""
+    a, work = point.architecture, point.workload
+    loading = needed_bytes(point)["total"] / 50e6
+    prompt = a.prefill_flops(work.prompt_tokens, work.batch) / 2e9
+    compiling = 300.0 if point.runtime.execution == "compile" else 0.0
+    return float(60.0 + loading + prompt + compiling)
+
+
+class Session:
+    """A measuring process that is replaced when it dies; use `close`, or close its generators."""
+
+    def __init__(
+        self,
+        device: str | Device,
+        settings: Settings | None = None,
+        python: str | Path | None = None,
+        threads: int = 0,
+        anchor: Point | None = None,
+        energy_s: float = 0.0,
+        hang_s: float | None = None,
+        probe: bool = True,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self.name = device if isinstance(device, str) else device_name(device)
+        self.device: Device | None = None
+        if isinstance(device, Device) and device.bandwidth_bytes_per_s is not None:
+            self.device = device
+        self.settings = settings or Settings()
+        self._threads = threads
+        self._anchor = anchor
+        self._energy_s = energy_s
+        self._hang_s = hang_s
+        self._probe = probe
+        self._command = list(command or child_command(python))
+        self._worker: Worker | None = None
+        self._anchor_s: float | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The measuring process, while there is one."""
+        return self._worker.pid if self._worker is not None and self._worker.alive else None
+
+    def open(self) -> Generator[Progress, None, Device]:
+        """Start the process and measure the device; returns the device.
+
+        Raises Unusable when there is no such device or the process cannot start.
+        """
+        if self._worker is not None and self._worker.alive and self.device is not None:
+            return self.device
+        self.close()
+        try:
+            self._worker = Worker(self._command)
+            request: dict[str, Any] = {
+                "do": "open",
+                "device": self.name,
+                "threads": self._threads,
+                "settings": dataclasses.asdict(self.settings),
+                "anchor": point_to_dict(self._anchor) if self._anchor else None,
+                "energy_s": self._energy_s,
+                "probe": self._probe,
+                "known": device_to_dict(self.device) if self.device else None,
+            }
+            answer = yield from self._ask(request, START_PATIENCE_S)
+        except (WorkerDied, WorkerHung) as error:
+            self.close()
+            raise Unusable(f"measuring cannot start: {error}") from error
+        if answer["kind"] != "opened":
+            self.close()
+            raise Unusable(str(answer.get("message", "measuring cannot start")))
+        self.device = device_from_dict(answer["device"])
+        return self.device
+
+    def measure(
+        self, point: Point, budget_s: float | None = None
+    ) -> Generator[Progress, None, Measurement]:
+        """Measure one point; whatever goes wrong is a flag on the returned measurement."""
+        device = yield from self.open()
+        settings = self.settings
+        if budget_s is not None:
+            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
+        request = {
+            "do": "measure",
+            "point": point_to_dict(point),
+            "settings": dataclasses.asdict(settings),
+        }
+        try:
+            answer = yield from self._ask(request, self._hang_s or patience_s(point))
+        except WorkerHung as error:
+            self.close()
+            return failed(point, device, "hung", str(error))
+        except WorkerDied as error:
+            self.close()
+            return failed(point, device, "crashed", str(error))
+        if answer["kind"] != "result":
+            return failed(point, device, "crashed", str(answer.get("message", "no result")))
+        return self._drifted(measurement_from_dict(answer["measurement"]))
+
+    def _drifted(self, measurement: Measurement) -> Measurement:
+        """The measurement, flagged when the anchor is not what it was at the first point."""
+        now = measurement.environment.get("anchor_s")
+        if not now:
+            return measurement
+        if self._anchor_s is None:
+            self._anchor_s = float(now)
+        change = float(now) / self._anchor_s - 1
+        environment = {**measurement.environment, "anchor_change": round(change, 4)}
+        flags = measurement.flags
+        if abs(change) > DRIFT:
+            flags = (*flags, "drift")
+        return replace(measurement, environment=environment, flags=flags)
+
+    def _ask(
+        self, request: dict[str, Any], patience: float
+    ) -> Generator[Progress, None, dict[str, Any]]:
+        assert self._worker is not None
+        text, fraction = "", 0.0
+        for message in self._worker.ask(request, patience):
+            if message["kind"] == "progress":
+                text, fraction = message["text"], message["fraction"]
+            elif message["kind"] != "tick":
+                return message
+            yield Progress(fraction, 1.0, text)
+        raise WorkerDied("the measuring process fell silent")
+
+    def close(self) -> None:
+        """End the measuring process now."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+def device_name(device: Device) -> str:
+    """'cpu' or 'cuda:N'."""
+    return "cpu" if device.kind == "cpu" else f"cuda:{device.index}"
+
+
+def find_devices(python: str | Path | None = None) -> tuple[Device, ...]:
+    """The devices a measuring process sees, unmeasured. Raises Unusable when it cannot start."""
+    worker: Worker | None = None
+    try:
+        worker = Worker(child_command(python))
+        for message in worker.ask({"do": "devices"}, START_PATIENCE_S):
+            if message["kind"] == "devices":
+                return tuple(device_from_dict(d) for d in message["devices"])
+            if message["kind"] == "error":
+                raise Unusable(f"no devices can be listed: {message['message']}")
+    except (WorkerDied, WorkerHung) as error:
+        raise Unusable(f"no devices can be listed: {error}") from error
+    finally:
+        if worker is not None:
+            worker.close()
+    return ()
+
+
+def sweep(
+    points: Iterable[Point],
+    *,
+    device: str | Device,
+    budget_s: float | None,
+    store: Callable[[Measurement], Measurement],
+    already: Collection[Any] = frozenset(),
+    python: str | Path | None = None,
+    pause: threading.Event | None = None,
+    seed: int = 0,
+    settings: Settings | None = None,
+    threads: int = 0,
+    anchor: Point | bool | None = True,
+    energy_s: float = 0.0,
+    hang_s: float | None = None,
+    probe: bool = True,
+    command: Sequence[str] | None = None,
+) -> Steps:
+    """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
+
+    Every result goes through `store` before the next point starts, and what `store` returns is
+    yielded. Points whose key is in `already` are skipped: that is how a sweep resumes. A sequence of
+    points is measured in shuffled order; any other iterable is asked for one point at a time, so
+    that it may choose the next from what was stored. While `pause` is set nothing new starts.
+    `anchor` is True for the usual one, False or None for none. `threads` is the default for
+    runtimes that name none. Raises Unusable when measuring cannot start at all.
+    """
+    listed = list(points) if isinstance(points, Sequence) else None
+    if listed is not None:
+        random.Random(seed).shuffle(listed)
+    target = device if isinstance(device, str) else device_name(device)
+    chosen = settings or Settings(seed=seed)
+    fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
+    session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
+    begun = time.monotonic()
+    measured = skipped = crashes = 0
+    waited = 0.0
+    known = set(already)
+    pace = _Pace()
+    try:
+        found = yield from session.open()
+        if listed is not None:
+            before = len(listed)
+            listed = [p for p in listed if point_key(p, found) not in known]
+            skipped = before - len(listed)
+        queue = iter(listed if listed is not None else points)
+        while True:
+            paused_at = time.monotonic()
+            while pause is not None and pause.is_set():
+                yield Progress(measured, measured + _left(listed, measured), "paused")
+                time.sleep(0.1)
+            waited += time.monotonic() - paused_at
+            spent = time.monotonic() - begun - waited
+            if budget_s is not None and spent >= budget_s:
+                break
+            point = next(queue, None)
+            if point is None:
+                break
+            if point_key(point, found) in known:
+                skipped += 1
+                continue
+            left = listed[measured:] if listed is not None else [point]
+            allowed = None if budget_s is None else _share(budget_s - spent, len(left))
+            started = time.monotonic()
+            inner = session.measure(point, allowed)
+            try:
+                while True:
+                    step = next(inner)
+                    yield Progress(
+                        measured + min(0.99, step.done),
+                        measured + len(left),
+                        f"{point_label(point)}: {step.text}" if step.text else point_label(point),
+                        pace.seconds_left(
+                            len(left),
+                            time.monotonic() - started,
+                            None
+                            if budget_s is None
+                            else budget_s - (time.monotonic() - begun - waited),
+                        ),
+                    )
+            except StopIteration as end:
+                result: Measurement = end.value
+            finally:
+                inner.close()
+            pace.learn(time.monotonic() - started)
+            stored = store(result)
+            known.add(point_key(point, found))
+            measured += 1
+            yield stored
+            crashes = crashes + 1 if "crashed" in result.flags else 0
+            if crashes >= CRASHES_IN_A_ROW and session.pid is None:
+                raise Unusable(
+                    f"the measuring process died {crashes} times in a row; last: {result.message}"
+                )
+        total_left = _left(listed, measured)
+        yield Progress(
+            measured, measured + total_left, "done" if not total_left else "out of time", 0.0
+        )
+        return Swept(measured, skipped, total_left, found, time.monotonic() - begun)
+    finally:
+        session.close()
+
+
+def _left(listed: Sequence[Point] | None, measured: int) -> int:
+    return 0 if listed is None else len(listed) - measured
+
+
+def _share(remaining_s: float, points_left: int) -> float:
+    """Seconds a point may use: twice its even share, since many need less than theirs."""
+    return remaining_s if points_left <= 1 else min(remaining_s, 2 * remaining_s / points_left)
+
+
+class _Pace:
+    """Time left, from what points took so far: the protocol makes them take alike."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._points = 0
+
+    def learn(self, seconds: float) -> None:
+        """Note how long a point took."""
+        self._seconds += seconds
+        self._points += 1
+
+    def seconds_left(
+        self, points_left: int, current_s: float, budget_left_s: float | None
+    ) -> float | None:
+        """Seconds until the points are done, the first having run for a while; None at the start."""
+        if not self._points:
+            return None
+        each = self._seconds / self._points
+        left = max(0.0, each - current_s) + each * (points_left - 1)
+        return left if budget_left_s is None else max(0.0, min(left, budget_left_s))

@@ -1,0 +1,159 @@
+"""The program's side of the measuring process: start it, ask it, notice when it dies or hangs, end it."""
+
+from __future__ import annotations
+
+import collections
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from core.measure.pipe import receive, send
+
+CHILD_FLAG = "--measure-child"
+TICK_S = 0.2
+
+
+class WorkerDied(RuntimeError):
+    """The measuring process ended by itself; `message` says how, with its last words."""
+
+
+class WorkerHung(RuntimeError):
+    """The measuring process gave no sign of life in time and was stopped."""
+
+
+def child_command(python: str | Path | None = None) -> list[str]:
+    """How to start a measuring process: this Python, a frozen bundle's own, or the user's `python`."""
+    if python:
+        return [str(python), "-m", "core.measure.child"]
+    if getattr(sys, "frozen", False):
+        return [sys.executable, CHILD_FLAG]
+    return [sys.executable, "-m", "core.measure.child"]
+
+
+class Worker:
+    """One measuring process. `close` ends it at once and leaves nothing behind."""
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        package = str(Path(__file__).resolve().parents[2])
+        environment = dict(os.environ)
+        # the other Python finds this package, and nothing is ever downloaded while measuring
+        environment["PYTHONPATH"] = os.pathsep.join(
+            p for p in (package, environment.get("PYTHONPATH", "")) if p
+        )
+        environment.update(
+            HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false"
+        )
+        options: dict[str, Any] = {}
+        if sys.platform == "win32":
+            options["creationflags"] = subprocess.CREATE_NO_WINDOW
+        try:
+            self._process = subprocess.Popen(
+                list(command or child_command()),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                **options,
+            )
+        except OSError as error:
+            raise WorkerDied(f"the measuring process did not start: {error}") from error
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin: IO[bytes] = self._process.stdin
+        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._words: collections.deque[str] = collections.deque(maxlen=20)
+        self._threads = [
+            threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """False once it has ended."""
+        return self._process.poll() is None
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        try:
+            while (message := receive(stream)) is not None:
+                self._messages.put(message)
+        except (ValueError, OSError):
+            self._process.kill()
+        self._messages.put(None)
+
+    def _overhear(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._words.append(line.decode(errors="replace").rstrip())
+
+    def ask(self, request: Mapping[str, Any], patience_s: float) -> Iterator[dict[str, Any]]:
+        """Send a request and yield its messages; the last is the answer.
+
+        A message of kind 'tick' is yielded every so often while there is nothing to tell, so that
+        whoever waits stays able to leave. Beats and progress restart the patience. Raises WorkerDied
+        or, after ending the process, WorkerHung.
+        """
+        try:
+            send(self._stdin, request)
+        except OSError as error:
+            raise WorkerDied(self._obituary()) from error
+        heard = time.monotonic()
+        while True:
+            try:
+                message = self._messages.get(timeout=TICK_S)
+            except queue.Empty:
+                if time.monotonic() - heard > patience_s:
+                    self.close()
+                    raise WorkerHung(
+                        f"no sign of life for {patience_s:.0f} s; the measuring process was stopped"
+                    ) from None
+                yield {"kind": "tick"}
+                continue
+            heard = time.monotonic()
+            if message is None:
+                raise WorkerDied(self._obituary())
+            if message["kind"] == "beat":
+                yield {"kind": "tick"}
+                continue
+            yield message
+            if message["kind"] != "progress":
+                return
+
+    def _obituary(self) -> str:
+        """How it ended, with the last line it wrote."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._threads[1].join(timeout=1)
+        last = next((w for w in reversed(self._words) if w.strip()), "")
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        if code == -9:
+            how += " (often the system's doing when memory runs out)"
+        return f"the measuring process ended {how}" + (f": {last[:300]}" if last else "")
+
+    def close(self) -> None:
+        """End it now; safe to call again."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(timeout=2)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    # what was still to be flushed has no reader any more
+                    continue
