@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 from core.errors import Unusable
 
@@ -33,21 +34,22 @@ def parse_quantity(text: str, unit: str = "") -> float:
     match = NUMBER.fullmatch(text)
     if match is None:
         raise Unusable(f"'{text.strip()}' is not a number")
-    value = float(match[1].replace(",", "").replace("_", ""))
+    # decimal, so that 9ms is 0.009 and not the product of two rounded numbers
+    number = Decimal(match[1].replace(",", "").replace("_", ""))
     suffix = match[2]
     if not suffix or suffix == unit:
-        return value
+        return float(number)
     if suffix == "%" and not unit:
-        return value / 100
+        return float(number / 100)
     known = dict(SCALES.get(unit, ())) | SPELLINGS.get(unit, {})
     if suffix in known:
-        return value * known[suffix]
+        return float(number * Decimal(repr(known[suffix])))
     folded = {name.lower(): factor for name, factor in known.items()}
     if unit != "count" and suffix.lower() in folded:
-        return value * folded[suffix.lower()]
+        return float(number * Decimal(repr(folded[suffix.lower()])))
     # a plain metric may still be written with its own unit words, or with count suffixes
     if unit not in SCALES and suffix in dict(SCALES["count"]):
-        return value * dict(SCALES["count"])[suffix]
+        return float(number * Decimal(repr(dict(SCALES["count"])[suffix])))
     allowed = ", ".join(name for name in known if name) or "none"
     raise Unusable(f"'{suffix}' in '{text.strip()}' is not a unit known here (allowed: {allowed})")
 

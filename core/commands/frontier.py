@@ -9,7 +9,7 @@ from typing import Any
 
 from core.commands.options import whole
 from core.errors import Unusable
-from core.limits import parse_limit, with_limit
+from core.limits import Limit, parse_limit, with_limit
 from core.metrics import METRICS, metric
 from core.table import Table
 
@@ -42,10 +42,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.explain import sentences
     from core.picture import make_frame, make_laws, make_table, read_contents, rows_of, unlike
 
-    limits = tuple(parse_limit(text) for text in options.limit)
-    merged = ()
-    for limit in limits:
-        merged = with_limit(merged, limit)
+    limits: tuple[Limit, ...] = ()
+    for text in options.limit:
+        limits = with_limit(limits, parse_limit(text))
     x, y = metric(options.x), metric(options.y)
     for row in (x, y):
         if not row.better:
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     choices = choices.changed(
         x=x.key,
         y=y.key,
-        limits=merged,
+        limits=limits,
         selected="",
         device_key=options.device or choices.device_key,
         insist=options.insist or choices.insist,
