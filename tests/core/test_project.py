@@ -102,9 +102,8 @@ def test_a_damaged_file_says_so_and_is_never_overwritten(tmp_path, where):
     data = bytearray(path.read_bytes())
     data[where : where + 3000] = b"\x5a" * 3000
     path.write_bytes(bytes(data))
-    with pytest.raises(Unusable):
-        with Project.open(path) as project:
-            project.measurements()
+    with pytest.raises(Unusable), Project.open(path) as project:
+        project.measurements()
     assert path.read_bytes() == bytes(data)
 
 
