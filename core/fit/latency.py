@@ -18,6 +18,7 @@ from core.architecture import Counts, Shapes
 from core.errors import Unusable
 from core.fit.prices import (
     METRICS,
+    MIN_SHAPES,
     Points,
     best_physics,
     physics_grid,
@@ -33,7 +34,6 @@ from core.workload import Runtime
 Floats = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
-MIN_SHAPES = 6
 ROWS_AT_ONCE = 32768  # columns of one chunk stay in the processor's cache
 
 # what an extrapolation is judged by: outside the measured range of one of these, intervals widen

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from core.architecture import Architecture, Shapes
 from core.laws.latency import MIB, TERMS, Amounts, Physics, tpot_amounts, ttft_amounts
+from core.measure.statistics import estimate
 from core.records import Measurement
 from core.workload import Runtime
 
 Floats = NDArray[np.float64]
 
+MIN_SHAPES = 6
 METRICS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
 
 
@@ -52,34 +54,29 @@ def points_of(measurements: Sequence[Measurement], metric: str) -> Points:
     """Medians of one metric with their standard errors; repeats of one point stay separate rows."""
     index: dict[Architecture, int] = {}
     group = [index.setdefault(m.architecture, len(index)) for m in measurements]
-    medians = [median_and_error(m.samples[metric]) for m in measurements]
-    seconds = np.array([value for value, _ in medians])
+    medians = [value_and_noise(m, metric) for m in measurements]
     work = [m.workload for m in measurements]
     return Points(
         Shapes.of(m.architecture for m in measurements),
         np.array([w.batch for w in work], np.float64),
         np.array([w.prompt_tokens for w in work], np.float64),
         np.array([w.output_tokens for w in work], np.float64),
-        seconds,
-        np.array([error for _, error in medians]) / seconds,
+        np.array([value for value, _ in medians]),
+        np.array([noise for _, noise in medians]),
         np.array(group, np.int64),
     )
 
 
-def median_and_error(blocks: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Median over block medians, and its standard error in the same unit.
+def value_and_noise(measurement: Measurement, metric: str) -> tuple[float, float]:
+    """Median in seconds and its relative standard error, from the interval the samples carry.
 
-    Blocks are the unit because samples within one are autocorrelated. The error is 1.2533 sd/sqrt(n)
-    with the sd from the median absolute deviation; from fewer than three blocks, their half-range.
+    One block alone says nothing about its own scatter and gets the error of a noisy measurement.
     """
-    middles = np.array([np.median(b) for b in blocks if len(b)])
-    value = float(np.median(middles))
-    if len(middles) < 3:
-        samples = np.concatenate([np.asarray(b, np.float64) for b in blocks])
-        low, high = np.quantile(samples, [0.25, 0.75])
-        return value, float(high - low) / 1.349 * 1.2533 / np.sqrt(len(samples))
-    spread = 1.4826 * float(np.median(np.abs(middles - value)))
-    return value, 1.2533 * spread / float(np.sqrt(len(middles)))
+    found = estimate(measurement, metric)
+    if found is None:
+        raise ValueError(f"a measurement without '{metric}' cannot be fitted")
+    noise = found.half_width / 1.96
+    return found.value, noise if np.isfinite(noise) else 0.1
 
 
 def solve(columns: Floats, weights: Floats) -> Floats:

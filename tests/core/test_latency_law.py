@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.architecture import Architecture, Shapes
 from core.errors import Unusable
 from core.fit.latency import LatencyFit, fit_latency, predicted_e2e
-from core.fit.prices import median_and_error
+from core.fit.prices import value_and_noise
 from core.laws.latency import MIB, Physics, tpot_amounts, ttft_amounts
 from core.records import Device, Measurement
 from core.workload import Runtime, Workload
@@ -216,7 +216,11 @@ def test_columns_in_chunks_equal_single_rows(law):
         assert low[i] == pytest.approx(float(tpot.interval(row, batch[i], 64, 16)[0]))
 
 
-def test_the_median_is_over_blocks_and_its_error_over_their_scatter():
-    value, error = median_and_error([(1.0, 1.0, 9.0), (1.1, 1.1, 1.1), (0.9, 0.9, 0.9)])
-    assert value == 1.0
-    assert error == pytest.approx(1.2533 * 1.4826 * 0.1 / np.sqrt(3))
+def test_points_are_the_medians_shown_elsewhere_with_their_intervals():
+    blocks = ((1.0, 1.2), (1.1, 1.3), (0.9, 1.1))
+    m = Measurement(LLAMA_7B, Workload(1, 8, 3), Runtime(), CPU, {"tpot": blocks})
+    value, noise = value_and_noise(m, "tpot")
+    # requests of two tokens each: 1.1, 1.2 and 1.0; Student's t with two degrees of freedom
+    assert value == pytest.approx(1.1)
+    assert noise == pytest.approx(4.303 * 0.1 / np.sqrt(3) / 1.1 / 1.96)
+    assert value_and_noise(replace(m, samples={"tpot": ((1.0, 1.2),)}), "tpot")[1] == 0.1
