@@ -22,6 +22,12 @@ PROGRESS_EVERY_S = 0.1
 THREAD_NAME = "paretoscope job"
 
 
+class Post(QObject):
+    """Carries news over. It has no parent, so nothing deletes it while the thread may still speak."""
+
+    said = Signal(str, object)
+
+
 class Job(QObject):
     """One run of Steps on a thread of its own.
 
@@ -34,17 +40,21 @@ class Job(QObject):
     returned = Signal(object)
     failed = Signal(object)  # the exception
     ended = Signal(object)  # this job
-    _posted = Signal(str, object)
 
     def __init__(self, work: Callable[[], Steps], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._work = work
         self._cancelled = threading.Event()
         self._running = threading.Event()
         self._running.set()
-        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
+        self._post = Post()
+        self._thread = threading.Thread(
+            target=_run,
+            args=(work, self._post, self._cancelled, self._running),
+            name=THREAD_NAME,
+            daemon=True,
+        )
         # queued, so that what was posted before a cancel is dropped on this side of the door
-        self._posted.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._post.said.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def start(self) -> None:
         """Begin; once."""
@@ -79,51 +89,6 @@ class Job(QObject):
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    # --- on the job's thread ------------------------------------------------------------------
-
-    def _run(self) -> None:
-        try:
-            self._step_through()
-        except BaseException as error:
-            self._post("failed", error)
-        self._post("ended", self)
-
-    def _step_through(self) -> None:
-        steps = self._work()
-        held: Progress | None = None
-        last = -PROGRESS_EVERY_S
-        while True:
-            self._running.wait()
-            if self._cancelled.is_set():
-                steps.close()
-                return
-            try:
-                value = next(steps)
-            except StopIteration as stop:
-                if held is not None:
-                    self._post("progressed", held)
-                self._post("returned", stop.value)
-                return
-            if isinstance(value, Progress):
-                held = value
-                if time.monotonic() - last < PROGRESS_EVERY_S:
-                    continue
-                last = time.monotonic()
-            if held is not None:
-                self._post("progressed", held)
-                held = None
-            if not isinstance(value, Progress):
-                self._post("yielded", value)
-
-    def _post(self, kind: str, value: object) -> None:
-        try:
-            self._posted.emit(kind, value)
-        except RuntimeError:
-            # the window is gone and its objects with it; there is no one left to tell
-            self._cancelled.set()
-
-    # --- on the thread that made it ------------------------------------------------------------
-
     @Slot(str, object)
     def _deliver(self, kind: str, value: object) -> None:
         if kind == "ended":
@@ -131,6 +96,46 @@ class Job(QObject):
             self.ended.emit(self)
         elif not self.cancelled:
             getattr(self, kind).emit(value)
+
+
+def _run(
+    work: Callable[[], Steps], post: Post, cancelled: threading.Event, running: threading.Event
+) -> None:
+    """What a job's thread does; it knows the job only by its post."""
+    try:
+        _step_through(work(), post, cancelled, running)
+    except BaseException as error:
+        post.said.emit("failed", error)
+    post.said.emit("ended", None)
+
+
+def _step_through(
+    steps: Steps, post: Post, cancelled: threading.Event, running: threading.Event
+) -> None:
+    held: Progress | None = None
+    last = -PROGRESS_EVERY_S
+    while True:
+        running.wait()
+        if cancelled.is_set():
+            steps.close()
+            return
+        try:
+            value = next(steps)
+        except StopIteration as stop:
+            if held is not None:
+                post.said.emit("progressed", held)
+            post.said.emit("returned", stop.value)
+            return
+        if isinstance(value, Progress):
+            held = value
+            if time.monotonic() - last < PROGRESS_EVERY_S:
+                continue
+            last = time.monotonic()
+        if held is not None:
+            post.said.emit("progressed", held)
+            held = None
+        if not isinstance(value, Progress):
+            post.said.emit("yielded", value)
 
 
 class Lane(QObject):
@@ -177,6 +182,15 @@ class Lane(QObject):
         """Cancel everything and wait for the thread; False when it did not end in time."""
         self.cancel()
         return self._job is None or self._job.wait(timeout_s)
+
+    def drain(self) -> None:
+        """Run what is left to its end, here and now, without an event loop."""
+        if self._job is not None:
+            self._job.wait()
+        while self._waiting:
+            job = self._waiting.popleft()
+            job.start()
+            job.wait()
 
     def _drop_waiting(self) -> None:
         for job in self._waiting:

@@ -43,3 +43,4 @@ class State:
     can_redo: bool = False
     read_only: bool = False
     demo: bool = False
+    message: str = ""  # what went wrong last, in one line; empty: nothing
