@@ -108,7 +108,7 @@ FORMATS: Mapping[str, Format] = {
 
 # in the order they are asked; the general table comes last
 RESULT_READERS = (
-    _CORE + "table_json",
+    _CORE + "own_results",
     _CORE + "lm_eval",
     _CORE + "optimum_benchmark",
     _CORE + "guidellm",
