@@ -15,6 +15,11 @@ from core.laws.law import Law, Tying
 from core.records import Floats
 
 HUBER_DELTA = 1e-3
+# a robust descent goes in rounds: some reweighted steps, then Newton steps
+ROUND = 24
+REWEIGHTED = 4
+# a Newton step that crosses kinks is tried at these parts of its length too
+SHORTER = (0.5, 0.2, 0.05)
 Indices = NDArray[np.intp]
 
 
@@ -155,11 +160,21 @@ def descend(
             break
         part = problem.rows(which[live])
         now = theta[live]
-        newton = exact and problem.method == "huber" and step >= 4
+        # reweighted steps see across the kinks of the Huber sum, Newton steps finish between them
+        newton = exact and problem.method == "huber" and step % ROUND >= REWEIGHTED
+        if step and step % ROUND == 0:
+            damping[live] = 1e-3
         move = _step(part, now, damping[live], low, high, newton)
         trial = np.clip(now + move, low, high)
         value = part.objective(part.residuals(part.value(trial)))
-        gain = objective[live] - value
+        if newton:
+            for length in SHORTER:
+                shorter = np.clip(now + length * move, low, high)
+                at_shorter = part.objective(part.residuals(part.value(shorter)))
+                closer = at_shorter < value
+                trial[closer], value[closer] = shorter[closer], at_shorter[closer]
+        with np.errstate(invalid="ignore"):
+            gain = objective[live] - value
         better = gain > 0
         accepted = live[better]
         theta[accepted] = trial[better]
@@ -172,7 +187,7 @@ def descend(
         quiet[live[better & ~small]] = 0
         quiet[live[better & small]] += 1
         # no step of any length helps, or two good steps in a row changed nothing
-        still = (fails[live] >= 14) | (quiet[live] >= 2)
+        still = (fails[live] >= 12) | (quiet[live] >= 2)
         converged[live[still]] = True
         live = live[~still]
     return Minima(theta, objective, converged)
@@ -198,11 +213,11 @@ def _step(
             curve = part.weights * inside
         else:
             curve = part.weights * np.where(inside, 1.0, part.delta / np.maximum(size, part.delta))
-    gradient = np.einsum("kpn,kn->kp", jacobian, slope)
+    gradient = (jacobian @ slope[:, :, None])[:, :, 0]
     weighted = jacobian * curve[:, None, :]
     hessian = weighted @ jacobian.transpose(0, 2, 1)
     if newton:
-        hessian = hessian + _second(part, theta, slope)
+        hessian = hessian + _second(part, theta, gradient, slope)
     held = ((theta <= low) & (gradient > 0)) | ((theta >= high) & (gradient < 0))
     index = np.arange(theta.shape[1])
     if held.any():
@@ -242,23 +257,21 @@ def _step(
     return step
 
 
-def _second(part: Problem, theta: Floats, slope: Floats) -> Floats:
-    """Sum over rows of slope times the second derivative of the residual, by central differences.
+def _second(part: Problem, theta: Floats, here: Floats, slope: Floats) -> Floats:
+    """Sum over rows of slope times the second derivative of the residual, by differences.
 
-    Only the law is differenced, never the kinks of the Huber function, so the result is smooth.
+    `here` (K,P) is the sum of slope times the first derivative. Only the law is differenced, never
+    the kinks of the Huber function, so the result is smooth.
     """
     count = theta.shape[1]
     second = np.zeros((len(theta), count, count))
     for i in range(count):
-        h = 1e-5 * np.maximum(np.abs(theta[:, i]), 1e-2)
-        ends = []
-        for sign in (1.0, -1.0):
-            moved = theta.copy()
-            moved[:, i] += sign * h
-            value, jacobian = part.slopes(moved)
-            if part.method == "huber":
-                jacobian = jacobian / np.where(value > 0, value, 1.0)[:, None, :]
-            ends.append(np.einsum("kpn,kn->kp", jacobian, slope))
-        second[:, i, :] = (ends[0] - ends[1]) / (2.0 * h)[:, None]
+        h = 1e-6 * np.maximum(np.abs(theta[:, i]), 1e-2)
+        moved = theta.copy()
+        moved[:, i] += h
+        value, jacobian = part.slopes(moved)
+        rate = slope / np.where(value > 0, value, 1.0)
+        there = (jacobian @ rate[:, :, None])[:, :, 0]
+        second[:, i, :] = (there - here) / h[:, None]
     second = 0.5 * (second + second.transpose(0, 2, 1))
     return np.where(np.isfinite(second), second, 0.0)

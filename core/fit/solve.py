@@ -23,6 +23,8 @@ METHODS = ("least-squares", "huber")
 LEAST_RATIO_SPREAD = 1.5
 # how many numbers one chunk of starts may hold
 CHUNK = 1_000_000
+# how many unlike descents of one weighting are carried to the end
+DISTINCT = 6
 
 
 def fit(
@@ -277,14 +279,31 @@ def minimum(problem: Problem, starts: int = 16, steps: int = 300) -> Minima:
 
 
 def _minimum(problem: Problem, size: int, grid: Floats, starts: int, steps: int) -> Minima:
-    count = min(starts, len(grid))
     which = np.repeat(np.arange(size), len(grid))
     solved, value = project(problem, np.tile(grid, (size, 1)), which)
-    order = np.argsort(value.reshape(size, -1), axis=1)[:, :count]
-    theta = np.take_along_axis(solved.reshape(size, len(grid), -1), order[:, :, None], axis=1)
+    value = value.reshape(size, len(grid))
+    picked = unlike_best(problem, grid, value, starts)
+    count = picked.shape[1]
+    theta = np.take_along_axis(solved.reshape(size, len(grid), -1), picked[:, :, None], axis=1)
     which = np.repeat(np.arange(size), count)
     first = descend(problem, theta.reshape(size * count, -1), which, 10, exact=False)
     return finish(problem, size, count, first, which, steps)
+
+
+def unlike_best(problem: Problem, grid: Floats, value: Floats, starts: int) -> Indices:
+    """Grid points to start from (B,S): the best of every family of shape terms, best first.
+
+    The exponents of N and D lead to one valley each; it is the shape term that parts the valleys.
+    """
+    names = [p.name for p in problem.law.free(problem.tying)]
+    apart = [i for i, n in enumerate(names) if n not in ("alpha", "beta", "eta")]
+    family = np.unique(grid[:, apart], axis=0, return_inverse=True)[1].reshape(-1)
+    if family.max() + 1 < 4:
+        return np.argsort(value, axis=1)[:, : min(6, len(grid))]
+    members = [np.flatnonzero(family == k) for k in range(int(family.max()) + 1)]
+    best = np.stack([m[np.argmin(value[:, m], axis=1)] for m in members], axis=1)
+    order = np.argsort(np.take_along_axis(value, best, axis=1), axis=1)[:, :starts]
+    return np.take_along_axis(best, order, axis=1)
 
 
 def finish(
@@ -296,10 +315,11 @@ def finish(
     sorted_values = np.take_along_axis(values, order, axis=1)
     # descents that agree to four digits are on their way to one minimum
     fresh = np.ones_like(sorted_values, dtype=bool)
-    gap = np.diff(sorted_values, axis=1)
-    fresh[:, 1:] = gap > 1e-4 * np.abs(sorted_values[:, 1:])
+    with np.errstate(invalid="ignore"):
+        gap = np.diff(sorted_values, axis=1)
+        fresh[:, 1:] = gap > 1e-4 * np.abs(sorted_values[:, 1:])
     rank = np.cumsum(fresh, axis=1)
-    keep = fresh & (rank <= 4)
+    keep = fresh & (rank <= DISTINCT)
     rows, places = np.nonzero(keep)
     picked = rows * count + order[rows, places]
     last = descend(problem, first.theta[picked], rows, steps)

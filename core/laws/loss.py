@@ -159,11 +159,11 @@ LAWS: dict[str, Law] = {
             inference_aware,
             (
                 *BASE,
-                Parameter("gamma", "1", -3.0, 3.0, (-0.8, 0.4, 1.2)),
+                Parameter("gamma", "1", -3.0, 3.0, (-2.5, -0.8, 0.5, 1.5)),
                 Parameter(
                     "epsilon",
                     "R^-gamma",
-                    starts=(-0.02, 0.003, 0.02, 0.1),
+                    starts=(-0.1, -0.01, 0.01, 0.1),
                     centring=("times", "R", "gamma", -1.0),
                 ),
             ),
