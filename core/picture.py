@@ -106,6 +106,7 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
         params=choices.loss_params,
         method=choices.loss_method,
         all_rows=runs,
+        insist=choices.insist,
     )
     return with_resamples(found, used) if found.ok else found
 

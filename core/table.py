@@ -142,7 +142,7 @@ class Table:
 
     def source(self, key: str, row: int) -> Source:
         """Where one number came from, in words."""
-        if key in EXACT:
+        if key in EXACT or key == "lifetime_flops":
             return Source("exact", "counted from the shape")
         estimates = self.estimates(key)
         if not np.isfinite(estimates.value[row]):
@@ -154,8 +154,9 @@ class Table:
             return Source("predicted", self._loss_text + beyond)
         if key == "memory_bytes":
             return Source("predicted", "weights + cache + activations, by arithmetic")
-        fit = self._latency.get((self.runtime_of(row), _law_metric(key)))
-        return Source("predicted", (latency_text(fit) if fit else "latency law") + beyond)
+        laws = ("ttft", "tpot") if key in ("e2e_s", "tokens_per_s") else (_law_metric(key),)
+        fits = [self._latency[self.runtime_of(row), law] for law in laws]
+        return Source("predicted", "; ".join(latency_text(fit) for fit in fits) + beyond)
 
     def measurement(self, row: int) -> Measurement | None:
         """The measurement behind a row, if there is one."""
@@ -227,12 +228,13 @@ class Table:
         value, low, high = np.full((3, rows), np.nan)
         outside = np.zeros(rows, np.bool_)
         if self._loss is not None and self._loss.ok:
-            columns = loss_columns(self.candidates)
-            value = self._loss.predict(columns)
-            low, high = self._loss.interval(columns)
-            outside = self._loss.outside(columns)
+            # a measured shape was trained on no stated number of tokens
+            trained = np.isfinite(self.candidates.train_tokens)
+            columns = {k: v[trained] for k, v in loss_columns(self.candidates).items()}
+            value[trained] = self._loss.predict(columns)
+            low[trained], high[trained] = self._loss.interval(columns)
+            outside[trained] = self._loss.outside(columns)
         measured = np.zeros(rows, np.bool_)
-        value, low, high = value.copy(), low.copy(), high.copy()
         for row in self.names:
             # a real model has the loss it was measured to have, or none
             quality = self._measured_rows[row].quality

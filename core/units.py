@@ -92,6 +92,8 @@ def format_quantity(value: float, unit: str = "", significant: int = 3) -> str:
     """Short text with a fitting suffix: 0.0082 s -> '8.20 ms', 1.5e9 count -> '1.50B'."""
     if not math.isfinite(value):
         return digits(value)
+    if not unit and value == round(value) and abs(value) < 1e6:
+        return f"{value:,.0f}"
     suffix, factor = scale_for(value, unit)
     number = digits(value / factor, significant)
     if unit == "count":
