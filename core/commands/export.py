@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.choices import Choices
 from core.errors import Unusable
 from core.formats.selection import Row, rows_of_table
 from core.formats.table_of_formats import FORMATS, write_shape
@@ -20,6 +21,7 @@ from core.formats.writing import (
     to_json,
     write_atomically,
 )
+from core.metrics import METRICS
 from core.picture import Contents, Laws, make_frame, make_laws, make_table, read_contents, rows_of
 from core.project import Project
 from core.table import Table
@@ -96,7 +98,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return f"wrote {what} as {row.title} to {', '.join(written)}", answer
 
 
-def _chosen(options: argparse.Namespace, table: Table, choices: Any) -> list[int]:
+def _chosen(options: argparse.Namespace, table: Table, choices: Choices) -> list[int]:
     if options.candidate:
         found = []
         for identity in options.candidate:
@@ -114,13 +116,20 @@ def _chosen(options: argparse.Namespace, table: Table, choices: Any) -> list[int
     if FORMATS[options.to].kind == "selection":
         rows = [int(r) for r in rows_of(frame, options.top)]
         if not rows:
-            raise Unusable(
-                f"{options.project}: no candidate meets the limits; loosen one or name a candidate"
-            )
+            raise Unusable(_nothing(options, table, choices))
         return rows
     if frame.selected is None:
-        raise Unusable(f"{options.project}: nothing is selected; name a candidate with --candidate")
+        raise Unusable(_nothing(options, table, choices))
     return [frame.selected]
+
+
+def _nothing(options: argparse.Namespace, table: Table, choices: Choices) -> str:
+    unknown = [METRICS[k].label for k in (choices.x, choices.y) if not table.known(k)]
+    if unknown:
+        why = f"no candidate has a known {' or '.join(unknown)}; measure first"
+    else:
+        why = "no candidate meets the limits; loosen one"
+    return f"{options.project}: {why}, or name a candidate with --candidate"
 
 
 def _write_shape(
@@ -164,7 +173,6 @@ def _write_selection(
         return write_json(rows, provenance)
     if options.to == "csv":
         from core.formats.table_csv import write as write_csv
-        from core.metrics import METRICS
 
         units = {
             k: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}

@@ -20,7 +20,17 @@ def script(
     arguments: tuple[str, ...],
     random_weights: tuple[str, ...],
 ) -> str:
-    """A script that serves a trained folder given to it, or else this shape with random weights."""
+    """A script that serves a trained folder given to it, or else this shape with random weights.
+
+    Unusable for an 8-bit integer cache, which neither server has.
+    """
+    if context.cache == "int8":
+        raise Unusable(f"{program.split()[0]} has no int8 cache; choose fp8 or 16 bits")
+    note = ""
+    if context.weights == "int8":
+        note = (
+            "# int8 weights: give a folder quantised beforehand; random weights stay in bfloat16\n"
+        )
     config = hf_config.write(architecture, context).rstrip("\n")
     options = " \\\n    ".join(shlex.join(part.split(" ")) for part in arguments)
     random = shlex.join(random_weights)
@@ -29,7 +39,7 @@ def script(
 # Serves a trained model folder given as the first argument; without one, this shape with random
 # weights and token numbers for text, which measures speed but answers nonsense.
 # {context.folder}: {architecture.params_total:,} parameters
-set -eu
+{note}set -eu
 model="${{1:-}}"
 if [ -z "$model" ]; then
     model={shlex.quote(context.folder)}

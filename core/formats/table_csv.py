@@ -22,6 +22,8 @@ SHAPE = (*SIZES, *SWITCHES)
 _WORKLOAD = tuple(f.name for f in fields(Workload))
 _RUNTIME = tuple(f.name for f in fields(Runtime))
 _PARTS = ("", "_low", "_high", "_kind", "_source")
+# what the table says of a number that needs no law
+EXACT_SOURCE = "counted from the shape"
 # columns of the shape or workload that are metrics too need no second column
 _SAME = frozenset({"n_layers", "d_model", "batch", "prompt_tokens", "output_tokens"})
 
@@ -31,11 +33,12 @@ def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> s
     keys = [k for k in METRICS if k not in _SAME and any(k in row.values for row in rows)]
     header = ["schema_version", "id", "label", *SHAPE, *_WORKLOAD, *_RUNTIME, "device"]
     columns = list(header)
+    parts = {key: _parts(rows, key) for key in keys}
     for key in keys:
         unit = METRICS[key].unit
         mark = f" [{unit}]" if unit else ""
         columns += [
-            f"{key}{part}{mark if part in ('', '_low', '_high') else ''}" for part in _PARTS
+            f"{key}{part}{mark if part in ('', '_low', '_high') else ''}" for part in parts[key]
         ]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -53,13 +56,26 @@ def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> s
         cells = [_cell(told[name]) for name in header]
         for key in keys:
             value = row.values.get(key)
-            if value is None:
-                cells += [""] * len(_PARTS)
-            else:
-                cells += [_cell(value.value), _cell(value.low), _cell(value.high)]
-                cells += [value.kind, value.source]
+            told_of = dict.fromkeys(_PARTS, "")
+            if value is not None:
+                numbers = (value.value, value.low, value.high)
+                told_of = dict(zip(_PARTS, map(_cell, numbers), strict=False))
+                told_of |= {"_kind": value.kind, "_source": value.source}
+            cells += [told_of[part] for part in parts[key]]
         writer.writerow(cells)
     return out.getvalue()
+
+
+def _parts(rows: Sequence[Row], key: str) -> tuple[str, ...]:
+    """Which columns a metric needs: exact counts need neither interval nor source."""
+    values = [row.values[key] for row in rows if key in row.values]
+    interval = any(v.low is not None or v.high is not None for v in values)
+    sourced = any((v.kind, v.source) != ("exact", EXACT_SOURCE) for v in values)
+    return (
+        "",
+        *(("_low", "_high") if interval else ()),
+        *(("_kind", "_source") if sourced else ()),
+    )
 
 
 def _cell(value: Any) -> str:
@@ -105,8 +121,11 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
                     float(raw),
                     float(low) if low else None,
                     float(high) if high else None,
-                    str(cells.get(f"{key}_kind") or ""),
-                    str(cells.get(f"{key}_source") or ""),
+                    *(
+                        (str(cells[f"{key}_kind"]), str(cells[f"{key}_source"]))
+                        if f"{key}_kind" in cells
+                        else ("exact", EXACT_SOURCE)
+                    ),
                 )
         return Row(
             str(cells["id"]),
