@@ -12,29 +12,36 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from core.errors import Unusable
 from core.measure import protocol
 from core.measure.clock import Clock
 from core.measure.devices import default_threads
 from core.measure.environment import Watch, snapshot
 from core.measure.memory import PeakMemory, is_out_of_memory, needed_bytes, release, shortage
 from core.measure.point import model_name, point_label
+from core.measure.products import Unsupported, compute_dtype
 from core.measure.protocol import Settings
 from core.measure.subjects import DecoderSubject, Pulse
-from core.measure.weights import LlamaSource, Source, Unsupported, compute_dtype
+from core.measure.weights import LlamaSource, Source
 from core.records import Device, Measurement, Point
 
 ANCHOR = "anchor"
 
 
-class Bench(Protocol):
+class Bench(protocol.Subject, Protocol):
     """A subject that also says what it holds."""
 
-    def warm(self) -> float: ...
-    def request(self) -> protocol.Samples: ...
-    def first(self) -> protocol.Samples: ...
-    def memory(self) -> dict[str, int]: ...
-    def describe(self) -> dict[str, Any]: ...
-    def close(self) -> None: ...
+    def memory(self) -> dict[str, int]:
+        """Bytes by part."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What runs, for the record."""
+        ...
+
+    def close(self) -> None:
+        """Drop everything it holds."""
+        ...
 
 
 @dataclass(slots=True)
@@ -42,7 +49,7 @@ class Laboratory:
     """What stays the same from point to point in one measuring process."""
 
     device: Device
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     threads: int = 0
     anchor: Point | None = None
     energy_s: float = 0.0
@@ -147,7 +154,7 @@ def measure(
             report(f"loading {point_label(point)}", 0.0)
             subject = subject_for(point, lab)
             return _timed(point, lab, subject, anchor, peak, threads, needed["total"], report)
-    except Unsupported as error:
+    except (Unsupported, Unusable) as error:
         return failed(point, lab.device, "unsupported", str(error))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

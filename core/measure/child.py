@@ -113,6 +113,11 @@ class Server:
                 return
             self._report("measuring the device", 0.0)
             device = measured(found, message["threads"]) if message["probe"] else found
+        if device.kind == "cuda":
+            import torch
+
+            # events and graph captures belong to the current device
+            torch.cuda.set_device(device.index)
         anchor = message.get("anchor")
         self._lab = Laboratory(
             device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -60,7 +61,7 @@ class Clock:
 
 def gaps_s(stamps_ns: list[int]) -> list[float]:
     """Seconds between successive readings; raises ClockError when one goes backwards."""
-    gaps = [(b - a) / 1e9 for a, b in zip(stamps_ns, stamps_ns[1:], strict=False)]
+    gaps = [(b - a) / 1e9 for a, b in itertools.pairwise(stamps_ns)]
     if any(g < 0 for g in gaps):
         raise ClockError("the clock went backwards between two tokens")
     return gaps

@@ -12,16 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core.architecture import Architecture
-from core.measure.weights import (
-    Layer,
-    Product,
-    RandomSource,
-    Source,
-    Unsupported,
-    cache_dtype,
-    compute_dtype,
-    pack,
-)
+from core.measure.products import Product, Unsupported, cache_dtype, compute_dtype, pack
+from core.measure.weights import Layer, RandomSource, Source
 from core.workload import Runtime
 
 if TYPE_CHECKING:
@@ -105,7 +97,7 @@ class Decoder:
         matrices = sum(p.nbytes for b in self.blocks for p in (b.qkv, b.out, b.up, b.down))
         embedding = self.embedding.numel() * self.embedding.element_size()
         shared = self.architecture.tied_embeddings and not self.tied_copy
-        return matrices + embedding + (0 if shared else self.head.nbytes)
+        return int(matrices + embedding + (0 if shared else self.head.nbytes))
 
     @property
     def bytes_read_per_step(self) -> int:

@@ -6,6 +6,7 @@ Run in the measuring process: it imports torch.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import platform
 import statistics
@@ -128,12 +129,12 @@ def _peaks(target: str) -> dict[str, float]:
         try:
             side = 256 if target == "cpu" else 8192
             a = torch.ones(side, side, dtype=dtype, device=target)
-            seconds = _repeat(lambda a=a: a @ a, target, 2, 0.1)
+            seconds = _repeat(functools.partial(torch.matmul, a, a), target, 2, 0.1)
             if target == "cpu" and min(seconds) < 1e-3:
                 # fast enough for a larger one; without a fast kernel a large one takes seconds
                 side = 1024
                 a = torch.ones(side, side, dtype=dtype, device=target)
-            seconds = _repeat(lambda a=a: a @ a, target, 8, 0.4)
+            seconds = _repeat(functools.partial(torch.matmul, a, a), target, 8, 0.4)
         except RuntimeError:
             continue
         found[name] = 2.0 * side**3 / _typical(seconds)
@@ -154,7 +155,7 @@ def _repeat(call: Callable[[], Any], target: str, times: int, at_most_s: float) 
         call()
         last.record(torch.cuda.current_stream(target))
         last.synchronize()
-        return first.elapsed_time(last) / 1e3
+        return float(first.elapsed_time(last)) / 1e3
 
     once()
     seconds: list[float] = []

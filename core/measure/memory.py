@@ -25,6 +25,9 @@ def needed_bytes(point: Point) -> dict[str, int]:
     width = 4 if runtime.weights in ("fp32", "int8") else 2
     tokens = work.prompt_tokens + work.output_tokens
     matrices = a.params_read_per_step * runtime.weight_bytes
+    if runtime.execution == "onnx":
+        # ONNX Runtime keeps its packed copy beside the weights it was given
+        matrices *= 2
     # the embedding table is a lookup in the activation dtype, kept beside a packed tied head
     embedding = a.vocab_size * a.d_model * width
     cache = a.cache_bytes_per_token(runtime.cache_bytes) * tokens * work.batch
@@ -49,7 +52,7 @@ def available_bytes(device: str) -> int | None:
         free, _total = torch.cuda.mem_get_info(device)
         # what the allocator holds but does not use is there for the taking
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return max(0, free + held - CUDA_MARGIN_BYTES)
+        return max(0, int(free + held) - CUDA_MARGIN_BYTES)
     found = [b for b in (_system_available(), _group_available()) if b is not None]
     return max(0, min(found) - CPU_MARGIN_BYTES) if found else None
 

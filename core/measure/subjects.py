@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.measure.clock import Clock, gaps_s
 from core.measure.decoder import Decoder, GraphStep
+from core.measure.products import Unsupported
 from core.measure.protocol import Samples
-from core.measure.weights import Source, Unsupported
+from core.measure.weights import Source
 from core.records import Point
 
 if TYPE_CHECKING:
@@ -78,15 +80,14 @@ class DecoderSubject:
 
     def _compile(self, first: int, last: int) -> None:
         """torch.compile of the static step; on CUDA captured in graphs as well, as it is used."""
-        torch = self._torch
-        compiled = torch.compile(self.decoder.static_step, dynamic=False)
+        compiled = self._torch.compile(self.decoder.static_step, dynamic=False)
         try:
             if self._device != "cpu":
                 self._graph = GraphStep(self.decoder, compiled)
                 self._graph.prepare(first, last)
                 return
             capacity = self.decoder.capacity
-            position = torch.tensor([first])
+            position = self._torch.full((1,), first)
             compiled(self._tokens[:, 0], position, capacity)
         except Exception as error:
             reason = str(error).strip().splitlines()
@@ -97,7 +98,7 @@ class DecoderSubject:
         def step(tokens: torch.Tensor) -> torch.Tensor:
             position.fill_(self.decoder.position)
             self.decoder.position += 1
-            return compiled(tokens, position, capacity)  # type: ignore[no-any-return]
+            return compiled(tokens, position, capacity)
 
         self._step = step
 
@@ -136,7 +137,7 @@ class DecoderSubject:
             stamps[i] = now()
             pulse.count += 1
         pulse.count += 1
-        return _phases(stamps)
+        return phases_s(stamps)
 
     def _timed_cuda(self, output: int) -> dict[str, list[float]]:
         """Host stamps when each token is there, device stamps on the stream, and launch times.
@@ -169,8 +170,8 @@ class DecoderSubject:
             stamps[i] = now()
         torch.cuda.synchronize(self._device)
         pulse.count += 1
-        samples = _phases(stamps)
-        device = [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:], strict=False)]
+        samples = phases_s(stamps)
+        device = [a.elapsed_time(b) / 1e3 for a, b in itertools.pairwise(events)]
         samples["ttft_device"] = device[:1]
         samples["tpot_device"] = device[1:]
         samples["e2e_device"] = [events[0].elapsed_time(events[-1]) / 1e3]
@@ -198,7 +199,7 @@ class DecoderSubject:
         self.decoder.caches.clear()
 
 
-def _phases(stamps_ns: list[int]) -> dict[str, list[float]]:
+def phases_s(stamps_ns: list[int]) -> dict[str, list[float]]:
     """Seconds to the first token, between tokens, and of the whole, from stamps from the start on."""
     gaps = gaps_s(stamps_ns)
     return {

@@ -248,6 +248,8 @@ def sweep(
     pace = _Pace()
     try:
         found = yield from session.open()
+        # starting the process and measuring the device are not the user's budget
+        begun = time.monotonic()
         if listed is not None:
             before = len(listed)
             listed = [p for p in listed if point_key(p, found) not in known]

@@ -1,38 +1,21 @@
-"""Weights of a decoder and the fastest matrix product torch offers for each precision and device.
+"""Where the weights of a decoder come from: random numbers, or a checkpoint laid out as Llama's.
 
-Where the numbers come from (random, or a Llama checkpoint) and how a product runs are kept apart:
-a source hands out plain tensors layer by layer, `pack` turns each matrix into a `Product` and the
-plain tensor is dropped, so that a model is never in memory twice.
+A source hands out plain tensors layer by layer, so that a model is never in memory twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.architecture import Architecture
-from core.workload import Runtime
 
 if TYPE_CHECKING:
     import torch
 
-# rows a packed matrix is laid out for: 128 was as good or better at one row than a layout for 1
-PACKED_ROWS = 128
+# random numbers made once and copied from
 POOL = 1 << 22
-
-
-class Unsupported(RuntimeError):
-    """This execution or precision does not work on this device; the message says why."""
-
-
-class Product(Protocol):
-    """x [rows, in] -> x W^T + b [rows, out]; `nbytes` is what one call reads of weights."""
-
-    nbytes: int
-    kernel: str
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
 
 
 @dataclass(slots=True)
@@ -58,10 +41,21 @@ class Layer:
 class Source(Protocol):
     """Hands out the tensors of a model, one layer at a time."""
 
-    def embedding(self) -> torch.Tensor: ...
-    def layer(self, index: int) -> Layer: ...
-    def final_norm(self) -> tuple[torch.Tensor, torch.Tensor | None]: ...
-    def head(self) -> torch.Tensor | None: ...
+    def embedding(self) -> torch.Tensor:
+        """[vocab_size, d_model]."""
+        ...
+
+    def layer(self, index: int) -> Layer:
+        """All tensors of one layer."""
+        ...
+
+    def final_norm(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Gain, and bias where there is one."""
+        ...
+
+    def head(self) -> torch.Tensor | None:
+        """[vocab_size, d_model], or None when it is the embedding."""
+        ...
 
 
 class RandomSource:
@@ -209,166 +203,3 @@ class LlamaSource:
             self._maybe(at + "self_attn.q_norm.weight"),
             self._maybe(at + "self_attn.k_norm.weight"),
         )
-
-
-class Dense:
-    """Plain `F.linear`."""
-
-    kernel = "linear"
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        from torch.nn.functional import linear
-
-        self.weight, self.bias = weight, bias
-        self.nbytes = weight.numel() * weight.element_size()
-        self._linear = linear
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self._linear(x, self.weight, self.bias)
-
-
-class Packed:
-    """oneDNN with a prepacked weight: on CPU it uses all cores at one row, where plain fp32 uses one."""
-
-    kernel = "onednn-packed"
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        import torch
-
-        self.nbytes = weight.numel() * weight.element_size()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
-        self._bias = bias
-        self._run = torch.ops.mkldnn._linear_pointwise.default
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self._run(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
-
-
-class Int8Dynamic:
-    """int8 weights per output row, activations quantised as they arrive (fbgemm or oneDNN, CPU)."""
-
-    kernel = "int8-dynamic"
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        import torch
-
-        plain = weight.float()
-        scales = plain.abs().amax(1).clamp_min(1e-8).double() / 127
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        quantised = torch.quantize_per_channel(plain, scales, zeros, 0, torch.qint8)
-        self.nbytes = weight.numel()
-        self._weight = torch.ops.quantized.linear_prepack(
-            quantised, None if bias is None else bias.float()
-        )
-        self._run = torch.ops.quantized.linear_dynamic.default
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        # reduced range is off: it is only for processors whose int8 product overflows
-        return self._run(x, self._weight, False)  # type: ignore[no-any-return]
-
-
-class Int8WeightOnly:
-    """int8 weights with a scale per output row; activations stay bf16 (`_weight_int8pack_mm`)."""
-
-    kernel = "int8-weight-only"
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        import torch
-
-        scales = weight.float().abs().amax(1).clamp_min(1e-8) / 127
-        self._weight = (weight.float() / scales[:, None]).round().to(torch.int8)
-        self._scales = scales.to(weight.dtype)
-        self._bias = bias
-        self.nbytes = self._weight.numel()
-        self._run = torch._weight_int8pack_mm
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        y = self._run(x, self._weight, self._scales)
-        return y if self._bias is None else y + self._bias
-
-
-class Fp8:
-    """e4m3 weights and activations with fixed scales (`_scaled_mm`, CUDA from Ada and Hopper on)."""
-
-    kernel = "fp8-scaled"
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        import torch
-
-        if weight.shape[0] % 16 or weight.shape[1] % 16:
-            raise Unsupported(
-                f"fp8 needs matrices in multiples of 16, not {weight.shape[0]} x {weight.shape[1]}"
-            )
-        self._dtype = torch.float8_e4m3fn
-        scale = (weight.abs().amax().float() / 448).clamp_min(1e-8)
-        self._weight = (weight.float() / scale).clamp(-448, 448).to(self._dtype).t()
-        self._scale = scale.reshape(())
-        self._one = torch.ones((), device=weight.device)
-        self._bias = bias
-        self._out = weight.dtype
-        self.nbytes = self._weight.numel()
-        self._run = torch._scaled_mm
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        y = self._run(
-            x.clamp(-448, 448).to(self._dtype),
-            self._weight,
-            scale_a=self._one,
-            scale_b=self._scale,
-            out_dtype=self._out,
-        )
-        return y if self._bias is None else y + self._bias
-
-
-def compute_dtype(runtime: Runtime, device: str) -> torch.dtype:
-    """The dtype activations have under a runtime on a device."""
-    import torch
-
-    if runtime.weights == "int8":
-        return torch.float32 if device == "cpu" else torch.bfloat16
-    if runtime.weights == "fp8":
-        return torch.bfloat16
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[runtime.weights]
-
-
-def cache_dtype(runtime: Runtime) -> torch.dtype:
-    """The dtype of cache entries; raises Unsupported for int8, which would need scales."""
-    import torch
-
-    if runtime.cache == "int8":
-        raise Unsupported("an int8 cache is not offered; use fp32, bf16, fp16 or fp8")
-    names = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return names.get(runtime.cache, torch.float8_e4m3fn)
-
-
-def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Product:
-    """The fastest product that works here for this precision; raises Unsupported where none does."""
-    import torch
-
-    on_cpu = weight.device.type == "cpu"
-    makers: list[Any]
-    if runtime.weights == "int8":
-        makers = [Int8Dynamic] if on_cpu else [Int8WeightOnly]
-    elif runtime.weights == "fp8":
-        if on_cpu:
-            raise Unsupported("fp8 needs a GPU that has it (Ada, Hopper or newer)")
-        makers = [Fp8]
-    elif on_cpu and runtime.weights in ("fp32", "bf16") and runtime.execution != "compile":
-        makers = [Packed, Dense]
-    else:
-        makers = [Dense]
-    reason = ""
-    for maker in makers:
-        try:
-            product: Product = maker(weight, bias)
-            # run it once at both kinds of size: some kernels only say at the first call that they are missing
-            for rows in (1, 17):
-                product(
-                    torch.zeros(rows, weight.shape[1], dtype=weight.dtype, device=weight.device)
-                )
-            return product
-        except (RuntimeError, NotImplementedError, AttributeError) as error:
-            if "out of memory" in str(error).lower() or "can't allocate" in str(error).lower():
-                raise
-            reason = str(error).strip().splitlines()[0][:200]
-    raise Unsupported(f"{runtime.weights} weights do not work on this device: {reason}")
