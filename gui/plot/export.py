@@ -1,0 +1,64 @@
+"""The plot as a file: PNG at any width, SVG with everything but the cloud as vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QImageWriter, QPainter
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QGraphicsView
+
+from core.errors import Unusable
+from gui.plot.layers import CloudLayer
+
+
+def to_image(view: QGraphicsView, cloud: CloudLayer, background: str, width: int) -> QImage:
+    """The plot rendered `width` pixels wide, the cloud at that resolution too."""
+    rect = QRectF(view.viewport().rect())
+    factor = width / rect.width()
+    image = QImage(width, max(1, round(rect.height() * factor)), QImage.Format.Format_RGB32)
+    image.fill(QColor(background))
+    _render(view, cloud, factor, QPainter(image), QRectF(image.rect()))
+    return image
+
+
+def to_png(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, width: int) -> None:
+    """Write a PNG; Unusable when the file cannot be written."""
+    writer = QImageWriter(str(path), QByteArray(b"png"))
+    if not writer.write(to_image(view, cloud, background, width)):
+        raise Unusable(f"the picture could not be written to {path}: {writer.errorString()}")
+
+
+def to_svg(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, title: str) -> None:
+    """Write an SVG whose lines and text stay editable; the cloud is an image of twice the
+    resolution."""
+    try:
+        # the generator itself reports a failure only as a warning
+        path.open("w").close()
+    except OSError as error:
+        raise Unusable(f"the picture could not be written to {path}: {error.strerror}") from error
+    rect = QRectF(view.viewport().rect())
+    generator = QSvgGenerator(QSvgGenerator.SvgVersion.Svg11)
+    generator.setFileName(str(path))
+    generator.setSize(QSize(round(rect.width()), round(rect.height())))
+    generator.setViewBox(rect)
+    generator.setTitle(title)
+    painter = QPainter(generator)
+    painter.fillRect(rect, QColor(background))
+    _render(view, cloud, 2.0, painter, rect)
+
+
+def _render(
+    view: QGraphicsView, cloud: CloudLayer, factor: float, painter: QPainter, target: QRectF
+) -> None:
+    before = cloud.magnify
+    cloud.magnify = factor
+    cloud.mark_stale()
+    try:
+        painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
+        view.render(painter, target, view.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
+    finally:
+        painter.end()
+        cloud.magnify = before
+        cloud.mark_stale()

@@ -1,0 +1,115 @@
+"""Published models as labelled marks whose labels never cover each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+
+from gui.plot.plane import Layer, plane_of, view_coordinates
+from gui.plot.scene import Axis, Colours, Landmark
+
+MARK = 5.0
+# tried in this order: near before far, right before left
+REACHES = (9.0, 22.0, 40.0)
+DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
+
+
+def placed_labels(
+    anchors: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    width: float,
+    height: float,
+    taken: Sequence[QRectF] = (),
+) -> list[QRectF | None]:
+    """A rectangle for each label near its anchor, inside the picture, covering no other label, no
+    anchor and nothing `taken`; None where there is no room (better no label than a smear)."""
+    frame = QRectF(0, 0, width, height)
+    marks = [QRectF(x - MARK, y - MARK, 2 * MARK, 2 * MARK) for x, y in anchors]
+    used = list(taken)
+    placed: list[QRectF | None] = []
+    for (x, y), (w, h) in zip(anchors, sizes, strict=True):
+        found = None
+        for reach in REACHES:
+            for dx, dy in DIRECTIONS:
+                centre = QPointF(x + dx * (reach + w / 2), y + dy * (reach + h / 2))
+                box = QRectF(centre.x() - w / 2, centre.y() - h / 2, w, h)
+                if frame.contains(box) and not any(box.intersects(o) for o in (*used, *marks)):
+                    found = box
+                    break
+            if found is not None:
+                break
+        if found is not None:
+            used.append(found)
+        placed.append(found)
+    return placed
+
+
+class LandmarkLayer(Layer):
+    """The marks (diamonds) and their labels, with a thin line where a label stands off."""
+
+    def __init__(self, view: pg.ViewBox) -> None:
+        super().__init__(view, 40)
+        self.colours: Colours | None = None
+        self.font = QFont()
+        self.landmarks: tuple[Landmark, ...] = ()
+        self.taken: Sequence[QRectF] = ()
+        self._at: list[tuple[float, float]] = []
+
+    def set_landmarks(self, landmarks: tuple[Landmark, ...], x_axis: Axis, y_axis: Axis) -> None:
+        """Other landmarks or axes."""
+        u = view_coordinates(np.array([m.x for m in landmarks], dtype=np.float64), x_axis)
+        v = view_coordinates(np.array([m.y for m in landmarks], dtype=np.float64), y_axis)
+        known = np.isfinite(u) & np.isfinite(v)
+        self.landmarks = tuple(m for m, k in zip(landmarks, known, strict=True) if k)
+        self._at = list(zip(u[known].tolist(), v[known].tolist(), strict=True))
+        self.update()
+
+    def paint(self, p: QPainter, *_: Any) -> None:
+        """Marks that are in view, with their labels."""
+        if self.colours is None or not self.landmarks:
+            return
+        plane = plane_of(self.view)
+        shown = [
+            (plane.px(u), plane.py(v), m.text)
+            for (u, v), m in zip(self._at, self.landmarks, strict=True)
+            if 0 <= plane.px(u) <= plane.width and 0 <= plane.py(v) <= plane.height
+        ]
+        metrics = QFontMetricsF(self.font)
+        anchors = [(x, y) for x, y, _ in shown]
+        sizes = [(metrics.horizontalAdvance(t) + 6, metrics.height()) for _, _, t in shown]
+        boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken)
+        colour = QColor(self.colours.landmark)
+        halo = QColor(self.colours.background)
+        halo.setAlphaF(0.82)
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        p.setFont(self.font)
+        for (x, y, text), box in zip(shown, boxes, strict=True):
+            if box is not None:
+                near = QPointF(
+                    min(max(x, box.left()), box.right()), min(max(y, box.top()), box.bottom())
+                )
+                line = QLineF(QPointF(x, y), near)
+                if line.length() > 14:
+                    p.setPen(QPen(colour, 0.8))
+                    p.drawLine(line)
+                p.setPen(Qt.PenStyle.NoPen)
+                p.setBrush(halo)
+                p.drawRoundedRect(box, 3, 3)
+                p.setPen(colour)
+                p.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+            p.setPen(QPen(QColor(self.colours.background), 1.2))
+            p.setBrush(colour)
+            reach = MARK + 1
+            p.drawPolygon(
+                QPolygonF(
+                    [
+                        QPointF(x + dx * reach, y + dy * reach)
+                        for dx, dy in ((1, 0), (0, 1), (-1, 0), (0, -1))
+                    ]
+                )
+            )

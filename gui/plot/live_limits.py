@@ -1,0 +1,106 @@
+"""Masks, fronts and live structures of a scene's limits, each made once and kept while it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from core.front import Bools, Indices, front_indices, oriented
+from core.live_front import LiveFront, prepare
+from core.records import Floats
+from gui.plot.scene import LimitView, Scene
+
+
+class LiveLimits:
+    """What the limits of one scene leave. Build the next from the last, and what still holds is
+    taken over."""
+
+    def __init__(self, scene: Scene, last: LiveLimits | None = None) -> None:
+        self.scene = scene
+        self.x = _minimised(scene.x, scene.x_axis.better)
+        self.y = _minimised(scene.y, scene.y_axis.better)
+        self._allows: dict[Hashable, tuple[LimitView, Bools]] = {}
+        self._live: dict[Hashable, tuple[tuple[object, ...], LiveFront]] = {}
+        if last is not None:
+            self._allows, self._live = last._allows, last._live
+            before = last.scene
+            if before.x is scene.x and before.x_axis.better == scene.x_axis.better:
+                self.x = last.x
+            if before.y is scene.y and before.y_axis.better == scene.y_axis.better:
+                self.y = last.y
+
+    @property
+    def has_goal(self) -> bool:
+        """Whether both axes say which way is better, so that there is a front."""
+        return bool(self.scene.x_axis.better and self.scene.y_axis.better)
+
+    def mask(self, without: Hashable = None) -> Bools | None:
+        """Points that pass every limit (but one); None where all do."""
+        mask: Bools | None = None
+        for limit in self.scene.limits:
+            if limit.value is None or (without is not None and limit.key == without):
+                continue
+            allowed = self._allowed(limit)
+            mask = allowed.copy() if mask is None else mask & allowed
+        return mask
+
+    def front(self, mask: Bools | None) -> Indices:
+        """The scene's front: the one it brings, or the one the mask leaves."""
+        if self.scene.front is not None:
+            return self.scene.front
+        if not self.has_goal:
+            return np.empty(0, dtype=np.intp)
+        return front_indices(self.x, self.y, mask)
+
+    def live(self, limit: LimitView) -> LiveFront:
+        """The live front while this limit moves and the others stay; made on first use."""
+        if self.is_ready(limit):
+            return self._live[limit.key][1]
+        needs = self._needs(limit)
+        made = prepare(self.x, self.y, limit.column, limit.side, self.mask(limit.key))
+        self._live[limit.key] = (needs, made)
+        return made
+
+    def is_ready(self, limit: LimitView) -> bool:
+        """Whether `live` has its answer at hand."""
+        kept = self._live.get(limit.key)
+        return kept is not None and _same(kept[0], self._needs(limit))
+
+    def _needs(self, limit: LimitView) -> tuple[object, ...]:
+        """What a live front depends on."""
+        others = [
+            part
+            for other in self.scene.limits
+            if other.key != limit.key and other.value is not None
+            for part in (other.column, other.side, other.value)
+        ]
+        return (self.x, self.y, limit.column, limit.side, *others)
+
+    def _allowed(self, limit: LimitView) -> Bools:
+        kept = self._allows.get(limit.key)
+        if kept is not None:
+            before, mask = kept
+            if (before.column is limit.column) and (before.side, before.value) == (
+                limit.side,
+                limit.value,
+            ):
+                return mask
+        assert limit.value is not None
+        if limit.side == "<=":
+            allowed: Bools = limit.column <= limit.value
+        else:
+            allowed = limit.column >= limit.value
+        self._allows[limit.key] = (limit, allowed)
+        return allowed
+
+
+def _minimised(column: Floats, better: str) -> Floats:
+    return oriented(column, better or "lower")
+
+
+def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
+    """Equal sides and values, and the very same columns."""
+    return len(a) == len(b) and all(
+        p is q or (isinstance(p, float | str) and p == q) for p, q in zip(a, b, strict=True)
+    )

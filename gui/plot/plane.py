@@ -1,0 +1,88 @@
+"""Where things are on the picture: view coordinates to pixels and back, and layers drawn there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QPolygonF
+from PySide6.QtWidgets import QGraphicsObject
+
+from core.records import Floats
+from gui.plot.scene import Axis
+
+
+def view_coordinates(column: Floats, axis: Axis) -> Floats:
+    """The column on the axis' scale; -inf (nowhere) where it is unknown or the scale has no place."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        placed = np.log10(column) if axis.log else np.array(column, dtype=np.float64)
+    placed[~np.isfinite(placed)] = -np.inf
+    return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """The visible range of view coordinates over a rectangle of pixels (y down)."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+    width: float
+    height: float
+
+    def px(self, u: Any) -> Any:
+        """Horizontal pixel of a view coordinate; numbers or arrays."""
+        return (u - self.left) * (self.width / (self.right - self.left))
+
+    def py(self, v: Any) -> Any:
+        """Vertical pixel of a view coordinate; numbers or arrays."""
+        return (self.top - v) * (self.height / (self.top - self.bottom))
+
+    def u(self, px: float) -> float:
+        """View coordinate of a horizontal pixel."""
+        return self.left + px / self.width * (self.right - self.left)
+
+    def v(self, py: float) -> float:
+        """View coordinate of a vertical pixel."""
+        return self.top - py / self.height * (self.top - self.bottom)
+
+    def polygon(self, u: Floats, v: Floats) -> QPolygonF:
+        """The points as pixels, those far off the picture moved to just beyond its edge."""
+        # painting far outside the picture is slow and, in SVG, not cut off
+        x = np.clip(self.px(u), -20, self.width + 20)
+        y = np.clip(self.py(v), -20, self.height + 20)
+        return QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)])
+
+
+def plane_of(view: pg.ViewBox) -> Plane:
+    """The plane that a view box shows now."""
+    (left, right), (bottom, top) = view.viewRange()
+    rect = view.rect()
+    return Plane(left, right, bottom, top, max(1.0, rect.width()), max(1.0, rect.height()))
+
+
+class Layer(QGraphicsObject):
+    """Something drawn over the whole plot area in its pixels, e.g. the cloud or the front."""
+
+    def __init__(self, view: pg.ViewBox, z: float) -> None:
+        super().__init__(view)
+        self.view = view
+        self.setZValue(z)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        view.sigResized.connect(self._on_resized)
+        view.sigRangeChanged.connect(self._on_range)
+
+    def boundingRect(self) -> QRectF:
+        """The plot area."""
+        return QRectF(self.view.rect())
+
+    def _on_resized(self) -> None:
+        self.prepareGeometryChange()
+        self.update()
+
+    def _on_range(self) -> None:
+        self.update()
