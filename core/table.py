@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from core.records import Floats, Measurement, Point
 from core.workload import Runtime
 
 Mask = NDArray[np.bool_]
+Kept = TypeVar("Kept")
 # metric -> name of the measured phase it is read from
 TIMED = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
 
@@ -169,7 +170,7 @@ class Table:
 
     def runtime_of(self, row: int) -> Runtime:
         """How a row runs."""
-        return self.candidates.runtimes[self.candidates.runtime[row]]
+        return self.candidates.runtimes[int(self.candidates.runtime[row])]
 
     def point(self, row: int) -> Point:
         """What would be measured to know a row."""
@@ -196,10 +197,11 @@ class Table:
 
     # --- how columns are made ---------------------------------------------------------------------
 
-    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
+    def _kept(self, key: Any, make: Callable[[], Kept]) -> Kept:
         if key not in self._cache:
             self._cache[key] = make()
-        return self._cache[key]
+        kept: Kept = self._cache[key]
+        return kept
 
     def _estimates(self, key: str) -> Estimates:
         if key in EXACT:
@@ -208,7 +210,7 @@ class Table:
             c = self.candidates
             serve = 2.0 * np.asarray(c.shapes.params_read_per_step, np.float64) * self._served
             return _certain(self.column("train_flops") + serve)
-        made = {
+        makers: dict[str, Callable[[], Estimates]] = {
             "loss": self._loss_estimates,
             "memory_bytes": self._memory_estimates,
             "e2e_s": self._e2e_estimates,
@@ -216,9 +218,9 @@ class Table:
             "tokens_per_s": lambda: _inverse(
                 self.estimates("e2e_s"), self.candidates.batch * self.candidates.output_tokens
             ),
-        }.get(key)
-        if made is not None:
-            return made()
+        }
+        if key in makers:
+            return makers[key]()
         if key in ("tpot_s", "ttft_s"):
             return self._timed_estimates(key)
         return self._only_measured(key)

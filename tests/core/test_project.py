@@ -144,9 +144,8 @@ def test_a_file_that_another_program_writes_gives_a_sentence(tmp_path):
 def test_a_read_only_project_refuses_to_change(tmp_path):
     path = tmp_path / "a.paretoscope"
     Project.create(path).close()
-    with Project.open(path, read_only=True) as project:
-        with pytest.raises(Unusable, match="read-only"):
-            project.put_text("a", "b")
+    with Project.open(path, read_only=True) as project, pytest.raises(Unusable, match="read-only"):
+        project.put_text("a", "b")
 
 
 def test_a_copy_is_whole_and_an_impossible_one_leaves_nothing(tmp_path):
