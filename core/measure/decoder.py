@@ -26,7 +26,17 @@ BUCKET = 128
 class Block:
     """One layer, packed for its runtime."""
 
-    __slots__ = ("down", "k_norm", "norm_attention", "norm_ffn", "out", "q_norm", "qkv", "up")
+    __slots__ = (
+        "down",
+        "k_norm",
+        "nbytes",
+        "norm_attention",
+        "norm_ffn",
+        "out",
+        "q_norm",
+        "qkv",
+        "up",
+    )
 
     def __init__(self, layer: Layer, runtime: Runtime) -> None:
         self.qkv: Product = pack(layer.qkv, layer.qkv_bias, runtime)
@@ -36,6 +46,19 @@ class Block:
         self.norm_attention = (layer.norm_attention, layer.norm_attention_bias)
         self.norm_ffn = (layer.norm_ffn, layer.norm_ffn_bias)
         self.q_norm, self.k_norm = layer.q_norm, layer.k_norm
+        products = (self.qkv, self.out, self.up, self.down)
+        vectors = (
+            *self.norm_attention,
+            *self.norm_ffn,
+            self.q_norm,
+            self.k_norm,
+            layer.qkv_bias,
+            layer.out_bias,
+            layer.up_bias,
+            layer.down_bias,
+        )
+        self.nbytes: int = sum(p.nbytes for p in products)
+        self.nbytes += sum(_nbytes(v) for v in vectors if v is not None)
 
 
 class Decoder:
@@ -94,17 +117,18 @@ class Decoder:
     @property
     def weight_bytes(self) -> int:
         """Bytes of weights held, as stored (a tied head that had to be packed apart counts)."""
-        matrices = sum(p.nbytes for b in self.blocks for p in (b.qkv, b.out, b.up, b.down))
-        embedding = self.embedding.numel() * self.embedding.element_size()
         shared = self.architecture.tied_embeddings and not self.tied_copy
-        return int(matrices + embedding + (0 if shared else self.head.nbytes))
+        return self._bytes_in_layers + _nbytes(self.embedding) + (0 if shared else self.head.nbytes)
 
     @property
     def bytes_read_per_step(self) -> int:
-        """Weight bytes one decode step reads: every matrix once, the head, no embedding table."""
-        return self.head.nbytes + sum(
-            p.nbytes for b in self.blocks for p in (b.qkv, b.out, b.up, b.down)
-        )
+        """Weight bytes one decode step reads: every layer once, the head, no embedding table."""
+        return self._bytes_in_layers + self.head.nbytes
+
+    @property
+    def _bytes_in_layers(self) -> int:
+        vectors = sum(_nbytes(v) for v in self.final_norm if v is not None)
+        return vectors + sum(b.nbytes for b in self.blocks)
 
     @property
     def cache_bytes(self) -> int:
@@ -317,3 +341,7 @@ class GraphStep:
         """Drop the graphs and their memory pool."""
         self._graphs.clear()
         self._pool = None
+
+
+def _nbytes(tensor: torch.Tensor) -> int:
+    return int(tensor.numel() * tensor.element_size())

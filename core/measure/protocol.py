@@ -183,6 +183,7 @@ def run(
     clock = clock or Clock()
     rng = random.Random(settings.seed)
     periods = periods or {}
+    companions = companions & subjects.keys()
     outcomes = {name: Outcome() for name in subjects}
     begun = clock.now()
     for name, subject in subjects.items():
@@ -204,7 +205,7 @@ def run(
             if name not in companions and {"noisy", "clock"} & set(kept[name].flags):
                 again.append(name)
         used = (clock.now() - begun - spent_warming) / 1e9
-        if not again or used > settings.budget_s / 2:
+        if not again or attempt == settings.retries or used > settings.budget_s / 2:
             break
         results = {
             name: Outcome(warmups=outcomes[name].warmups, flags=_lasting(outcomes[name]))

@@ -1,0 +1,57 @@
+"""A measuring process that misbehaves on demand: the prompt length of a point says how.
+
+Run as `python tests/core/faulty_child.py` in place of `python -m core.measure.child`.
+"""
+
+import os
+import signal
+import sys
+import time
+
+from core.measure.child import main
+from core.measure.clock import Clock
+
+KILLED, HANGING, STARVED, LYING, EXITING, LATE, BACKWARDS = 11, 12, 13, 14, 15, 16, 17
+
+
+class JumpingClock:
+    """Runs backwards or jumps forward by a second every few hundred readings."""
+
+    def __init__(self, jump_ns):
+        self.jump_ns, self.readings, self.offset = jump_ns, 0, 0
+
+    def __call__(self):
+        self.readings += 1
+        if self.readings % 7 == 0:
+            self.offset += self.jump_ns
+        return time.perf_counter_ns() + self.offset
+
+
+def fault(point, lab):
+    lab.clock = Clock()
+    kind = point.workload.prompt_tokens
+    if kind == KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == EXITING:
+        print("the driver said something rude", file=sys.stderr, flush=True)
+        os._exit(3)
+    elif kind == HANGING:
+        time.sleep(3600)
+    elif kind == STARVED:
+        import resource
+
+        # the prediction is made from what the system has; the allocator is given less
+        with open("/proc/self/statm") as file:
+            pages = int(file.read().split()[0])
+        used = pages * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + 32 * 2**20, resource.RLIM_INFINITY))
+    elif kind == LYING:
+        lab.clock = Clock(JumpingClock(1_000_000_000))
+    elif kind == BACKWARDS:
+        lab.clock = Clock(JumpingClock(-500_000_000))
+    elif kind == LATE:
+        print("libraries print to standard output", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(fault))

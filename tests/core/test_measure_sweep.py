@@ -1,0 +1,236 @@
+"""The sweep with real measuring processes: what it promises when everything goes wrong."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import faulty_child as faults
+import pytest
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.measure.point import point_key
+from core.measure.protocol import Settings
+from core.measure.sweep import find_devices, sweep
+from core.measure.worker import Worker
+from core.records import Measurement, Point
+from core.workload import Runtime, Workload
+
+FAULTY = [sys.executable, str(Path(faults.__file__))]
+TINY = Architecture(2, 32, 4, 2, 8, 64, 97)
+QUICK = Settings(max_blocks=8, warm_s=0.2, budget_s=1.0, retries=0, block_s=0.2)
+
+
+def point(prompt=8, shape=TINY, output=12, **runtime):
+    return Point(shape, Workload(1, prompt, output), Runtime(**runtime))
+
+
+def steps(points, **options):
+    options = {
+        "device": "cpu",
+        "budget_s": None,
+        "store": lambda m: m,
+        "settings": QUICK,
+        "anchor": None,
+        "probe": False,
+        "threads": 1,
+        **options,
+    }
+    return sweep(points, **options)
+
+
+def results(generator):
+    return [x for x in generator if isinstance(x, Measurement)]
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "Z"
+
+
+def test_every_fault_is_flagged_and_the_sweep_goes_on():
+    big = Architecture(2, 1024, 4, 4, 256, 4096, 4096)
+    plan = [
+        (point(8), ""),
+        (point(faults.KILLED), "crashed"),
+        (point(faults.LATE), ""),
+        (point(faults.HANGING), "hung"),
+        (point(faults.LYING), "clock"),
+        (point(faults.STARVED, big), "oom"),
+        (point(faults.EXITING), "crashed"),
+        (point(faults.BACKWARDS), "clock"),
+        (point(8, Architecture(400, 16384, 4, 4, 4096, 65536, 400_000)), "oom"),
+        (point(8, weights="fp8"), "unsupported"),
+        (point(9), ""),
+    ]
+    stored = []
+    # an iterator keeps its order, so that faults and good points alternate
+    found = results(
+        steps(
+            (p for p, _ in plan), command=FAULTY, hang_s=5.0, store=lambda m: stored.append(m) or m
+        )
+    )
+    assert [m.architecture for m in found] == [p.architecture for p, _ in plan]
+    for m, (_, flag) in zip(found, plan, strict=True):
+        if flag:
+            assert flag in m.flags, (flag, m.flags, m.message)
+            assert m.failed and not m.samples and m.message
+        else:
+            assert not m.failed and len(m.samples["tpot"][0]) % 11 == 0
+    assert stored == found
+    by_flag = {flag: m for m, (_, flag) in zip(found, plan, strict=True)}
+    assert "GiB" in by_flag["oom"].message
+    assert "status 3: the driver said something rude" in found[6].message
+    assert "signal 9" in found[1].message
+    assert "clock" in by_flag["clock"].message
+
+
+def test_each_result_is_stored_before_the_next_point_starts():
+    order = []
+
+    def points():
+        for prompt in (8, 9):
+            order.append(f"start {prompt}")
+            yield point(prompt)
+
+    def store(m):
+        order.append(f"stored {m.workload.prompt_tokens}")
+        return m
+
+    results(steps(points(), store=store))
+    assert order == ["start 8", "stored 8", "start 9", "stored 9"]
+
+
+def test_resume_skips_what_is_stored_and_cancelling_leaves_no_process():
+    points = [point(8), point(9), point(10)]
+    first = steps(points)
+    kept = next(x for x in first if isinstance(x, Measurement))
+    child = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _is_child(p))
+    begun = time.monotonic()
+    first.close()
+    assert time.monotonic() - begun < 2
+    assert gone(child)
+    rest = results(steps(points, already={kept.key}))
+    assert len(rest) == 2
+    assert {m.key for m in rest} | {kept.key} == {point_key(p, kept.device) for p in points}
+
+
+def _is_child(path):
+    try:
+        words = (path / "cmdline").read_text().split("\0")
+        parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        return False
+    return parent == os.getpid() and "core.measure.child" in words
+
+
+def test_child_ends_when_the_program_is_killed():
+    script = (
+        "import sys, time\n"
+        "from core.measure.worker import Worker\n"
+        "w = Worker()\n"
+        "list(w.ask({'do': 'devices'}, 60))\n"
+        "print(w.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    program = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    child = int(program.stdout.readline())
+    assert not gone(child)
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    for _ in range(100):
+        if gone(child):
+            break
+        time.sleep(0.05)
+    assert gone(child)
+
+
+def test_pause_holds_the_next_point_and_a_spent_budget_leaves_points():
+    pause = threading.Event()
+    pause.set()
+    generator = steps([point(8), point(9)], pause=pause)
+    texts = []
+    for x in generator:
+        texts.append(x.text)
+        if texts.count("paused") == 3:
+            break
+    assert not any("warming" in t for t in texts)
+    pause.clear()
+    assert len(results(generator)) == 2
+
+    generator = steps([point(8), point(9)], budget_s=0.0)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            assert not isinstance(next(generator), Measurement)
+    assert (end.value.value.measured, end.value.value.left) == (0, 2)
+
+
+def test_load_by_others_raises_the_busy_flag():
+    spin, m = [], None
+    try:
+        for step in steps([point(8)]):
+            if isinstance(step, Measurement):
+                m = step
+            elif "loading" in step.text and not spin:
+                spin = [
+                    subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                    for _ in range(1 + (os.cpu_count() or 1))
+                ]
+    finally:
+        for process in spin:
+            process.kill()
+            process.wait()
+    assert "busy" in m.flags
+    assert m.environment["other_load_cores"] > 0.25
+
+
+def test_anchor_is_measured_beside_every_point_and_its_change_is_told():
+    found = results(steps([point(8), point(9)], anchor=point(4, output=4)))
+    assert all(m.environment["anchor_s"] > 0 for m in found)
+    assert found[0].environment["anchor_change"] == 0
+    for m in found:
+        assert ("drift" in m.flags) == (abs(m.environment["anchor_change"]) > 0.05)
+
+
+def test_environment_memory_and_raw_samples_are_recorded():
+    (m,) = results(steps([point(8)]))
+    assert m.environment["threads"] == 1
+    assert {"torch", "python", "kernels", "stopped_by", "attempts"} <= set(m.environment)
+    assert m.memory_bytes["weights"] == 4 * TINY.params_total
+    assert m.memory_bytes["cache"] == TINY.cache_bytes_per_token(4) * 20
+    assert m.memory_bytes["process"] > m.memory_bytes["weights"]
+    assert len(m.samples["tpot"]) >= 6
+    requests = sum(len(b) for b in m.samples["e2e"])
+    assert sum(len(b) for b in m.samples["tpot"]) == 11 * requests
+
+
+def test_no_such_device_or_interpreter_is_said_in_one_line():
+    with pytest.raises(Unusable, match="torch sees no device 'cuda:7'"):
+        results(steps([point(8)], device="cuda:7"))
+    with pytest.raises(Unusable, match="measuring cannot start"):
+        results(steps([point(8)], python="/no/such/python"))
+
+
+def test_devices_are_found_in_the_measuring_process():
+    found = find_devices()
+    assert found[0].kind == "cpu" and found[0].memory_bytes > 2**28
+
+
+def test_worker_can_be_closed_twice():
+    worker = Worker()
+    worker.close()
+    worker.close()
+    assert not worker.alive
+
+
+def test_importing_the_sweep_loads_no_torch():
+    code = "import core.measure.sweep, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
