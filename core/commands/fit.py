@@ -16,6 +16,7 @@ from core.formats.runs import read_runs
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.records import TrainingRuns
+from core.suites import bundled_suites, suite
 
 HELP = "fit a loss law to a table of training runs"
 
@@ -29,7 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which runs."""
-    parser.add_argument("runs", metavar="RUNS.csv", help="table of runs (CSV, JSON, JSON lines)")
+    parser.add_argument(
+        "runs",
+        metavar="RUNS.csv",
+        help="table of runs (CSV, JSON, JSON lines, Parquet), or a bundled suite: morph, gemstones, overtraining",
+    )
     parser.add_argument(
         "--where",
         action="append",
@@ -89,7 +94,10 @@ def tying_of(options: argparse.Namespace) -> bool | str:
 
 def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
     """The runs to fit and all runs of the file."""
-    everything = read_runs(Path(options.runs), pairs(options.column, "--column") or None)
+    if options.runs in bundled_suites() and not Path(options.runs).exists():
+        everything = suite(options.runs)
+    else:
+        everything = read_runs(Path(options.runs), pairs(options.column, "--column") or None)
     where = pairs(options.where, "--where")
     kept = everything.take(where_mask(everything, where)) if where else everything
     return kept, everything

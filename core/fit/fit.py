@@ -193,7 +193,10 @@ class Fit:
         return self.distance(columns) > 1e-9
 
     def distance(self, columns: Columns) -> Floats:
-        """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside."""
+        """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside, 1 if unknown."""
+        if "N" not in self.ranges:
+            # constants from elsewhere, fitted on who knows what: everything is beyond
+            return np.ones(np.shape(columns["tokens"]))
         needs = [n for n in ("N", "D", "R") if n in self.ranges]
         if not self.definition.has_shape_term:
             needs = [n for n in needs if n != "R"]

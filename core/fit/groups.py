@@ -36,15 +36,25 @@ def sizes_of(params: Floats) -> Indices:
     return classes
 
 
-def contests(params: Floats, tokens: Floats) -> list[Indices]:
-    """Sets of at least two runs of one size on one budget (within 3 %): what a law should rank."""
+def contests(runs: TrainingRuns, params: Floats) -> list[Indices]:
+    """Sets of runs that a law should rank: one size, one budget (within 3 %), one training set.
+
+    Every set holds at least two shapes; of a shape trained twice the first run stands.
+    """
+    tokens = runs.columns["tokens"]
+    shapes = groups_of(runs, "shape")
+    data = np.array(runs.labels.get("train_dataset", ("",) * len(runs)), dtype=object)
     sizes = sizes_of(params)
     found = []
     for size in np.unique(sizes):
-        here = np.flatnonzero(sizes == size)
-        order = here[np.argsort(tokens[here], kind="stable")]
-        breaks = np.flatnonzero(np.diff(np.log(tokens[order])) > 0.03) + 1
-        found += [part for part in np.split(order, breaks) if part.size >= 2]
+        for name in np.unique(data):
+            here = np.flatnonzero((sizes == size) & (data == name))
+            order = here[np.argsort(tokens[here], kind="stable")]
+            breaks = np.flatnonzero(np.diff(np.log(tokens[order])) > np.log(1.03)) + 1
+            for part in np.split(order, breaks):
+                first = np.unique(shapes[part], return_index=True)[1]
+                if first.size >= 2:
+                    found.append(part[np.sort(first)])
     return found
 
 

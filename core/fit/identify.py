@@ -29,16 +29,16 @@ def free_share(of: Floats, given: Floats) -> float:
     return 1.0 - correlation * correlation
 
 
-def shape_refusal(law: Law, logs: Mapping[str, Floats]) -> str:
-    """Why the shape term is refused on these runs; empty when it is not."""
+def shape_refusal(law: Law, columns: Mapping[str, Floats], logs: Mapping[str, Floats]) -> str:
+    """Why the shape term is refused on these runs; empty when it is not.
+
+    Shape is R = d_model/n_layers where the runs say both, else the width over the root of the size.
+    """
     if not law.has_shape_term:
         return ""
-    if "R" in logs:
-        ratio = logs["R"]
-    elif "d" in logs and "l" in logs:
-        ratio = logs["d"] - logs["l"]
+    if "d_model" in columns and "n_layers" in columns:
+        ratio = np.log(columns["d_model"] / columns["n_layers"])
     else:
-        # the width over the root of the size is shape already
         ratio = logs["x"]
     share, shapes = shape_share(ratio, logs["N"])
     if share < LEAST_FREE_SHAPE:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Unusable
-from core.fit.fit import Fit, derived, quality, tying_name
+from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
 from core.fit.minimise import HUBER_DELTA, Indices, Minima, Problem, descend
 from core.fit.nonnegative import linear_solve
@@ -101,8 +101,14 @@ def fit(
         ranges(chosen, columns, params, usable),
     )
     found = quality(found, kept.take(usable), everything)
-    refusal = shape_refusal(chosen, logs)
+    refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
     notes += warnings_of(found, problem, best)
+    sets = set(kept.labels.get("train_dataset", ()))
+    if len(sets) > 1:
+        notes.append(
+            f"runs on {len(sets)} training sets are fitted together; choose one of "
+            f"{', '.join(sorted(sets))} by train_dataset"
+        )
     if refusal and insist:
         notes.insert(0, refusal + "; predictions given because you insisted")
         refusal = ""
@@ -368,6 +374,3 @@ def project(problem: Problem, theta: Floats, which: Indices) -> tuple[Floats, Fl
             weights = part.weights / part.loss**2 / np.maximum(away, part.delta)
     objective = part.objective(part.residuals(part.value(solved)))
     return solved, objective
-
-
-__all__ = ["METHODS", "derived", "fit", "minimum", "where_mask"]

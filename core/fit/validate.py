@@ -9,9 +9,9 @@ import numpy as np
 
 from core.fit.fit import Fit, predicted
 from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
-from core.fit.minimise import Problem
+from core.fit.minimise import Indices, Problem
 from core.fit.resample import Steps, bootstrap_starts, outcome, refit
-from core.fit.solve import fit_columns, natural, problem_of
+from core.fit.solve import fit_columns, problem_of
 from core.laws.columns import params_column
 from core.records import Floats, Progress, TrainingRuns
 
@@ -49,7 +49,7 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     """Steps: leave every shape out once, and the largest size once; returns the fit, judged.
 
     `heldout` holds relative errors as fractions: 'shape_rms', 'shape_median', 'shape_worst' over
-    left-out shapes, 'largest_rms', 'largest_worst', 'largest_bias' (mean, signed) of the largest
+    left-out shapes ('shape_rms_low' and 'shape_rms_high': 95 % interval), 'largest_rms', 'largest_worst', 'largest_bias' (mean, signed) of the largest
     size predicted from the rest; 'rank' and 'largest_rank' mean rank correlation at one size and
     budget; 'pairs_right' and 'pairs' how many pairs of equal size were put in the right order, from
     left-out predictions; 'aic', 'bic' of log residuals, which take rows for independent and so
@@ -60,13 +60,12 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     problem, usable = problem_of(fit, runs)
     kept = runs.take(usable)
     columns = fit_columns(kept)
-    loss, tokens = columns["loss"], columns["tokens"]
     size = columns[params_column(fit.params)]
     starts = bootstrap_starts(fit, problem)
     yield Progress(0, 2, "leaving shapes out one at a time")
-    heldout = _shapes(fit, problem, groups_of(kept, "shape"), starts, loss, size, tokens)
+    heldout = _shapes(fit, problem, kept, starts, size)
     yield Progress(1, 2, "leaving the largest size out")
-    heldout |= _largest(fit, problem, starts, loss, size, tokens)
+    heldout |= _largest(fit, problem, kept, starts, size)
     heldout |= _information(fit, kept)
     yield Progress(2, 2, "judged")
     return replace(fit, heldout=heldout)
@@ -75,12 +74,11 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
 def _shapes(
     fit: Fit,
     problem: Problem,
-    groups: np.ndarray[Any, Any],
+    runs: TrainingRuns,
     starts: Floats,
-    loss: Floats,
     size: Floats,
-    tokens: Floats,
 ) -> dict[str, float]:
+    groups, loss = groups_of(runs, "shape"), runs.columns["loss"]
     distinct = int(groups.max()) + 1
     needed = len(fit.theta)
     weights = (groups[None, :] != np.arange(distinct)[:, None]).astype(np.float64)
@@ -90,18 +88,33 @@ def _shapes(
     every = problem.value(found.theta)
     guess = every[groups, np.arange(loss.size)]
     error = guess / loss - 1.0
+    low, high = _spread(error, groups)
     answer = {
+        "shape_rms_low": low,
+        "shape_rms_high": high,
         "shapes": float(distinct),
         "shape_rms": float(np.sqrt(np.mean(error**2))),
         "shape_median": float(np.median(np.abs(error))),
         "shape_worst": float(np.abs(error).max()),
     }
-    return answer | _ranks("", loss, guess, size, tokens)
+    return answer | _ranks("", runs, guess, size)
+
+
+def _spread(error: Floats, groups: Indices, count: int = 2000) -> tuple[float, float]:
+    """95 % interval of the root mean square error, by resampling the shapes left out."""
+    sums = np.bincount(groups, error**2)
+    rows = np.bincount(groups).astype(np.float64)
+    drawn = np.random.default_rng(0).multinomial(
+        sums.size, np.full(sums.size, 1.0 / sums.size), size=count
+    )
+    low, high = np.percentile(np.sqrt((drawn @ sums) / (drawn @ rows)), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _largest(
-    fit: Fit, problem: Problem, starts: Floats, loss: Floats, size: Floats, tokens: Floats
+    fit: Fit, problem: Problem, runs: TrainingRuns, starts: Floats, size: Floats
 ) -> dict[str, float]:
+    loss = runs.columns["loss"]
     classes = sizes_of(size)
     out = classes == classes.max()
     rest = ~out
@@ -120,16 +133,15 @@ def _largest(
         "largest_factor": float(np.exp(beyond)),
         "extrapolation_per_log": rms / max(beyond, 0.2),
     }
-    ranks = _ranks("largest_", loss[out], guess[out], size[out], tokens[out])
+    ranks = _ranks("largest_", runs.take(out), guess[out], size[out])
     return answer | ranks
 
 
-def _ranks(
-    prefix: str, loss: Floats, guess: Floats, size: Floats, tokens: Floats
-) -> dict[str, float]:
+def _ranks(prefix: str, runs: TrainingRuns, guess: Floats, size: Floats) -> dict[str, float]:
+    loss = runs.columns["loss"]
     right = pairs = 0
     rhos = []
-    for here in contests(size, tokens):
+    for here in contests(runs, size):
         r, p = pairs_right(loss[here], guess[here])
         right, pairs = right + r, pairs + p
         rho = rank_correlation(loss[here], guess[here])
@@ -184,6 +196,3 @@ def trust(fit: Fit) -> tuple[str, bool]:
         )
         warn = warn or held["largest_rms"] > 0.03
     return told + ".", warn or not fit.converged
-
-
-__all__ = ["judge_largest", "natural", "trust", "validate", "validation"]

@@ -1,0 +1,186 @@
+"""`bootstrap`: intervals of a law's parameters and of what it predicts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from core.architecture import Architecture, shape_from_label
+from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of, text_of, tying_of
+from core.errors import Unusable
+from core.fit.fit import Fit
+from core.fit.optimum import compute_optimal, optimal_interval
+from core.fit.resample import UNITS, bootstrap, outcome, percentiles
+from core.fit.solve import fit
+from core.fit.validate import trust, validation
+from core.laws.columns import params_column
+from core.laws.loss import LAWS
+from core.records import Floats
+
+HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """RUNS.csv, the law, how many resamples and what to predict."""
+    add_runs(parser)
+    parser.add_argument("--law", choices=tuple(LAWS), required=True, help="which law")
+    add_settings(parser)
+    parser.add_argument("--resamples", type=int, default=1000, help="how many (default 1000)")
+    parser.add_argument("--unit", choices=UNITS, default="shape", help="what is resampled")
+    parser.add_argument("--seed", type=int, default=0, help="of the random draws")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default 0.95)")
+    parser.add_argument(
+        "--predict",
+        action="append",
+        default=[],
+        metavar="N,D,SHAPE",
+        help="parameters (empty: the shape's own), tokens and layers x width, "
+        "e.g. 1.4e9,29e9,24x2048; repeatable",
+    )
+    parser.add_argument(
+        "--train-flops", type=float, help="also the best size and tokens at this compute"
+    )
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The fit, its intervals, and the predictions asked for."""
+    if not 0 < options.level < 1:
+        raise Unusable("--level must lie between 0 and 1")
+    kept, everything = runs_of(options)
+    asked = [(text, columns_of(text, options.params)) for text in options.predict]
+    found = fit(
+        kept,
+        options.law,
+        tied=tying_of(options),
+        params=options.params,
+        method=options.method,
+        all_rows=everything,
+        delta=options.delta,
+        insist=options.insist,
+    )
+    if not found.theta:
+        return text_of(found, {}), answer_of(found, {})
+    started = monotonic()
+    found = outcome(validation(found, kept))
+    steps = bootstrap(found, kept, options.resamples, options.unit, options.seed)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+        if sys.stderr.isatty():
+            print(
+                f"\r{progress.text}: {progress.done:.0f}/{progress.total:.0f}",
+                end="",
+                file=sys.stderr,
+            )
+    seconds = monotonic() - started
+    intervals = percentiles(found, options.level)
+    sentence, warn = trust(found)
+    answer = answer_of(found, {}) | {
+        "resamples": 0 if found.resamples is None else len(found.resamples),
+        "unit": options.unit,
+        "level": options.level,
+        "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
+        "predictions": [prediction(found, text, c, options.level) for text, c in asked],
+        "heldout": {k: number(v) for k, v in found.heldout.items()},
+        "trust": sentence,
+        "warn": warn,
+        "seconds": seconds,
+    }
+    lines = [text_of(found, {}), f"{answer['resamples']} resamples of {options.unit}s:"]
+    for name, (low, high) in intervals.items():
+        lines.append(f"  {name:>10} {low:.6g} to {high:.6g}")
+    for each in answer["predictions"]:
+        lines.append(prediction_text(each, options.level))
+    if options.train_flops:
+        n, d = compute_optimal(found, options.train_flops)
+        best = optimal_interval(found, options.train_flops, options.level)
+        answer["optimum"] = {
+            "train_flops": options.train_flops,
+            "params": n,
+            "tokens": d,
+            "tokens_per_parameter": d / n,
+            "intervals": {k: list(v) for k, v in best.items()},
+        }
+        ratio = best.get("tokens_per_parameter", (float("nan"), float("nan")))
+        lines.append(
+            f"best at {options.train_flops:.3g} FLOPs: N {n:.4g}, D {d:.4g}, "
+            f"D/N {d / n:.3g} ({ratio[0]:.3g} to {ratio[1]:.3g})"
+        )
+    return "\n".join([*lines, sentence]), answer
+
+
+def columns_of(text: str, params: str) -> dict[str, Floats]:
+    """One row of columns from 'N,D,SHAPE' (or 'N,D'); raises Unusable with the form."""
+    parts = [p.strip() for p in text.split(",")]
+    form = f"--predict '{text}' must be N,D,SHAPE such as 1.4e9,29e9,24x2048"
+    if len(parts) not in (2, 3) or not parts[1]:
+        raise Unusable(form)
+    shape: Architecture | None = None
+    columns: dict[str, Floats] = {}
+    try:
+        size = float(parts[0]) if parts[0] else float("nan")
+        tokens = float(parts[1])
+        if len(parts) == 3 and parts[2]:
+            shape = shape_from_label(parts[2])
+    except ValueError as error:
+        raise Unusable(f"{form} ({error})") from None
+    if shape is not None:
+        columns = {
+            "n_layers": np.array([float(shape.n_layers)]),
+            "d_model": np.array([float(shape.d_model)]),
+            "ffn_to_attention": np.array([float(shape.ffn_to_attention)]),
+            "params_total": np.array([float(shape.params_total)]),
+            "params_non_embedding": np.array([float(shape.params_non_embedding)]),
+        }
+    if np.isfinite(size):
+        columns[params_column(params)] = np.array([size])
+    elif shape is None:
+        raise Unusable(form)
+    # a size or token count of zero or less has no logarithm
+    if tokens <= 0 or (np.isfinite(size) and size <= 0):
+        raise Unusable(f"{form}; N and D must be above zero")
+    columns["tokens"] = np.array([tokens])
+    return columns
+
+
+def prediction(found: Fit, text: str, columns: dict[str, Floats], level: float) -> dict[str, Any]:
+    """Loss and intervals of one design, or why there are none."""
+    answer: dict[str, Any] = {
+        "asked": text,
+        "params": float(columns[params_column(found.params)][0]),
+        "tokens": float(columns["tokens"][0]),
+    }
+    if found.withheld:
+        return answer | {"loss": None, "low": None, "high": None, "message": found.withheld}
+    loss = found.predict(columns)
+    low, high = found.interval(columns, level)
+    low_run, high_run = found.interval(columns, level, scatter=True)
+    outside = bool(found.outside(columns)[0])
+    return answer | {
+        "loss": number(loss[0]),
+        "low": number(low[0]),
+        "high": number(high[0]),
+        "low_one_run": number(low_run[0]),
+        "high_one_run": number(high_run[0]),
+        "outside": outside,
+        "message": "outside the fitted range of N, D or R" if outside else "ok",
+    }
+
+
+def prediction_text(each: dict[str, Any], level: float) -> str:
+    """One prediction for people."""
+    if each["loss"] is None:
+        return f"  {each['asked']}: withheld: {each['message']}"
+    mark = " (outside the fitted range)" if each["outside"] else ""
+    return (
+        f"  {each['asked']}: loss {each['loss']:.4f}, {100 * level:g} % interval "
+        f"{each['low']:.4f} to {each['high']:.4f}, of one run {each['low_one_run']:.4f} to "
+        f"{each['high_one_run']:.4f}{mark}"
+    )

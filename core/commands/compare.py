@@ -1,0 +1,84 @@
+"""`compare`: every loss law on one table of runs, by what it has not seen."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from core.commands.fit import add_runs, runs_of
+from core.fit.compare import Comparison, comparison
+from core.fit.resample import outcome
+from core.fit.solve import METHODS
+from core.fit.validate import trust
+from core.laws.columns import CONVENTIONS
+from core.laws.loss import LAWS
+
+HELP = "fit every loss law in both N conventions and judge each on runs left out"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """RUNS.csv, and which laws."""
+    add_runs(parser)
+    parser.add_argument(
+        "--law", action="append", choices=tuple(LAWS), default=[], help="only this law; repeatable"
+    )
+    parser.add_argument(
+        "--params", action="append", choices=CONVENTIONS, default=[], help="only this N; repeatable"
+    )
+    parser.add_argument("--method", choices=METHODS, default="huber", help="how to fit")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The table, best held-out error first."""
+    kept, _ = runs_of(options)
+    found = outcome(comparison(kept, options.method, options.law, options.params or CONVENTIONS))
+    sentence, warn = trust(found.fits[0]) if found.fits else ("No law could be fitted.", True)
+    answer = {
+        "suite": found.suite,
+        "method": found.method,
+        "n": len(kept),
+        "loss_meaning": kept.loss_meaning,
+        "loss_unit": kept.loss_unit,
+        "source": kept.source,
+        "laws": found.rows(),
+        "best": sentence,
+        "warn": warn,
+        "note": "aic and bic take rows for independent; runs of one shape are not",
+    }
+    return text_of(found, len(kept), sentence), answer
+
+
+def text_of(found: Comparison, count: int, sentence: str) -> str:
+    """The table for people; errors in percent."""
+    head = (
+        f"{'law':<16}{'exponents':<20}{'N':<15}{'objective':>13}{'R2':>9}"
+        f"{'left-out shape':>22}{'largest size':>14}{'rank':>7}{'pairs':>7}"
+    )
+    lines = [
+        f"{found.suite}, {count} runs, {found.method}; errors are of runs left out of the fit, in %",
+        head,
+    ]
+    for f in found.fits:
+        held = f.heldout
+
+        def percent(key: str, held: Any = held) -> str:
+            return f"{100 * held[key]:.2f}" if key in held else "-"
+
+        def plain(key: str, held: Any = held) -> str:
+            return f"{held[key]:.2f}" if key in held else "-"
+
+        shape = percent("shape_rms")
+        if "shape_rms_low" in held:
+            shape += f" ({percent('shape_rms_low')}-{percent('shape_rms_high')})"
+        lines.append(
+            f"{f.law:<16}{f.tied:<20}{f.params:<15}{f.objective:>13.6g}{f.r2:>9.4f}"
+            f"{shape:>22}{percent('largest_rms'):>14}{plain('rank'):>7}{plain('pairs_right'):>7}"
+            + ("" if f.ok else "  withheld" if f.withheld else "  failed")
+        )
+    lines += dict.fromkeys(
+        f"withheld: {f.withheld}" if f.withheld else f"failed: {f.message}"
+        for f in found.fits
+        if not f.ok
+    )
+    lines += [f"{law:<16}{ty:<20}{n:<15}  not fitted: {why}" for law, ty, n, why in found.missing]
+    return "\n".join([*lines, sentence])
