@@ -43,6 +43,8 @@ def to_svg(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, 
     generator.setFileName(str(path))
     generator.setSize(QSize(round(rect.width()), round(rect.height())))
     generator.setViewBox(rect)
+    # points of type are as large as on the screen
+    generator.setResolution(view.logicalDpiX())
     generator.setTitle(title)
     painter = QPainter(generator)
     painter.fillRect(rect, QColor(background))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from gui.plot.plane import Layer, plane_of, view_coordinates
+from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
 from gui.plot.scene import Axis, Colours, Landmark
 
 MARK = 5.0
@@ -57,7 +57,7 @@ class LandmarkLayer(Layer):
         self.colours: Colours | None = None
         self.font = QFont()
         self.landmarks: tuple[Landmark, ...] = ()
-        self.taken: Sequence[QRectF] = ()
+        self.taken: Callable[[Plane], Sequence[QRectF]] = lambda _: ()
         self._at: list[tuple[float, float]] = []
 
     def set_landmarks(self, landmarks: tuple[Landmark, ...], x_axis: Axis, y_axis: Axis) -> None:
@@ -77,12 +77,12 @@ class LandmarkLayer(Layer):
         shown = [
             (plane.px(u), plane.py(v), m.text)
             for (u, v), m in zip(self._at, self.landmarks, strict=True)
-            if 0 <= plane.px(u) <= plane.width and 0 <= plane.py(v) <= plane.height
+            if plane.shows(plane.px(u), plane.py(v))
         ]
         metrics = QFontMetricsF(self.font)
         anchors = [(x, y) for x, y, _ in shown]
         sizes = [(metrics.horizontalAdvance(t) + 6, metrics.height()) for _, _, t in shown]
-        boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken)
+        boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken(plane))
         colour = QColor(self.colours.landmark)
         halo = QColor(self.colours.background)
         halo.setAlphaF(0.82)

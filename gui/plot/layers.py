@@ -217,6 +217,7 @@ class FrontLayer(Layer):
         self.filled: Bools = np.empty(0, dtype=bool)
         self.strength: Floats | None = None
         self._steps: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
+        self._limits: dict[str, float] = {}
 
     def set_front(self, scene: Scene, u: Floats, v: Floats, front: Indices) -> None:
         """Another front, as indices of points in view coordinates."""
@@ -229,11 +230,20 @@ class FrontLayer(Layer):
         )
         self.strength = None if scene.chance is None else scene.chance[here]
         better = (scene.x_axis.better or "lower", scene.y_axis.better or "lower")
-        # an end far away: the staircase goes on to the edge of the picture
-        far = 1e6
-        ends = (far if better[0] == "lower" else -far, far if better[1] == "lower" else -far)
-        self._steps = staircase(self.u, self.v, better, ends)
+        self._steps = staircase(self.u, self.v, better, self._ends(scene, better))
         self.update()
+
+    def set_limits(self, limits: dict[str, float]) -> None:
+        """Where limits on the axes stand ('x<=' and so on, view coordinates): the steps end there."""
+        self._limits = limits
+
+    def _ends(self, scene: Scene, better: tuple[str, str]) -> tuple[float, float]:
+        """Where the staircase runs out: at a limit, else at the edge of the picture."""
+        ends = []
+        for axis, way in zip("xy", better, strict=True):
+            side, far = ("<=", 1e6) if way == "lower" else (">=", -1e6)
+            ends.append(self._limits.get(axis + side, far))
+        return ends[0], ends[1]
 
     def paint(self, p: QPainter, *_: Any) -> None:
         """Steps with a casing that sets them off the cloud, then the marks."""
@@ -242,13 +252,13 @@ class FrontLayer(Layer):
             return
         plane = plane_of(self.view)
         p.setOpacity(FADED if scene.front_shown == "faded" else 1.0)
-        path = plane.polygon(*self._steps)
-        wide = 4.0 if scene.large else 2.4
-        for colour, width in ((scene.colours.background, wide + 2.4), (scene.colours.front, wide)):
+        lines = plane.steps(*self._steps)
+        wide = 4.0 if scene.large else 2.0
+        for colour, width in ((scene.colours.background, wide + 2.0), (scene.colours.front, wide)):
             pen = QPen(QColor(colour), width)
-            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+            pen.setCapStyle(Qt.PenCapStyle.SquareCap)
             p.setPen(pen)
-            p.drawPolyline(path)
+            p.drawLines(lines)
         self._paint_marks(p, plane, scene)
 
     def _paint_marks(self, p: QPainter, plane: Plane, scene: Scene) -> None:
@@ -262,7 +272,7 @@ class FrontLayer(Layer):
         for i, (x, y) in enumerate(
             zip(plane.px(self.u).tolist(), plane.py(self.v).tolist(), strict=True)
         ):
-            if not (-10 < x < plane.width + 10 and -10 < y < plane.height + 10):
+            if not plane.shows(x, y):
                 continue
             p.setPen(pen)
             p.setBrush(hollow)
@@ -281,6 +291,7 @@ class OverlayLayer(Layer):
     def __init__(self, view: pg.ViewBox) -> None:
         super().__init__(view, 10)
         self.colours: tuple[QColor, ...] = ()
+        self.background = QColor()
         self.font = QFont()
         self._parts: list[tuple[Overlay, Floats, Floats, tuple[Floats, Floats]]] = []
 
@@ -307,17 +318,29 @@ class OverlayLayer(Layer):
                 pen.setStyle(Qt.PenStyle.DashLine)
             p.setPen(pen)
             p.setBrush(Qt.BrushStyle.NoBrush)
-            line = plane.polygon(*steps)
-            p.drawPolyline(line)
+            lines = plane.steps(*steps)
+            p.drawLines(lines)
             for x, y in zip(plane.px(u[:MOST_MARKS]), plane.py(v[:MOST_MARKS]), strict=True):
-                if 0 <= x <= plane.width and 0 <= y <= plane.height:
+                if plane.shows(x, y):
                     p.drawRect(QRectF(x - 2.5, y - 2.5, 5, 5))
-            if line.count():
-                tag = overlay.tag + ("" if overlay.comparable else " (another workload)")
-                wide = QFontMetricsF(self.font).horizontalAdvance(tag)
-                end = line.at(line.count() - 1)
-                x = min(max(4.0, end.x() + 6), plane.width - wide - 4)
-                p.drawText(QPointF(x, min(max(14.0, end.y() - 6), plane.height - 4)), tag)
+            if lines:
+                self._paint_tag(p, plane, overlay, lines[len(lines) // 3].p2())
+
+    def _paint_tag(self, p: QPainter, plane: Plane, overlay: Overlay, at: QPointF) -> None:
+        tag = overlay.tag + ("" if overlay.comparable else " (another workload)")
+        metrics = QFontMetricsF(self.font)
+        wide, high = metrics.horizontalAdvance(tag) + 8, metrics.height() + 2
+        x = min(max(2.0, at.x() + 6), plane.width - wide - 2)
+        box = QRectF(x, min(max(2.0, at.y() - high - 4), plane.height - high - 2), wide, high)
+        halo = QColor(self.background)
+        halo.setAlphaF(0.82)
+        pen = p.pen()
+        p.setPen(Qt.PenStyle.NoPen)
+        p.setBrush(halo)
+        p.drawRoundedRect(box, 3, 3)
+        p.setPen(pen)
+        p.setBrush(Qt.BrushStyle.NoBrush)
+        p.drawText(box, Qt.AlignmentFlag.AlignCenter, tag)
 
 
 class MarksLayer(Layer):
@@ -358,7 +381,7 @@ class MarksLayer(Layer):
             return
         plane = plane_of(self.view)
         x, y = plane.px(self._u), plane.py(self._v)
-        seen = (x > -9) & (x < plane.width + 9) & (y > -9) & (y < plane.height + 9)
+        seen = (x >= 0) & (x <= plane.width) & (y >= 0) & (y <= plane.height)
         colour = QColor(self.colours.measured)
         p.setPen(QPen(colour, 1.2))
         p.drawLines(self._bar_lines(plane, x, y, seen))
@@ -372,11 +395,21 @@ class MarksLayer(Layer):
             else:
                 p.drawEllipse(QPointF(x[i], y[i]), radius, radius)
 
+    def boxes(self, plane: Plane) -> list[QRectF]:
+        """Where the marks are, for labels to keep clear of."""
+        x, y = plane.px(self._u).tolist(), plane.py(self._v).tolist()
+        return [
+            QRectF(a - 5, b - 5, 10, 10) for a, b in zip(x, y, strict=True) if plane.shows(a, b)
+        ]
+
     def _bar_lines(self, plane: Plane, x: Floats, y: Floats, seen: Bools) -> list[QLineF]:
         lines = []
         for low, high, across in self._bars:
             known = np.flatnonzero(seen & np.isfinite(low) & np.isfinite(high)).tolist()
-            a, b = (plane.px(low), plane.px(high)) if across else (plane.py(low), plane.py(high))
+            if across:
+                a, b = (np.clip(plane.px(end), 0, plane.width) for end in (low, high))
+            else:
+                a, b = (np.clip(plane.py(end), 0, plane.height) for end in (low, high))
             for i in known:
                 if across:
                     lines.append(QLineF(a[i], y[i], b[i], y[i]))
@@ -398,6 +431,7 @@ class ChosenLayer(Layer):
         self.v: Floats = np.empty(0)
         self.best: int | None = None
         self.hovered: tuple[float, float] | None = None
+        self.font = QFont()
 
     def paint(self, p: QPainter, *_: Any) -> None:
         """The rings."""
@@ -439,7 +473,18 @@ class ChosenLayer(Layer):
             p.setPen(one)
             p.drawEllipse(at, radius, radius)
         if number:
-            p.drawText(QPointF(at.x() + radius, at.y() - radius + 2), str(number))
+            self._badge(p, QPointF(at.x() + radius, at.y() - radius), str(number), pen.color())
+
+    def _badge(self, p: QPainter, at: QPointF, text: str, colour: QColor) -> None:
+        assert self.scene_shown is not None
+        p.setFont(self.font)
+        high = QFontMetricsF(self.font).height()
+        box = QRectF(at.x() - high / 2 + 2, at.y() - high / 2 - 2, high, high)
+        p.setPen(Qt.PenStyle.NoPen)
+        p.setBrush(colour)
+        p.drawEllipse(box)
+        p.setPen(QColor(self.scene_shown.colours.background))
+        p.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _star(self, p: QPainter, plane: Plane, index: int, colours: Colours, grow: float) -> None:
         at = self._pixel(plane, index)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QKeyEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -31,7 +31,7 @@ from gui.plot.layers import (
 from gui.plot.limit_line import LimitLine
 from gui.plot.live_limits import LiveLimits
 from gui.plot.picking import Picker
-from gui.plot.plane import plane_of, view_coordinates
+from gui.plot.plane import Plane, plane_of, view_coordinates
 from gui.plot.raster import colour_table
 from gui.plot.scene import LimitView, LiveState, Scene
 
@@ -105,6 +105,7 @@ class ParetoPlot(QWidget):
         self.marks = MarksLayer(self.view)
         self.landmarks = LandmarkLayer(self.view)
         self.chosen = ChosenLayer(self.view)
+        self.landmarks.taken = self._taken
         self.picker = Picker()
         self.card = QLabel(self.canvas)
         self.card.setObjectName("hoverCard")
@@ -204,7 +205,8 @@ class ParetoPlot(QWidget):
         self.grid.colour = QColor(colours.grid)
         self.band.colour = QColor(colours.front)
         self.overlays.colours = tuple(QColor(c) for c in colours.overlays)
-        self.overlays.font = self.landmarks.font = font
+        self.overlays.font = self.landmarks.font = self.chosen.font = font
+        self.overlays.background = QColor(colours.background)
         self.landmarks.colours = self.marks.colours = colours
         self.marks.large = scene.large
         for line in self.lines.values():
@@ -327,9 +329,23 @@ class ParetoPlot(QWidget):
     def _show_front(self, front: Indices) -> None:
         assert self.scene is not None
         self.front = front
+        self.front_layer.set_limits(
+            {
+                line.limit.axis + line.limit.side: line.at
+                for line in self.lines.values()
+                if line.value is not None
+            }
+        )
         self.front_layer.set_front(self.scene, self.u, self.v, front)
         self.chosen.best = self.best
         self.chosen.update()
+
+    def _taken(self, plane: Plane) -> list[QRectF]:
+        """What labels of landmarks must not cover: measured marks and the labels of limits."""
+        return [
+            *self.marks.boxes(plane),
+            *(line.label_box() for line in self.lines.values()),
+        ]
 
     @property
     def best(self) -> int | None:
@@ -361,11 +377,11 @@ class ParetoPlot(QWidget):
         self._preview = (key, value)
         self.feasible_count = live.count(value)
         self.cloud.move(self.feasible_count)
-        if limits.has_goal:
-            self._show_front(live.front(value))
         line = self.lines.get(key)
         if line is not None and line.value != value:
             line.set_limit(replace(limit, value=value), line.axis)
+        if limits.has_goal:
+            self._show_front(live.front(value))
         state = LiveState(
             key, limit.side, value, self.front, self.feasible_count, len(scene.x), self.best
         )

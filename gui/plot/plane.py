@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QPolygonF
 from PySide6.QtWidgets import QGraphicsObject
 
@@ -51,11 +51,25 @@ class Plane:
         return self.top - py / self.height * (self.top - self.bottom)
 
     def polygon(self, u: Floats, v: Floats) -> QPolygonF:
-        """The points as pixels, those far off the picture moved to just beyond its edge."""
-        # painting far outside the picture is slow and, in SVG, not cut off
-        x = np.clip(self.px(u), -20, self.width + 20)
-        y = np.clip(self.py(v), -20, self.height + 20)
+        """An area to fill as pixels, cut at the picture's edge (SVG knows no clipping)."""
+        x = np.clip(self.px(u), 0, self.width)
+        y = np.clip(self.py(v), 0, self.height)
         return QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)])
+
+    def steps(self, u: Floats, v: Floats) -> list[QLineF]:
+        """A staircase as the pieces of its steps that are on the picture."""
+        # on whole pixels, so that every step is as wide as the next
+        x, y = np.rint(self.px(u)), np.rint(self.py(v))
+        a, b = np.clip(x, 0, self.width), np.clip(y, 0, self.height)
+        upright = x[1:] == x[:-1]
+        # a step whose fixed coordinate is off the picture would be drawn along the edge
+        on = np.where(upright, a[1:] == x[1:], b[1:] == y[1:])
+        on &= (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+        return [QLineF(a[i], b[i], a[i + 1], b[i + 1]) for i in np.flatnonzero(on).tolist()]
+
+    def shows(self, x: float, y: float) -> bool:
+        """Whether a pixel is on the picture."""
+        return 0 <= x <= self.width and 0 <= y <= self.height
 
 
 def plane_of(view: pg.ViewBox) -> Plane:
