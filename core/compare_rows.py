@@ -167,6 +167,9 @@ def difference(
     if not (math.isfinite(value) and math.isfinite(at) and value > 0 and at > 0):
         nothing = (math.nan,) * 3
         return Difference(key, value, at, *nothing, "unknown", *kinds)
+    if value == at and "measured" not in kinds:
+        # one prediction of one thing: the same shape under the same load
+        return Difference(key, value, at, 0.0, 0.0, 0.0, "same", *kinds)
     note = ""
     together = draws if key == "loss" and draws and row in draws and base in draws else None
     if together is not None:
