@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +143,13 @@ def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 
 def mask(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> NDArray[np.bool_]:
     """True for runs whose columns have the wanted values; several conditions must all hold.
 
-    Values are compared as numbers where both are numbers, else as text. Raises Unusable for a
+    Values are compared as numbers where the column holds numbers; text may hold '*'. Raises Unusable for a
     condition without '=' or a column that is not there.
     """
     keep = np.ones(len(runs), dtype=bool)
     for column, wanted in _conditions(where):
         if column in runs.labels:
-            keep &= np.array([label == wanted for label in runs.labels[column]], dtype=bool)
+            keep &= np.array([fnmatchcase(t, wanted) for t in runs.labels[column]], dtype=bool)
         elif column in runs.columns:
             value = plain_number(wanted)
             if value is None:
@@ -156,7 +157,7 @@ def mask(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> NDArra
             cells = runs.columns[column]
             keep &= np.isnan(cells) if math.isnan(value) else cells == value
         elif column == "name":
-            keep &= np.array([name == wanted for name in runs.names], dtype=bool)
+            keep &= np.array([fnmatchcase(t, wanted) for t in runs.names], dtype=bool)
         else:
             known = ", ".join(("name", *runs.labels, *runs.columns))
             raise Unusable(f"no column '{column}' to select by; there are {known}")

@@ -11,129 +11,30 @@ from typing import Any
 from core.formats.runs_numbers import number, plain_number
 
 # field -> names it goes by, best first (compared without case, spaces and punctuation)
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "name": ("name", "run name", "run", "run id", "model", "model name", "id"),
-    "tokens": (
-        "tokens",
-        "train tokens",
-        "training tokens",
-        "n tokens",
-        "num tokens",
-        "total tokens",
-        "tokens seen",
-        "d",
-        "dataset size",
-        "training dataset size",
-        "token count",
-        "data tokens",
-    ),
-    "loss": (
-        "loss",
-        "final loss",
-        "validation loss",
-        "val loss",
-        "eval loss",
-        "test loss",
-        "dev loss",
-        "valid loss",
-        "loss val",
-        "loss validation",
-        "cross entropy",
-        "ce loss",
-        "nll",
-        "mean loss",
-        "avg loss",
-        "average loss",
-        "train loss",
-        "training loss",
-        "loss c4",
-        "c4 loss",
-        "loss train",
-        "bits per byte",
-        "bpb",
-        "bits per token",
-        "perplexity",
-        "ppl",
-        "val ppl",
-        "val perplexity",
-    ),
-    "params_total": (
-        "params total",
-        "total params",
-        "params",
-        "parameters",
-        "total parameters",
-        "n params",
-        "num params",
-        "num parameters",
-        "n parameters",
-        "n",
-        "model size",
-        "size",
-        "parameter count",
-        "model parameters",
-    ),
-    "params_non_embedding": (
-        "params non embedding",
-        "non embedding params",
-        "non embedding parameters",
-        "params no embed",
-        "params non embed",
-        "n non embedding",
-        "params wo embedding",
-        "non emb params",
-        "params without embeddings",
-        "non embedding size",
-    ),
-    "n_layers": (
-        "n layers",
-        "layers",
-        "num layers",
-        "num hidden layers",
-        "n layer",
-        "depth",
-        "l",
-        "block count",
-    ),
-    "d_model": (
-        "d model",
-        "width",
-        "hidden size",
-        "hidden dim",
-        "model dim",
-        "n embd",
-        "embedding dim",
-        "dim",
-        "embedding length",
-    ),
-    "n_heads": (
-        "n heads",
-        "heads",
-        "num heads",
-        "num attention heads",
-        "n head",
-        "attention heads",
-    ),
-    "n_kv_heads": ("n kv heads", "kv heads", "num key value heads", "num query groups"),
-    "d_ff": ("d ff", "ffn", "ffn hidden size", "intermediate size", "ffn dim", "ffw size", "d ffn"),
-    "vocab_size": ("vocab size", "vocab", "n vocab", "vocabulary"),
-    "flops": (
-        "flops",
-        "training flop",
-        "training flops",
-        "train flops",
-        "compute",
-        "total flops",
-        "c",
-        "training compute",
-    ),
-    "tokens_per_parameter": (
-        "tokens per parameter",
-        "tokens per param",
-        "d n",
-        "token multiplier",
-        "token param ratio",
-    ),
+NAMES: Mapping[str, str] = {
+    "name": "name, run name, run, run id, model, model name, id",
+    "tokens": "tokens, train tokens, training tokens, n tokens, num tokens, total tokens, "
+    "tokens seen, dataset size, training dataset size, token count, data tokens",
+    "loss": "loss, final loss, validation loss, val loss, eval loss, test loss, dev loss, "
+    "valid loss, loss val, loss validation, cross entropy, ce loss, nll, mean loss, avg loss, "
+    "average loss, avg train loss, mean train loss, train loss, training loss, loss c4, c4 loss, "
+    "loss train, bits per byte, bpb, bits per token, perplexity, ppl, val ppl, val perplexity",
+    "params_total": "params total, total params, params, parameters, total parameters, n params, "
+    "num params, num parameters, n parameters, model size, size, parameter count, model parameters",
+    "params_non_embedding": "params non embedding, non embedding params, "
+    "non embedding parameters, params no embed, params non embed, n non embedding, "
+    "params wo embedding, non emb params, params without embeddings, non embedding size",
+    "n_layers": "n layers, layers, num layers, num hidden layers, n layer, depth, block count",
+    "d_model": "d model, width, hidden size, hidden dim, model dim, n embd, embedding dim, dim, "
+    "embedding length",
+    "n_heads": "n heads, heads, num heads, num attention heads, n head, attention heads",
+    "n_kv_heads": "n kv heads, kv heads, num key value heads, num query groups",
+    "d_ff": "d ff, ffn, ffn hidden size, intermediate size, ffn dim, ffw size, d ffn",
+    "vocab_size": "vocab size, vocab, n vocab, vocabulary",
+    "flops": "flops, training flop, training flops, train flops, compute, total flops, "
+    "training compute",
+    "tokens_per_parameter": "tokens per parameter, tokens per param, token multiplier, "
+    "token param ratio",
 }
 # plausible values in base units; outside them a name alone is believed less
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -155,6 +56,17 @@ BIG = ("tokens", "params_total", "params_non_embedding", "flops")
 UNITS = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "millions": 1e6,
          "b": 1e9, "bn": 1e9, "g": 1e9, "billion": 1e9, "billions": 1e9, "t": 1e12,
          "tn": 1e12, "trillion": 1e12, "trillions": 1e12}  # fmt: skip
+# the letters of the papers; case tells D (tokens) from d (width)
+LETTERS: Mapping[str, str] = {
+    "N": "params_total",
+    "n": "params_total",
+    "D": "tokens",
+    "L": "loss",
+    "C": "flops",
+    "d": "d_model",
+    "l": "n_layers",
+}
+ROWS_LOOKED_AT = 2000
 SURE = 0.5  # below this a guess is shown but not used until someone confirms it
 
 
@@ -201,7 +113,9 @@ def guess_mapping(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Guess
     of values confirms or weakens. A column that only its range speaks for gets a confidence below
     SURE. Each field is given to one column at most.
     """
-    values = {name: _numbers([row[i] for row in rows]) for i, name in enumerate(header)}
+    # some rows of a long table tell as much as all of them
+    some = rows[:: max(1, len(rows) // ROWS_LOOKED_AT)]
+    values = {name: _numbers([row[i] for row in some]) for i, name in enumerate(header)}
     offers = sorted(
         (offer for name in header for offer in _offers(name, values[name])),
         key=lambda offer: -offer.confidence,
@@ -257,9 +171,10 @@ def _offers(column: str, values: list[float]) -> list[ColumnGuess]:
     last = re.split(r"[./]", column)[-1]
     whole, tail = _words(column), _words(last)
     offers = []
-    for field, names in NAMES.items():
+    for field, text in NAMES.items():
+        known = [_joined(_words(n)) for n in text.split(", ")]
         for words, weight in ((whole, 1.0), (tail, 0.9)):
-            offer = _named(column, field, names, words, weight, values)
+            offer = _named(column, field, known, words, weight, values)
             if offer:
                 offers.append(offer)
                 break
@@ -269,26 +184,29 @@ def _offers(column: str, values: list[float]) -> list[ColumnGuess]:
 def _named(
     column: str,
     field: str,
-    names: Sequence[str],
+    known: Sequence[str],
     words: list[str],
     weight: float,
     values: list[float],
 ) -> ColumnGuess | None:
-    known = [_joined(_words(n)) for n in names]
     scale, unit = 1.0, ""
     if _joined(words) not in known and len(words) > 1 and words[-1] in UNITS and field in BIG:
         unit, scale, words = words[-1], UNITS[words[-1]], words[:-1]
-    if _joined(words) not in known:
-        return None
-    place = known.index(_joined(words))
-    confidence = weight * (0.95 - 0.01 * place)
-    reason = f"the name '{column}'"
-    if len(_joined(words)) == 1:
+    letter = re.findall(r"[A-Za-z]", column)[0] if len(_joined(words)) == 1 else ""
+    place = 0
+    if letter:
+        if LETTERS.get(letter) != field:
+            return None
         confidence, reason = weight * 0.6, f"the one-letter name '{column}'"
+    elif _joined(words) in known:
+        place = known.index(_joined(words))
+        confidence, reason = weight * (0.95 - 0.01 * place), f"the name '{column}'"
+    else:
+        return None
     if field == "name":
         return ColumnGuess(column, field, confidence=confidence, reason=reason)
     # the product's own name for a field is believed whatever the cells hold: its bad rows are errors
-    own = place == 0
+    own = place == 0 and not letter
     if not values:
         reason += ", but its cells are mostly not numbers"
         return ColumnGuess(column, field, confidence=SURE, reason=reason) if own else None

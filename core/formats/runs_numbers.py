@@ -19,7 +19,7 @@ def number(text: object) -> float:
     if isinstance(text, bool):
         raise ValueError(f"{text} is not a number")
     if isinstance(text, (int, float)):
-        return float(text)
+        return _float(text)
     if text is None:
         return math.nan
     word = str(text).strip()
@@ -47,8 +47,16 @@ def plain_number(text: object) -> float | None:
     if isinstance(text, bool):
         return None
     if text is None or isinstance(text, (int, float)):
-        return math.nan if text is None else float(text)
+        return math.nan if text is None else _float(text)
     word = text.strip() if isinstance(text, str) else str(text)
     if word.lower() in MISSING:
         return math.nan
     return float(word) if _PLAIN.fullmatch(word) else None
+
+
+def _float(value: float) -> float:
+    """A float; infinite for whole numbers too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

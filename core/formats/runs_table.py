@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.formats.runs_numbers import plain_number
 
 # run states that W&B and MLflow give to runs whose last loss is not the loss of the planned tokens
 UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "preempting", "preempted"})
@@ -56,6 +57,8 @@ def read_table(path: Path) -> Table:
     if data.startswith(b"PAR1"):
         return _parquet(path)
     text = _text(path, data)
+    if not text.strip():
+        raise Unusable(f"{path}: the file is empty")
     name = path.suffix.lower()
     if name in (".jsonl", ".ndjson"):
         return _json_lines(path, text)
@@ -91,7 +94,16 @@ def _csv(path: Path, text: str) -> Table:
     """A CSV or TSV table, also the two kinds W&B exports (a table of runs, a chart of one metric)."""
     if "\0" in text:
         raise Unusable(f"{path}: this is binary data, not a table in text; export it as CSV first")
-    first = next(line for line in text.splitlines() if line.strip())
+    # some tools write where a table is from above its header
+    above = 0
+    for content in text.split("\n"):
+        if content.strip() and not content.startswith("#"):
+            break
+        above += 1
+    text = "\n".join(text.split("\n")[above:])
+    if not text.strip():
+        raise Unusable(f"{path}: there are only comments in it")
+    first = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=first.count)
     decimal_comma = delimiter == ";"
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -102,7 +114,7 @@ def _csv(path: Path, text: str) -> Table:
     last_line = 0
     try:
         for cells in reader:
-            line, last_line = last_line + 1, reader.line_num
+            line, last_line = above + last_line + 1, reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
@@ -119,6 +131,10 @@ def _csv(path: Path, text: str) -> Table:
             lines.append(line)
     except csv.Error as error:
         raise Unusable(f"{path}: line {reader.line_num} is not CSV: {error}") from None
+    if all(isinstance(plain_number(name), float) for name in header):
+        raise Unusable(
+            f"{path}: the first line holds only numbers; write a line of column names first"
+        )
     if not rows:
         raise Unusable(f"{path}: there is a header ({', '.join(header)[:120]}) but no row under it")
     table = Table("CSV", header, tuple(rows), tuple(lines), tuple(problems))
@@ -175,7 +191,9 @@ def _json(path: Path, text: str) -> Table:
     """A list of objects, an object of lists, or an object with such a thing under one key."""
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, json.JSONDecodeError):
+            raise Unusable(f"{path}: not JSON that can be read: {error}") from None
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
             return _json_lines(path, text)
         raise Unusable(
@@ -216,15 +234,15 @@ def _json_lines(path: Path, text: str) -> Table:
     records: list[Mapping[str, Any]] = []
     lines: list[int] = []
     problems: list[tuple[int, int, str]] = []
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
             continue
         record: Any = None
         try:
             record = json.loads(content)
             wrong = "" if isinstance(record, dict) else "not an object"
-        except json.JSONDecodeError as error:
-            wrong = f"not valid JSON: {error.msg}"
+        except (ValueError, RecursionError) as error:
+            wrong = f"not valid JSON: {getattr(error, 'msg', error)}"
         if wrong:
             problems.append((len(records) + 1, line, wrong))
         records.append(record if isinstance(record, dict) else {})
@@ -259,7 +277,10 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
             else:
                 yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
+            yield (
+                f"{prefix}{name}",
+                json.dumps(value, default=str) if isinstance(value, list) else value,
+            )
 
 
 # --- Parquet

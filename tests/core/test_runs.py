@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import numpy as np
@@ -50,6 +51,12 @@ def test_where_keeps_the_rows_of_the_published_fit():
     assert set(read_runs(resource("runs/morph_runs.csv"), where=both).columns["n_layers"]) == {8.0}
 
 
+def test_where_takes_patterns():
+    path = resource("runs/morph_runs.csv")
+    assert len(read_runs(path, where=["name=1B_*"])) == 4
+    assert len(read_runs(path, where=["name=*@160N", "n_layers=8"])) == 3
+
+
 def test_where_says_what_there_is_when_nothing_matches():
     path = resource("runs/morph_runs.csv")
     with pytest.raises(Unusable, match=r"published_fit_set=27 \(there are: 20N\+160N, \(empty\)\)"):
@@ -81,6 +88,13 @@ def test_bad_rows_are_named_and_left_out_and_the_good_ones_read(tmp_path):
     )
     assert reading.counts["errors"] == 4 and reading.counts["missing"] == 1
     assert reading.runs.names == ("r0", "r1", "r3", "r5", "r8", "r9")
+
+
+def test_comments_above_the_header_keep_line_numbers_right(tmp_path):
+    text = "\n".join(["# made by me", "", HEADER, *rows(3), "r3,6,512,1e8,0,3"])
+    reading = load(write(tmp_path, text))
+    assert len(reading.runs) == 3
+    assert reading.errors == ("row 4 (line 7): tokens is 0; left out",)
 
 
 def test_infinite_and_zero_values_are_row_errors(tmp_path):
@@ -167,6 +181,14 @@ def test_names_known_and_unknown_are_guessed_with_a_reason():
     assert guess.loss_meaning == "validation"
     letter, word = guess.columns[2], guess.columns[3]
     assert letter.confidence < word.confidence
+
+
+def test_letters_of_the_papers_are_told_apart_by_case():
+    rows = [(1e8, 2e9, 3.1, 512, 8), (2e8, 4e9, 2.9, 768, 12)]
+    guess = guess_mapping(("N", "D", "L", "d", "l"), rows)
+    fields = [c.field for c in guess.columns]
+    assert fields == ["params_total", "tokens", "loss", "d_model", "n_layers"]
+    assert set(guess.mapping) == set(fields)
 
 
 def test_a_name_whose_values_contradict_it_is_believed_less():
@@ -314,6 +336,8 @@ def test_mlflow_folders_give_the_last_step_of_each_metric(tmp_path):
         (b"", "the file is empty"),
         (b"  \n \n", "the file is empty"),
         (b"name,tokens,loss\n", "no row under it"),
+        (b"# from somewhere\n\n", "only comments"),
+        (b"1e8,2e9,3.1\n2e8,4e9,2.9\n", "only numbers; write a line of column names"),
         (b"PK\x03\x04\x00\x00\x00", "zip archive or spreadsheet"),
         (b"\x7fELF\x00\x01", "binary data"),
         (
@@ -340,6 +364,8 @@ def test_unusable_files_say_what_they_are(tmp_path, data, message):
         ('{"a": 1}', "no runs found"),
         ("[]", "no runs found"),
         ("[{}]", "no fields"),
+        ("[" * 100_000, "not JSON that can be read"),
+        ('[{"loss": 1' + "0" * 400 + ', "tokens": 1, "params": 1}]', "loss is inf"),
     ],
 )
 def test_unusable_json_says_what_is_wrong(tmp_path, text, message):
@@ -394,3 +420,26 @@ def test_every_row_is_either_read_or_named(tmp_path_factory, kinds):
     assert len(reading.runs) == kinds.count("good")
     assert len(reading.errors) == len(kinds) - kinds.count("good")
     assert reading.runs.names == tuple(f"r{i}" for i, k in enumerate(kinds) if k == "good")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_anything_but_read_or_be_refused(tmp_path_factory, data):
+    for name in ("x.csv", "x.json", "x.jsonl", "x.txt"):
+        path = tmp_path_factory.getbasetemp() / name
+        path.write_bytes(data)
+        with contextlib.suppress(Unusable):
+            preview(path)
+
+
+@given(
+    st.lists(
+        st.lists(st.text("0123456789.,;eE-+naNBk \t\"'{}[]:", max_size=8), max_size=6), max_size=8
+    )
+)
+def test_no_text_does_anything_but_read_or_be_refused(tmp_path_factory, lines):
+    path = tmp_path_factory.getbasetemp() / "text.csv"
+    body = "\n".join(",".join(cells) for cells in lines)
+    path.write_text(f"params,tokens,loss\n{body}", encoding="utf-8")
+    with contextlib.suppress(Unusable):
+        runs = read_runs(path)
+        assert np.all(runs.columns["loss"] > 0) and np.all(runs.columns["tokens"] > 0)
