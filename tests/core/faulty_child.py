@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from core.measure.child import main
 from core.measure.clock import Clock
@@ -41,8 +42,7 @@ def fault(point, lab):
         import resource
 
         # the prediction is made from what the system has; the allocator is given less
-        with open("/proc/self/statm") as file:
-            pages = int(file.read().split()[0])
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
         used = pages * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + 32 * 2**20, resource.RLIM_INFINITY))
     elif kind == LYING:
