@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.formats.document import Document
@@ -83,8 +84,6 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
 
 
 def _noted(point: ImportedPoint, note: str) -> ImportedPoint:
-    from dataclasses import replace
-
     return replace(point, notes=(*point.notes, note))
 
 
@@ -109,7 +108,7 @@ def _point(
     lengths[0] = lengths[0] or number(told.get("isl"))
     lengths[1] = lengths[1] or number(told.get("osl"))
     concurrency = told.get("concurrency", _deep(settings, "concurrency"))
-    model = _deep(settings, "model_names") or _deep(settings, "model") or "model"
+    model = _deep(settings, "model_names") or _deep(settings, "model") or document.path.stem
     if isinstance(model, list):
         model = ", ".join(map(str, model))
     words = ", ".join(f"{k} {v}" for k, v in told.items())

@@ -119,7 +119,8 @@ def _point(
     prompt, output = _lengths(row, settings, completed)
     words = {k: row.get(k, settings.get(k)) for k in PARAMETERS}
     told = ", ".join(f"{k} {v}" for k, v in words.items() if v not in (None, "", "None"))
-    model = next((str(m) for m in (row.get(k) or settings.get(k) for k in _MODELS) if m), "model")
+    named = (row.get(k) or settings.get(k) for k in _MODELS)
+    model = next((str(m) for m in named if m), document.path.stem)
     sglang = wrapped or "mean_e2e_latency_ms" in row or row.get("backend") == "sglang"
     tool = "llm-optimizer" if wrapped else "SGLang bench_serving" if sglang else "vLLM bench serve"
     if rate is not None and str(rate) != "inf":

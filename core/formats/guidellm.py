@@ -97,7 +97,7 @@ def _point(
     if concurrency is not None:
         notes.append("batch is the mean number of requests in flight")
     return ImportedPoint(
-        f"{_model(benchmark, whole_file)}, {kind}{detail}".rstrip(", "),
+        f"{_model(benchmark, whole_file) or document.path.stem}, {kind}{detail}".rstrip(", "),
         workload(concurrency, *lengths),
         None,
         "",
@@ -123,4 +123,4 @@ def _model(benchmark: Mapping[str, Any], whole_file: Mapping[str, Any]) -> str:
         for place in (part, backend, part.get("backend_kwargs")):
             if isinstance(place, Mapping) and isinstance(place.get("model"), str):
                 return str(place["model"])
-    return "model"
+    return ""

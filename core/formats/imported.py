@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from core.architecture import Architecture
 from core.errors import Unusable
+from core.measure.statistics import median_interval
 from core.workload import Runtime, Workload
 
 # canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
@@ -52,6 +55,8 @@ _SCALES: Mapping[str, tuple[str, float]] = {
     "%": ("", 0.01),
     "": ("", 1.0),
 }
+
+_STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,15 @@ def number(value: Any) -> float | None:
         return None
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     return result if math.isfinite(result) else None
+
+
+def inside(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under a key; an empty one when there is none."""
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def whole(value: Any) -> int | None:
@@ -124,37 +135,20 @@ def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | N
 def from_samples(values: Iterable[Any], metric: str, factor: float = 1.0) -> Estimate | None:
     """The median of raw samples with a distribution-free 95 % interval; None without a sample.
 
-    The interval are the order statistics that a binomial puts around the median (two-sided, n >= 6).
+    Six samples are the fewest whose order statistics can enclose the median with 95 %.
     """
-    clean = sorted(v * factor for v in map(number, values) if v is not None and v >= 0)
-    n = len(clean)
-    if not n or clean[-1] <= 0:
+    found = [v * factor for v in map(number, values) if v is not None and v >= 0]
+    clean = np.sort(np.array(found, np.float64))
+    if not clean.size or clean[-1] <= 0 or not math.isfinite(clean[-1]):
         return None
     low = high = None
-    if n >= 6:
-        below, total = 0, 0.0
-        while total + math.comb(n, below) / 2.0**n <= 0.025 and n < 1000:
-            total += math.comb(n, below) / 2.0**n
-            below += 1
-        if n >= 1000:
-            below = max(math.floor(n / 2 - 1.96 * math.sqrt(n) / 2), 1)
-        low, high = clean[below - 1], clean[n - below]
-    return Estimate(
-        _quantile(clean, 0.5),
-        low,
-        high,
-        n,
-        UNITS[metric],
-        "median",
-        {"mean": sum(clean) / n, "p90": _quantile(clean, 0.9), "p99": _quantile(clean, 0.99)},
-    )
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float:
-    position = q * (len(ordered) - 1)
-    left = math.floor(position)
-    right = min(left + 1, len(ordered) - 1)
-    return ordered[left] + (position - left) * (ordered[right] - ordered[left])
+    if clean.size >= 6:
+        low, high = median_interval(clean)
+    median, p90, p99 = (float(q) for q in np.quantile(clean, (0.5, 0.9, 0.99)))
+    if median <= 0:
+        return None
+    rest = {"mean": float(clean.mean()), "p90": p90, "p99": p99}
+    return Estimate(median, low, high, clean.size, UNITS[metric], "median", rest)
 
 
 def from_summary(
@@ -168,9 +162,10 @@ def from_summary(
     names = {"p50": "median", "avg": "mean", "stdev": "std", "std_dev": "std"}
     stats: dict[str, float] = {}
     for key, raw in given.items():
+        name = names.get(key, key)
         value = number(raw)
-        if value is not None and value >= 0:
-            stats.setdefault(names.get(key, key), value * factor)
+        if value is not None and value >= 0 and _STATISTIC.fullmatch(name):
+            stats.setdefault(name, value * factor)
     statistic = "median" if stats.get("median") else "mean"
     value = stats.get(statistic)
     if not value:
@@ -184,16 +179,10 @@ def from_summary(
 
 
 def _student(degrees: int) -> float:
-    """97.5 % quantile of Student's t: exact for 1 and 2, else Cornish-Fisher (error < 0.5 %)."""
-    if degrees <= 2:
-        return (12.7062, 4.3027)[degrees - 1]
-    z, v = 1.959964, degrees
-    return (
-        z
-        + (z**3 + z) / (4 * v)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    )
+    """97.5 % quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.975))
 
 
 def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:

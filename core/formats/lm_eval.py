@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.formats.document import Document
-from core.formats.imported import Estimate, ImportedPoint, need, number, whole
+from core.formats.imported import Estimate, ImportedPoint, inside, need, number, whole
 
 LOOKED_FOR = "'results' of tasks with keys such as 'acc,none' (lm-eval)"
 # the metric of a task that is called its accuracy, best first
@@ -30,8 +30,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     """One point: the mean over tasks, and each task apart; groups stand for their subtasks."""
     value = document.object
     results = value["results"]
-    given = value.get("config")
-    config: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    config = inside(value, "config")
     notes: list[str] = list(document.notes)
     metrics: dict[str, Estimate] = {}
     members = _members(value, results)
@@ -56,9 +55,9 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
             notes.append(f"{key} is the plain mean over {', '.join(by_task)}")
     if used:
         notes.append(f"metric per task: the first of {', '.join(ACCURACIES)} that is there")
-    shots = value.get("n-shot")
-    if isinstance(shots, Mapping) and shots:
-        notes.append("shots: " + ", ".join(f"{t} {n}" for t, n in shots.items() if t in accuracies))
+    shots = [f"{t} {n}" for t, n in inside(value, "n-shot").items() if t in accuracies]
+    if shots:
+        notes.append("shots: " + ", ".join(shots))
     params = whole(config.get("model_num_parameters"))
     if params:
         metrics["params_total"] = Estimate(float(params), unit="count")
@@ -78,18 +77,24 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
 
 def _members(value: Mapping[str, Any], results: Mapping[str, Any]) -> set[str]:
     """Tasks inside a group that has a number of its own; they would be counted twice."""
-    groups = value.get("group_subtasks")
-    inside: set[str] = set()
-    if not isinstance(groups, Mapping):
-        return inside
-    own = {g for g in groups if _accuracy(results.get(g) or {}, {}, 0) is not None}
-    todo = [child for group in own for child in groups.get(group) or ()]
+    children = {
+        group: [str(t) for t in tasks]
+        for group, tasks in inside(value, "group_subtasks").items()
+        if isinstance(tasks, list)
+    }
+    found: set[str] = set()
+    todo = [
+        child
+        for group, tasks in children.items()
+        if _accuracy(inside(results, group), {}, 0) is not None
+        for child in tasks
+    ]
     while todo:
         task = todo.pop()
-        if task not in inside:
-            inside.add(task)
-            todo += groups.get(task) or ()
-    return inside
+        if task not in found:
+            found.add(task)
+            todo += children.get(task, [])
+    return found
 
 
 def _accuracy(
@@ -128,13 +133,11 @@ def _bits_per_byte(entry: Mapping[str, Any], samples: int) -> Estimate | None:
 
 
 def _directions(value: Mapping[str, Any], task: str) -> Mapping[str, Any]:
-    directions = (value.get("higher_is_better") or {}).get(task)
-    return directions if isinstance(directions, Mapping) else {}
+    return inside(inside(value, "higher_is_better"), task)
 
 
 def _samples(value: Mapping[str, Any], task: str) -> int:
-    counts = (value.get("n-samples") or {}).get(task)
-    return whole(counts.get("effective")) or 0 if isinstance(counts, Mapping) else 0
+    return whole(inside(inside(value, "n-samples"), task).get("effective")) or 0
 
 
 def _mean(parts: list[Estimate]) -> Estimate:

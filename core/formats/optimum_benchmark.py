@@ -14,6 +14,7 @@ from core.formats.imported import (
     ImportedPoint,
     from_samples,
     from_summary,
+    inside,
     keep,
     need,
     number,
@@ -52,10 +53,10 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     phases = _phases(value)
     config, notes = _config(document)
     backend, scenario, environment = (
-        _map(config, k) for k in ("backend", "scenario", "environment")
+        inside(config, k) for k in ("backend", "scenario", "environment")
     )
-    shapes = _map(scenario, "input_shapes")
-    generate = _map(scenario, "generate_kwargs")
+    shapes = inside(scenario, "input_shapes")
+    generate = inside(scenario, "generate_kwargs")
     batch = whole(shapes.get("batch_size"))
     prompt = whole(shapes.get("sequence_length"))
     output = whole(generate.get("max_new_tokens") or generate.get("min_new_tokens"))
@@ -104,11 +105,6 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     return need([point], what, "report.prefill|decode|per_token.latency.values or .mean")
 
 
-def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    inner = value.get(key)
-    return inner if isinstance(inner, Mapping) else {}
-
-
 def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
     inside = document.object.get("config")
     if isinstance(inside, Mapping):
@@ -124,7 +120,7 @@ def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
 
 
 def _latency(phases: Mapping[str, Any], phase: str, metric: str, what: str) -> Estimate | None:
-    given = _map(_map(phases, phase), "latency")
+    given = inside(inside(phases, phase), "latency")
     if not given:
         return None
     factor = si_factor(str(given.get("unit", "s")), metric, f"{what}: report.{phase}.latency")
@@ -157,7 +153,7 @@ def _memory(phases: Mapping[str, Any], what: str, notes: list[str]) -> Estimate 
     for name in MEMORIES:
         peaks = []
         for phase in ("prefill", "decode", "generate", "forward"):
-            memory = _map(_map(phases, phase), "memory")
+            memory = inside(inside(phases, phase), "memory")
             peak = number(memory.get(name))
             if peak:
                 unit = str(memory.get("unit", "MB"))
@@ -173,12 +169,12 @@ def _memory(phases: Mapping[str, Any], what: str, notes: list[str]) -> Estimate 
 def _energy(
     phases: Mapping[str, Any], batch: int | None, output: int | None, what: str
 ) -> Estimate | None:
-    decode = _map(phases, "decode")
-    efficiency = _map(decode, "efficiency")
+    decode = inside(phases, "decode")
+    efficiency = inside(decode, "efficiency")
     rate = number(efficiency.get("value"))
     if rate and str(efficiency.get("unit")).lower() == "tokens/kwh":
         return single(3.6e6 / rate, "energy_j_per_token", statistic="decode efficiency")
-    energy = _map(decode, "energy")
+    energy = inside(decode, "energy")
     total = number(energy.get("total"))
     if not total or not batch or not output or output < 2:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import Unusable
@@ -35,7 +36,6 @@ def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     if not path.is_dir():
         return read_document(open_document(path))
     files = sorted({f for pattern in IN_FOLDERS for f in path.glob(pattern) if f.is_file()})
-    # a split report is read together with its whole
     files = [f for f in files if not _doubled(f, files)]
     if not files:
         names = ", ".join(p.rpartition("/")[2] for p in IN_FOLDERS)
@@ -52,16 +52,18 @@ def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     if not points:
         raise Unusable(errors[0])
     if errors:
-        from dataclasses import replace
-
         note = f"{len(errors)} of {len(files)} files were skipped, the first: {errors[0]}"
         points = [replace(p, notes=(*p.notes, note)) for p in points]
     return tuple(points)
 
 
 def _doubled(file: Path, files: list[Path]) -> bool:
-    whole = {"benchmark_report.json": "benchmark.json"}.get(file.name)
-    return whole is not None and file.with_name(whole) in files
+    if file.name == "benchmark_report.json":
+        return file.with_name("benchmark.json") in files
+    # the summary of a sweep holds every run of it
+    return file.name == "profile_export_aiperf.json" and any(
+        f.name == "profile_export_aiperf_sweep.json" for f in files
+    )
 
 
 def read_document(document: Document) -> tuple[ImportedPoint, ...]:
