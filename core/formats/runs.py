@@ -18,6 +18,7 @@ from core.formats.runs_columns import (
     WHOLE,
     ColumnGuess,
     Guess,
+    as_field,
     guess_mapping,
     is_plain,
     meaning_of,
@@ -197,20 +198,18 @@ def _chosen(
 ) -> dict[str, ColumnGuess]:
     """The column of each field: what was asked for, then what was guessed with enough confidence."""
     asked: dict[str, ColumnGuess] = {}
-    guessed = {c.column: c for c in guess.columns}
     for name, column in (mapping or {}).items():
-        entry = column if isinstance(column, ColumnGuess) else None
-        label = entry.column if entry else str(column)
+        label = column.column if isinstance(column, ColumnGuess) else str(column)
         if label not in table.header:
             raise Unusable(
                 f"{path}: no column '{label}' (asked for as {name}); there are "
                 f"{', '.join(table.header)}"
             )
-        if entry is None:
-            # the unit in a column's name still counts when only its meaning was chosen by hand
-            seen = guessed[label]
-            entry = replace(seen, confidence=1.0, reason="chosen by hand")
-        asked[name] = replace(entry, field=name)
+        if isinstance(column, ColumnGuess):
+            asked[name] = replace(column, field=name)
+        else:
+            index = table.header.index(label)
+            asked[name] = as_field(label, name, [row[index] for row in table.rows])
     used = {c.column for c in asked.values()}
     return {f: c for f, c in guess.mapping.items() if c.column not in used} | asked
 

@@ -135,6 +135,21 @@ def guess_mapping(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Guess
     return _with_loss(columns)
 
 
+def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:
+    """A column that someone chose for a field: its unit still comes from its name or its range."""
+    values, words = _numbers(cells), _words(column)
+    scale, transform, reason = 1.0, "", "chosen by hand"
+    if field == "loss" and {"ppl", "perplexity"} & set(words):
+        transform, reason = "ln", f"{reason}; the loss is the logarithm of the perplexity"
+    if field in BIG and len(words) > 1 and words[-1] in UNITS:
+        scale = UNITS[words[-1]]
+        reason += f", counted in '{words[-1]}' (times {scale:g})"
+    elif field in BIG:
+        scale, said = _scale_by_range(field, values)
+        reason += f"; {said}" if said else ""
+    return ColumnGuess(column, field, scale, transform, 1.0, reason)
+
+
 def meaning_of(column: str) -> tuple[str, str, str]:
     """Meaning, unit and reason for a loss column, from its name alone."""
     words = set(_words(column))

@@ -18,12 +18,14 @@ SIZES = ("params_total", "params_non_embedding")
 def repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
     """Rows of one size, shape and token count: the same run twice, or another seed."""
     shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
-    keys = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
-    said = tuple(v for k, v in runs.labels.items())
+    known = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
+    # nan equals nothing, itself neither
+    keys = [np.nan_to_num(column, nan=-1.0).tolist() for column in known]
+    said = tuple(runs.labels.values())
     first: dict[tuple[Any, ...], int] = {}
     found = []
     for index, row in enumerate(rows):
-        key = (*(float(np.nan_to_num(k[index], nan=-1.0)) for k in keys), *(v[index] for v in said))
+        key = (*(k[index] for k in keys), *(v[index] for v in said))
         if key in first:
             here, there = table.where(int(row)), first[key]
             found.append(f"{here}: the same size and tokens as row {there}, kept as another run")

@@ -91,6 +91,19 @@ class FloatTraining:
         mantissa = min(max(round(best), 1), bits - 2)
         return bits - 1 - mantissa, mantissa
 
+    def best_training_bits(self, flops: float, log2_block: float = 7.0) -> float:
+        """The width P (sign included, not whole) of lowest loss at a cost (6/16) N D P = C.
+
+        Exponent and mantissa are split as best for each width; N and D follow from the cost. `flops`
+        counts 16-bit operations.
+        """
+        bits = np.linspace(2.5, 32.0, 296)[:, None]
+        params = np.geomspace(1e6, 1e17, 2201)
+        half = bits * self.nu / (self.delta + self.nu)  # M + 0.5; E + 0.5 is the rest
+        tokens = flops / (6.0 / 16.0 * params * bits)
+        losses = self.loss(params, tokens, bits - half - 0.5, half - 0.5, log2_block)
+        return float(bits[np.argmin(losses.min(axis=1)), 0])
+
 
 FLOAT_TRAINING = FloatTraining()
 CHANNEL_LOG2_BLOCK = 13.1567

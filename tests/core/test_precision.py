@@ -63,6 +63,12 @@ def test_scaling_by_channel_costs_more_than_by_block():
     assert by_channel / by_block == pytest.approx(13.1567 / 7)
 
 
+def test_the_best_float_width_at_a_cost_is_four_to_eight_bits():
+    bits = [FLOAT_TRAINING.best_training_bits(10.0**e) for e in (21, 26, 31)]
+    assert bits == sorted(bits)
+    assert 4 <= bits[0] < 5 and 7 < bits[-1] <= 8
+
+
 # --- integer precision
 
 

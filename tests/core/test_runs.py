@@ -161,6 +161,14 @@ def test_small_counts_without_a_unit_are_read_by_their_range_and_said(tmp_path):
     assert any("read as millions" in note for note in reading.notes)
 
 
+def test_a_column_chosen_by_hand_keeps_the_unit_of_its_name_or_range(tmp_path):
+    path = write(tmp_path, "n,seen in billions,seen,score\n1e8,2.5,2.5,3.3\n2e8,4,4,3.1\n")
+    for column in ("seen in billions", "seen"):
+        reading = load(path, {"tokens": column, "loss": "score"})
+        assert reading.runs.columns["tokens"].tolist() == [2.5e9, 4e9]
+        assert any(column in note and "billion" in note for note in reading.notes)
+
+
 def test_suffixed_cells_are_read(tmp_path):
     runs = read_runs(
         write(tmp_path, 'params,tokens,loss\n125M,"2,500,000,000",3.3\n1.1B,22B,2.6\n')
