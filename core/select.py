@@ -325,10 +325,15 @@ def _caution(s: Selection) -> str:
     said = [f"Loss: {s.predictor.text}."] if s.predictor.text else []
     beyond = [row for row in s.chosen if s.outside[row]]
     if beyond:
-        all_of = (
-            "All of these lie" if len(beyond) == len(s.chosen) else f"{len(beyond)} of these lie"
+        if len(s.chosen) == 1:
+            which = "It lies"
+        elif len(beyond) == len(s.chosen):
+            which = "All of these lie"
+        else:
+            which = f"{len(beyond)} of these lie"
+        said.append(
+            f"{which} outside the range the law was fitted on: trust the order, not the value."
         )
-        said.append(f"{all_of} outside the range it was fitted on: trust the order, not the value.")
     if s.predictor.trust:
         said.append(s.predictor.trust)
     return " ".join(said)
