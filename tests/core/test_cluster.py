@@ -1,0 +1,154 @@
+"""A real Dask cluster on loopback: a scheduler and two workers in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.measure.cluster import cluster_sweep, connect
+from core.measure.protocol import Settings
+from core.measure.statistics import estimate
+from core.records import Measurement, Point, Progress
+from core.workload import Runtime, Workload
+
+distributed = pytest.importorskip("distributed")
+pytest.importorskip("torch")
+
+QUICK = Settings(min_blocks=2, max_blocks=2, block_s=0.01, warm_s=0.05, budget_s=0.2, retries=0)
+POINTS = [
+    Point(Architecture(n, 64, 1, 1, 64, 128, 256), Workload(1, 4, 4), Runtime())
+    for n in (1, 2, 3, 4, 5, 6)
+]
+
+
+class Cluster:
+    """`dask scheduler` and `dask worker`, as a user starts them."""
+
+    def __init__(self, folder):
+        self.file = folder / "scheduler.json"
+        self.processes = []
+        self.stored = []
+        quiet = {"DASK_DISTRIBUTED__WORKER__DAEMON": "False", "OMP_NUM_THREADS": "1"}
+        self.environment = {**os.environ, **quiet}
+        self.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+
+    def start(self, kind, *words):
+        command = [sys.executable, "-m", "dask", kind, *words, "--scheduler-file", str(self.file)]
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(command, env=self.environment, stdout=quiet, stderr=quiet)
+        self.processes.append(process)
+        return process
+
+    def worker(self, name):
+        return self.start(
+            "worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", name,
+            "--host", "127.0.0.1",
+        )  # fmt: skip
+
+    def client(self):
+        for _ in range(300):
+            if self.file.exists() and self.file.stat().st_size:
+                break
+            time.sleep(0.1)
+        return distributed.Client(scheduler_file=str(self.file), timeout=30, set_as_default=False)
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """One for all tests, which build on each other: starting Python four times is what takes long."""
+    made = Cluster(tmp_path_factory.mktemp("dask"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_without_workers_or_a_scheduler_it_says_what_to_do(cluster):
+    with cluster.client() as client, pytest.raises(Unusable, match="no Dask worker came"):
+        list(cluster_sweep(POINTS, client=client, store=str, wait_s=0.5))
+    for address, reason in (
+        ("nonsense", "write tcp://HOST:PORT"),
+        ("ssh:", "write the machines"),
+        ("slurm:many", "how many workers"),
+    ):
+        with pytest.raises(Unusable, match=reason):
+            connect(address)
+
+
+def test_a_killed_workers_point_is_retried_and_nothing_is_measured_twice(cluster):
+    workers = [cluster.worker("a"), cluster.worker("b")]
+    stored = cluster.stored
+
+    def store(m):
+        stored.append(m)
+        return m
+
+    with cluster.client() as client:
+        client.wait_for_workers(2, timeout=60)
+        where = {w["name"]: address for address, w in client.scheduler_info()["workers"].items()}
+        steps = cluster_sweep(
+            POINTS, client=client, store=store, device="cpu", per_host=2, settings=QUICK,
+            threads=1, probe=False,
+        )  # fmt: skip
+        killed = False
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                end = stop.value
+                break
+            # both lanes have a point in flight: one worker dies with its own
+            if not killed and isinstance(step, Progress) and step.text.count("batch") == 2:
+                workers[0].send_signal(signal.SIGKILL)
+                killed = True
+    assert killed and set(where) == {"a", "b"}
+    assert end.lost_workers == 1 and end.retried == 1
+    assert (end.measured, end.skipped, end.left) == (6, 0, 0)
+    times = Counter(m.architecture.n_layers for m in stored)
+    assert times == dict.fromkeys((1, 2, 3, 4, 5, 6), 1)
+    for m in stored:
+        assert not m.failed and estimate(m, "tpot").value > 0
+        assert m.device.host and m.device.kind == "cpu"
+    assert sum(end.by_lane.values()) == 6
+
+
+def test_what_is_known_is_skipped_and_lanes_are_one_a_host(cluster):
+    """On the survivor and a worker that came later: only the new point is measured."""
+    assert len(cluster.stored) == 6
+    cluster.worker("c")
+    new = Point(Architecture(7, 64, 1, 1, 64, 128, 256), Workload(1, 4, 4), Runtime())
+    known = {m.key for m in cluster.stored}
+    with cluster.client() as client:
+        client.wait_for_workers(2, timeout=60)
+        again, end = run([*POINTS, new], client, known)
+    assert [m.architecture.n_layers for m in again] == [7]
+    assert (end.measured, end.skipped) == (1, 6)
+    # one CPU is one lane, however many workers its host runs
+    assert len(end.by_lane) == 1
+
+
+def run(points, client, already=frozenset()):
+    steps = cluster_sweep(
+        points, client=client, store=lambda m: m, already=already, device="cpu", settings=QUICK,
+        threads=1, probe=False,
+    )  # fmt: skip
+    seen = []
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return seen, stop.value
+        if isinstance(step, Measurement):
+            seen.append(step)
