@@ -344,7 +344,8 @@ def _normal_quantile(level: float) -> float:
 def derived(fit: Fit) -> dict[str, float]:
     """What the parameters imply: the best aspect ratio, the best x and r, where the law has them."""
     theta, found = fit.theta, {}
-    if "ln_R_star" in theta:
+    # with c below zero the aspect ratio R* is the worst one, not the best
+    if theta.get("c", 0.0) > 0:
         found["R_star"] = float(np.exp(np.clip(theta["ln_R_star"], -700, 700)))
     if "a1" in theta and theta["a1"] * theta["a2"] > 0:
         from core.laws.loss import X_REFERENCE
