@@ -18,7 +18,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plot_scene import scene
@@ -47,14 +47,28 @@ def mouse(widget: object, kind: QEvent.Type, at: QPoint, held: bool) -> None:
     QApplication.sendEvent(widget, event)
 
 
+def show(widget: QWidget) -> None:
+    """Fill the screen, and wait until the window is really there."""
+    app = QApplication.instance()
+    widget.resize(widget.screen().size())
+    widget.show()
+    until = time.perf_counter() + 5
+    while time.perf_counter() < until and not (
+        widget.windowHandle() is not None and widget.windowHandle().isExposed()
+    ):
+        app.processEvents()
+        time.sleep(0.01)
+    for _ in range(20):
+        app.processEvents()
+        time.sleep(0.01)
+
+
 def drag_plot(points: int) -> tuple[np.ndarray, dict[str, float]]:
     """Frame times in seconds of a drag of the latency limit, and the one-off costs."""
     app = QApplication.instance()
     given = scene(points, rich=False)
     plot = ParetoPlot()
-    plot.canvas.scene().mouseRateLimit = 0  # pyqtgraph's throttle would hide frames
-    plot.showFullScreen()
-    app.processEvents()
+    show(plot)
     costs = {}
     start = time.perf_counter()
     plot.refresh(given)
@@ -127,8 +141,7 @@ def drag_scatter(points: int, moves: int) -> np.ndarray:
         inside.setData(x[mask], y[mask])
         beyond.setData(x[~mask], y[~mask])
 
-    canvas.scene().mouseRateLimit = 0
-    canvas.showFullScreen()
+    show(canvas)
     follow()
     app.processEvents()
     line.sigPositionChanged.connect(follow)
@@ -166,6 +179,8 @@ def main() -> None:
     parser.add_argument("--scatter-most", type=int, default=1_000_000)
     options = parser.parse_args()
     app = QApplication([])
+    # pyqtgraph's throttle to 100 moves a second would hide frames
+    pg.setConfigOption("mouseRateLimit", 0)
     size = app.primaryScreen().size()
     print(f"screen {size.width()}x{size.height()}, platform {app.platformName()}")
     sizes = [*options.points, *([options.open] if options.open else [])]
