@@ -7,6 +7,7 @@ numpy and torch. It ends as soon as the program that started it is gone.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ BEAT_S = 0.5
 
 def main(on_measure: Callable[[Any, Any], None] | None = None) -> int:
     """Serve requests until the other side hangs up. `on_measure(point, lab)` runs before each point."""
+    # an interrupt typed at a terminal is for the program, which ends this process if it means to
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     incoming, outgoing = _take_pipes()
     server = Server(outgoing, on_measure)
     requests: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -121,7 +121,10 @@ def warm_up(subject: Subject, settings: Settings, clock: Clock, outcome: Outcome
             spread = (max(last) - min(last)) / float(np.median(last))
             if spread <= settings.warm_agree:
                 break
-        if (clock.now() - start) / 1e9 >= settings.warm_s and len(values) >= 2:
+        # a fifth of a short budget is all that warming may take
+        if (clock.now() - start) / 1e9 >= min(settings.warm_s, settings.budget_s / 5) and len(
+            values
+        ) >= 2:
             half = len(values) // 2
             early, late = np.median(values[:half]), np.median(values[half:])
             # scatter is the interval's to report; a trend means it is not warm yet
@@ -189,11 +192,12 @@ def run(
     for name, subject in subjects.items():
         report(f"warming up {name}", 0.0)
         warm_up(subject, settings, clock, outcomes[name])
-    spent_warming = clock.now() - begun
+    timing = clock.now()
     results = outcomes
     kept: dict[str, Outcome] = {}
     for attempt in range(settings.retries + 1):
-        _rounds(subjects, results, settings, clock, rng, report, companions)
+        left = settings.budget_s - (clock.now() - timing) / 1e9
+        _rounds(subjects, results, replace(settings, budget_s=left), clock, rng, report, companions)
         again = []
         for name, outcome in results.items():
             _judge(outcome, settings, periods.get(name, 1))
@@ -204,7 +208,7 @@ def run(
             kept[name].attempts = attempt + 1
             if name not in companions and {"noisy", "clock"} & set(kept[name].flags):
                 again.append(name)
-        used = (clock.now() - begun - spent_warming) / 1e9
+        used = (clock.now() - timing) / 1e9
         if not again or attempt == settings.retries or used > settings.budget_s / 2:
             break
         results = {
@@ -262,8 +266,8 @@ def _rounds(
                 if not width <= settings.interval:
                     outcome.flag("budget")
                 open_names.remove(name)
-        done = max((number + 1) / settings.max_blocks, used / settings.budget_s)
-        report(f"block {number + 1}", min(1.0, done))
+        done = max((number + 1) / settings.max_blocks, used / max(1e-9, settings.budget_s))
+        report(f"block {number + 1}", max(0.0, min(1.0, done)))
         if not open_names:
             return
 
