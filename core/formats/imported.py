@@ -111,7 +111,8 @@ def number(value: Any) -> float | None:
         result = float(value)
     except (OverflowError, TypeError, ValueError):
         return None
-    return result if math.isfinite(result) else None
+    # beyond this no quantity is meant, and sums of it would overflow
+    return result if abs(result) < 1e100 else None
 
 
 def inside(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -121,9 +122,9 @@ def inside(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def whole(value: Any) -> int | None:
-    """A count of at least 1, rounded; None for anything else."""
+    """A count of at least 1 (and below 1e15), rounded; None for anything else."""
     found = number(value)
-    return round(found) if found is not None and found >= 0.5 else None
+    return round(found) if found is not None and 0.5 <= found < 1e15 else None
 
 
 def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | None:
@@ -218,7 +219,8 @@ def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
 
 def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
     """The points that hold a metric, told apart by name; Unusable, with what was looked for, if none."""
-    useful = [p for p in points if p.metrics]
+    sound = [replace(p, metrics=_sound(p.metrics)) for p in points]
+    useful = [p for p in sound if p.metrics]
     if not useful:
         raise Unusable(f"{what}: no usable number found (looked for {looked_for})")
     seen: dict[str, int] = {}
@@ -228,6 +230,29 @@ def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[I
         again = seen[point.name]
         result.append(replace(point, name=f"{point.name} ({again})") if again > 1 else point)
     return tuple(result)
+
+
+def _sound(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The metrics whose values are finite and positive (an accuracy may be 0); ends likewise."""
+    kept: dict[str, Estimate] = {}
+    for key, e in metrics.items():
+        lowest_ok = e.value >= 0 if key.startswith("accuracy") else e.value > 0
+        if not (lowest_ok and math.isfinite(e.value)):
+            continue
+        whole_interval = (
+            e.low is not None
+            and e.high is not None
+            and math.isfinite(e.low)
+            and math.isfinite(e.high)
+            and e.low <= e.value <= e.high
+        )
+        kept[key] = replace(
+            e,
+            low=e.low if whole_interval else None,
+            high=e.high if whole_interval else None,
+            statistics={k: v for k, v in e.statistics.items() if math.isfinite(v)},
+        )
+    return kept
 
 
 def precision(text: Any) -> str | None:

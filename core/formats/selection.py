@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from core.architecture import Architecture
 from core.errors import Unusable
 from core.metrics import METRICS
 from core.table import Table
 from core.workload import Runtime, Workload
+
+# metrics that are fields of the shape or the workload: a row holds them once
+FIELDS = frozenset(f.name for kind in (Architecture, Workload) for f in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ def rows_of_table(
         raise Unusable("nothing is selected, so there is nothing to export")
     found: list[dict[str, Value]] = [{} for _ in rows]
     for key in METRICS if keys is None else keys:
+        if key in FIELDS:
+            continue
         estimates = table.estimates(key)
         for at, row in enumerate(rows):
             value = float(estimates.value[row])

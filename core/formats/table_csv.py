@@ -13,7 +13,7 @@ from typing import Any
 
 from core.architecture import SIZES, SWITCHES, Architecture
 from core.errors import Unusable
-from core.formats.selection import Row, Value
+from core.formats.selection import FIELDS, Row, Value
 from core.formats.writing import SCHEMA_VERSION
 from core.metrics import METRICS
 from core.workload import Runtime, Workload
@@ -24,13 +24,11 @@ _RUNTIME = tuple(f.name for f in fields(Runtime))
 _PARTS = ("", "_low", "_high", "_kind", "_source")
 # what the table says of a number that needs no law
 EXACT_SOURCE = "counted from the shape"
-# columns of the shape or workload that are metrics too need no second column
-_SAME = frozenset({"n_layers", "d_model", "batch", "prompt_tokens", "output_tokens"})
 
 
 def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> str:
     """The CSV; provenance of the whole goes into the sidecar, of each number into its own column."""
-    keys = [k for k in METRICS if k not in _SAME and any(k in row.values for row in rows)]
+    keys = [k for k in METRICS if k not in FIELDS and any(k in row.values for row in rows)]
     header = ["schema_version", "id", "label", *SHAPE, *_WORKLOAD, *_RUNTIME, "device"]
     columns = list(header)
     parts = {key: _parts(rows, key) for key in keys}
@@ -115,7 +113,7 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
         for key, metric in METRICS.items():
             mark = f" [{metric.unit}]" if metric.unit else ""
             raw = cells.get(key + mark)
-            if raw and key not in _SAME:
+            if raw and key not in FIELDS:
                 low, high = cells.get(f"{key}_low{mark}"), cells.get(f"{key}_high{mark}")
                 values[key] = Value(
                     float(raw),
