@@ -32,7 +32,9 @@ ATTEMPTS = 3  # workers a point may take down with it before it is given up
 POLL_S = 0.2
 CONNECT_S = 30.0
 ASK_S = 120.0
+# what this keeps on a Dask worker
 SESSION = "_paretoscope_session"
+DEVICES = "_paretoscope_devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,12 +330,19 @@ def _progress(
 
 
 def _devices_there() -> list[dict[str, Any]]:
-    """The devices of the worker's machine, named with its host."""
+    """The devices of the worker's machine, named with its host; found once in a worker's life."""
     import socket
+
+    from distributed import get_worker
 
     from core.measure.sweep import find_devices
 
-    return [device_to_dict(replace(d, host=socket.gethostname())) for d in find_devices()]
+    worker = get_worker()
+    if not hasattr(worker, DEVICES):
+        found = [replace(d, host=socket.gethostname()) for d in find_devices()]
+        setattr(worker, DEVICES, [device_to_dict(d) for d in found])
+    answer: list[dict[str, Any]] = getattr(worker, DEVICES)
+    return answer
 
 
 def _measure_there(point: dict[str, Any], device: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """Record the sweep that ships with the program, on the machine this runs on.
 
-    python tests/benchmarks/record_sweep.py OUT.json [EXECUTION[:WEIGHTS] ...]
+    python tests/benchmarks/record_sweep.py OUT.json SECONDS [EXECUTION[:WEIGHTS] ...]
 
 Shapes at four levels of equal size (5, 20, 75 and 150 million parameters without embeddings), deep
 to wide, with unlike FFN ratios, key-value heads, vocabularies, batches and contexts; then the shapes
-that the demonstration's space wants measured. A point in OUT.json is not measured again unless its
-timing was disturbed, so the command resumes, and a second run replaces what the first doubted.
+that the demonstration's space wants measured. It ends after about SECONDS, so that it can be run when
+the machine is quiet; run again, it measures what is missing, then repeats what was disturbed. Of
+repeats the one during which other programs used the machine least is kept, whatever it says.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from core.architecture import Architecture
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate
 from core.measure.sweep import sweep
-from core.records import FAILED_FLAGS, Measurement, Point, Progress
+from core.records import Measurement, Point, Progress
 from core.resources import resource
 from core.serial import measurement_from_dict, measurement_to_dict
 from core.space_file import read_space
@@ -39,7 +42,7 @@ SHAPES = (
     (36, 640, 2.5, 2, 50432), (10, 1024, 4.0, 16, 4096), (12, 1024, 2.67, 1, 4096),
 )  # fmt: skip
 SHORT = (Workload(1, 16, 24), Workload(1, 256, 16), Workload(4, 64, 12), Workload(8, 16, 12))
-DOUBTS = {"noisy", "busy", "throttled", "drift", "unstable-warmup", "late-compile"}
+QUIET_CORES = 0.05  # load of other programs under which a point is not repeated
 
 
 def shape(n_layers: int, d_model: int, ratio: float, group: int, vocab: int) -> Architecture:
@@ -68,8 +71,11 @@ def key(thing: Point | Measurement) -> tuple[object, ...]:
     return (thing.architecture, thing.workload, thing.runtime)
 
 
-def doubtful(m: Measurement) -> bool:
-    return m.failed or bool(DOUBTS.intersection(m.flags))
+def disturbance(m: Measurement) -> float:
+    """Cores that other programs used meanwhile; infinite for a failure that a repeat may mend."""
+    if m.failed:
+        return float("inf")
+    return float(m.environment.get("other_load_cores", 1.0))
 
 
 def kept(stored: list[Measurement], new: Measurement) -> list[Measurement]:
@@ -77,15 +83,9 @@ def kept(stored: list[Measurement], new: Measurement) -> list[Measurement]:
     old = next((m for m in stored if key(m) == key(new)), None)
     if old is None:
         return [*stored, new]
-    worse = not old.failed and (
-        new.failed or (doubtful(new), _width(new)) >= (doubtful(old), _width(old))
-    )
-    return stored if worse else [*(m for m in stored if m is not old), new]
-
-
-def _width(m: Measurement) -> float:
-    found = estimate(m, "tpot")
-    return found.half_width if found else float("inf")
+    if disturbance(new) >= disturbance(old):
+        return stored
+    return [*(m for m in stored if m is not old), new]
 
 
 def write(path: Path, rows: list[Measurement]) -> None:
@@ -101,28 +101,35 @@ def write(path: Path, rows: list[Measurement]) -> None:
     path.write_text('{"schema_version":1,"measurements":[\n' + text + "\n]}\n", encoding="utf-8")
 
 
+def runtime_of(name: str) -> Runtime:
+    execution, _, weights = name.partition(":")
+    cache = {"int8": "fp32", "fp8": "bf16"}.get(weights, weights or "fp32")
+    return Runtime(execution, weights or "fp32", cache)
+
+
 def main() -> None:
-    out = Path(sys.argv[1])
-    names = sys.argv[2:] or ["eager"]
-    runtimes = []
-    for name in names:
-        execution, _, weights = name.partition(":")
-        cache = {"int8": "fp32", "fp8": "bf16"}.get(weights, weights or "fp32")
-        runtimes.append(Runtime(execution, weights or "fp32", cache))
+    out, seconds = Path(sys.argv[1]), float(sys.argv[2])
+    runtimes = [runtime_of(name) for name in sys.argv[3:] or ["eager"]]
     stored: list[Measurement] = []
     if out.exists():
         rows = json.loads(out.read_text(encoding="utf-8"))["measurements"]
         stored = [measurement_from_dict(r) for r in rows]
-    done = {key(m) for m in stored if not doubtful(m)}
-    law = [p for r in runtimes for p in law_points(r) if key(p) not in done]
-    demo = [p for r in runtimes for p in demo_points(r) if key(p) not in done]
-    quick = Settings(budget_s=4.0, warm_s=0.6, block_s=0.2, retries=0)
-    for points, settings in ((law, quick), (demo, replace(quick, budget_s=20.0))):
-        if not points:
-            continue
-        anchor = settings is not quick
+    end = time.monotonic() + seconds
+    # a long answer needs time for several; the short points are most of the law
+    for share, budget_s, choose in ((0.5, 4.0, law_points), (1.0, 15.0, demo_points)):
+        before = {key(m): disturbance(m) for m in stored}
+        points = [p for r in runtimes for p in choose(r)]
+        points = [p for p in points if before.get(key(p), float("inf")) > QUIET_CORES]
+        random.shuffle(points)
+        # what is missing first, then the most disturbed
+        points.sort(key=lambda p: -min(before.get(key(p), float("inf")), 2.0))
         steps = sweep(
-            points, device="cpu", budget_s=None, store=lambda m: m, settings=settings, anchor=anchor
+            iter(points),
+            device="cpu",
+            budget_s=share * (end - time.monotonic()),
+            store=lambda m: m,
+            settings=Settings(budget_s=budget_s, warm_s=0.6, block_s=0.2, retries=0),
+            anchor=False,
         )
         for step in steps:
             if isinstance(step, Progress):
@@ -132,11 +139,14 @@ def main() -> None:
             tpot, ttft = estimate(step, "tpot"), estimate(step, "ttft")
             times = (
                 f"{tpot.value * 1e3:8.3f} ms ±{tpot.half_width:.1%}  {ttft.value * 1e3:8.2f} ms"
-                if tpot and ttft and not set(step.flags) & FAILED_FLAGS
+                if tpot and ttft
                 else step.message
             )
-            print(f"{len(stored):4d} {step.architecture.label:9s} {step.workload.label:28s}"
-                  f" {step.runtime.label:14s} {times} {' '.join(step.flags)}", flush=True)  # fmt: skip
+            print(
+                f"{len(stored):4d} {step.architecture.label:9s} {step.workload.label:28s}"
+                f" {step.runtime.label:14s} {times} others {disturbance(step):.2f} {step.flags}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
