@@ -18,6 +18,9 @@ from core.workload import Runtime
 Floats = NDArray[np.float64]
 
 MIN_SHAPES = 6
+# flags of a timing that may be off by more than its interval says
+DISTURBED = frozenset({"busy", "throttled", "drift", "late-compile", "unstable-warmup"})
+DISTURBED_NOISE = 0.1
 METRICS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
 
 
@@ -70,13 +73,18 @@ def points_of(measurements: Sequence[Measurement], metric: str) -> Points:
 def value_and_noise(measurement: Measurement, metric: str) -> tuple[float, float]:
     """Median in seconds and its relative standard error, from the interval the samples carry.
 
-    One block alone says nothing about its own scatter and gets the error of a noisy measurement.
+    Blocks cannot show what disturbed all of them alike, so a disturbed timing has at least an error
+    of 10 %; and so has a single block, which says nothing about its own scatter.
     """
     found = estimate(measurement, metric)
     if found is None:
         raise ValueError(f"a measurement without '{metric}' cannot be fitted")
     noise = found.half_width / 1.96
-    return found.value, noise if np.isfinite(noise) else 0.1
+    if not np.isfinite(noise):
+        return found.value, DISTURBED_NOISE
+    if DISTURBED.intersection(measurement.flags):
+        noise = max(noise, DISTURBED_NOISE)
+    return found.value, noise
 
 
 def solve(columns: Floats, weights: Floats) -> Floats:

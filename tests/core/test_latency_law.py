@@ -224,3 +224,18 @@ def test_points_are_the_medians_shown_elsewhere_with_their_intervals():
     assert value == pytest.approx(1.1)
     assert noise == pytest.approx(4.303 * 0.1 / np.sqrt(3) / 1.1 / 1.96)
     assert value_and_noise(replace(m, samples={"tpot": ((1.0, 1.2),)}), "tpot")[1] == 0.1
+    busy = replace(m, flags=("busy",), samples={"tpot": ((1.0, 1.0),) * 6})
+    assert value_and_noise(busy, "tpot") == (1.0, 0.1)
+
+
+def test_disturbed_timings_do_not_bend_the_law():
+    rows = measured(shapes(16), noise=0.02)
+    slow = [
+        replace(m, flags=("busy",), samples={k: tuple(tuple(1.4 * s for s in b) for b in v)
+                                             for k, v in m.samples.items()})
+        if i % 4 == 0 else m
+        for i, m in enumerate(rows)
+    ]  # fmt: skip
+    shape = shapes(1, seed=9)[0]
+    clean, dirty = (float(fit_latency(r)[0].predict(shape, 1, 512, 16)) for r in (rows, slow))
+    assert dirty == pytest.approx(clean, rel=0.03)
