@@ -128,23 +128,29 @@ def staircase(
     x at that point's y, then straight to the next point. With `ends` = (worst x, worst y) it starts
     and ends at those lines. Points that another one given dominates are left out.
     """
-    sx = 1.0 if better[0] == "lower" else -1.0
-    sy = 1.0 if better[1] == "lower" else -1.0
-    ox, oy = oriented(x, better[0]), oriented(y, better[1])
-    order = front_indices(ox, oy)
-    fx, fy = ox[order], oy[order]
-    if len(fx) > 1:
-        new = np.r_[True, (np.diff(fx) != 0) | (np.diff(fy) != 0)]
-        fx, fy = fx[new], fy[new]
-    if len(fx) == 0:
+    order = front_indices(oriented(x, better[0]), oriented(y, better[1]))
+    return steps_along(x[order], y[order], better, ends)
+
+
+def steps_along(
+    x: Floats,
+    y: Floats,
+    better: tuple[str, str] = ("lower", "lower"),
+    ends: tuple[float, float] | None = None,
+) -> tuple[Floats, Floats]:
+    """`staircase` of points that are a front already and come in the order of `front_indices`."""
+    if len(x) == 0:
         return np.empty(0), np.empty(0)
-    steps_x = np.repeat(fx, 2)[1:]
-    steps_y = np.repeat(fy, 2)[:-1]
-    if ends is not None:
-        end_x, end_y = ends[0] * sx, ends[1] * sy
-        steps_x = np.r_[fx[0], steps_x, max(end_x, fx[-1])]
-        steps_y = np.r_[max(end_y, fy[0]), steps_y, fy[-1]]
-    return steps_x * sx, steps_y * sy
+    steps_x, steps_y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
+    if ends is None:
+        return steps_x, steps_y
+    # a front beyond the ends stays as it is
+    worse_x = max if better[0] == "lower" else min
+    worse_y = max if better[1] == "lower" else min
+    return (
+        np.concatenate([x[:1], steps_x, [worse_x(ends[0], float(x[-1]))]]),
+        np.concatenate([[worse_y(ends[1], float(y[0]))], steps_y, y[-1:]]),
+    )
 
 
 # ---------------------------------------------------------------- two columns

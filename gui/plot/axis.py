@@ -179,7 +179,10 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
     def boundingRect(self) -> QRectF:
         """The axis and half a label beyond either end."""
         line = QFontMetricsF(self.tick_font).height()
-        return QRectF(self.rect()).adjusted(-line * 2, -line, line * 2, line)
+        # not into the plot area, or the axis would be painted with every frame of a drag
+        if self.across:
+            return QRectF(self.rect()).adjusted(-2 * line, 1, 2 * line, 0)
+        return QRectF(self.rect()).adjusted(0, -line, -1, line)
 
     def paint(self, p: QPainter, *_: Any) -> None:
         """Line, ticks, labels, title, and which end is better."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
@@ -10,27 +11,31 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from core.errors import Unusable
-from gui.plot.layers import CloudLayer
+from gui.plot.plane import Layer
 
 
-def to_image(view: QGraphicsView, cloud: CloudLayer, background: str, width: int) -> QImage:
-    """The plot rendered `width` pixels wide, the cloud at that resolution too."""
+def to_image(view: QGraphicsView, layers: Sequence[Layer], background: str, width: int) -> QImage:
+    """The plot rendered `width` pixels wide, its layers at that resolution too."""
     rect = QRectF(view.viewport().rect())
     factor = width / rect.width()
     image = QImage(width, max(1, round(rect.height() * factor)), QImage.Format.Format_RGB32)
     image.fill(QColor(background))
-    _render(view, cloud, factor, QPainter(image), QRectF(image.rect()))
+    _render(view, layers, factor, QPainter(image), QRectF(image.rect()))
     return image
 
 
-def to_png(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, width: int) -> None:
+def to_png(
+    view: QGraphicsView, layers: Sequence[Layer], background: str, path: Path, width: int
+) -> None:
     """Write a PNG; Unusable when the file cannot be written."""
     writer = QImageWriter(str(path), QByteArray(b"png"))
-    if not writer.write(to_image(view, cloud, background, width)):
+    if not writer.write(to_image(view, layers, background, width)):
         raise Unusable(f"the picture could not be written to {path}: {writer.errorString()}")
 
 
-def to_svg(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, title: str) -> None:
+def to_svg(
+    view: QGraphicsView, layers: Sequence[Layer], background: str, path: Path, title: str
+) -> None:
     """Write an SVG whose lines and text stay editable; the cloud is an image of twice the
     resolution."""
     try:
@@ -48,19 +53,18 @@ def to_svg(view: QGraphicsView, cloud: CloudLayer, background: str, path: Path, 
     generator.setTitle(title)
     painter = QPainter(generator)
     painter.fillRect(rect, QColor(background))
-    _render(view, cloud, 2.0, painter, rect)
+    _render(view, layers, 2.0, painter, rect)
 
 
 def _render(
-    view: QGraphicsView, cloud: CloudLayer, factor: float, painter: QPainter, target: QRectF
+    view: QGraphicsView, layers: Sequence[Layer], factor: float, painter: QPainter, target: QRectF
 ) -> None:
-    before = cloud.magnify
-    cloud.magnify = factor
-    cloud.mark_stale()
     try:
+        for layer in layers:
+            layer.set_magnify(factor)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
         view.render(painter, target, view.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
     finally:
         painter.end()
-        cloud.magnify = before
-        cloud.mark_stale()
+        for layer in layers:
+            layer.set_magnify(1.0)

@@ -43,6 +43,7 @@ class LimitLine(Layer):
         self._hovered = False
         self._edges = (0.0, 1.0)
         self.edged = False
+        self._sized: tuple[tuple[str, QFont] | None, tuple[float, float]] = (None, (0.0, 0.0))
         self._nudged = False
         shape = Qt.CursorShape.SizeHorCursor if self.vertical else Qt.CursorShape.SizeVerCursor
         self.setCursor(shape)
@@ -106,8 +107,7 @@ class LimitLine(Layer):
     def label_box(self) -> QRectF:
         """Where the label stands: at the line's end, inside the picture."""
         plane = plane_of(self.view)
-        metrics = QFontMetricsF(self._bold())
-        wide, high = metrics.horizontalAdvance(self.text) + 14, metrics.height() + 6
+        wide, high = self._label_size(self.text)
         pixel = self._pixel(plane)
         if self.vertical:
             left = min(max(2.0, pixel - wide / 2), max(2.0, plane.width - wide - 2))
@@ -131,6 +131,13 @@ class LimitLine(Layer):
             # the handle of no limit stays at hand even where the data's edge is out of view
             return float(min(max(pixel, 1.0), length - 2.0))
         return float(pixel)
+
+    def _label_size(self, text: str) -> tuple[float, float]:
+        if self._sized[0] != (text, self.font):
+            metrics = QFontMetricsF(self._bold())
+            size = (metrics.horizontalAdvance(text) + 14, metrics.height() + 6)
+            self._sized = ((text, self.font), size)
+        return self._sized[1]
 
     def _bold(self) -> QFont:
         font = QFont(self.font)
@@ -198,16 +205,12 @@ class LimitLine(Layer):
     # --- painting
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """The forbidden side lightly, the line, a grip, the label."""
+        """The line, a grip, the label."""
         if self.colours is None:
             return
         plane = plane_of(self.view)
         pixel = self._pixel(plane)
         colour = QColor(self.colours.limit)
-        if self.value is not None:
-            shade = QColor(colour)
-            shade.setAlphaF(0.07)
-            p.fillRect(self._forbidden(plane, pixel), shade)
         held = self.dragging or self._hovered or self.focused
         pen = QPen(colour, 2.6 if held else 1.6)
         if self.value is None:
@@ -233,7 +236,11 @@ class LimitLine(Layer):
             p.setPen(QPen(QColor(self.colours.text), 1.2, Qt.PenStyle.DotLine))
             p.drawRoundedRect(box.adjusted(-3, -3, 3, 3), 6, 6)
 
-    def _forbidden(self, plane: Plane, pixel: float) -> QRectF:
+    def forbidden(self, plane: Plane) -> QRectF:
+        """The side that the limit excludes; empty where there is no limit."""
+        if self.value is None:
+            return QRectF()
+        pixel = min(max(self._pixel(plane), 0.0), plane.width if self.vertical else plane.height)
         upper = self.limit.side == "<="
         if self.vertical:
             left, right = (pixel, plane.width) if upper else (0.0, pixel)

@@ -48,7 +48,8 @@ class LiveLimits:
     def front(self, mask: Bools | None) -> Indices:
         """The scene's front: the one it brings, or the one the mask leaves."""
         if self.scene.front is not None:
-            return self.scene.front
+            given = self.scene.front
+            return given[np.lexsort((self.y[given], self.x[given]))]
         if not self.has_goal:
             return np.empty(0, dtype=np.intp)
         return front_indices(self.x, self.y, mask)

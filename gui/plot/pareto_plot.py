@@ -18,20 +18,14 @@ from core.live_front import LiveFront
 from core.records import Floats
 from gui.plot import export
 from gui.plot.axis import QuantityAxis
+from gui.plot.front_layers import BandLayer, FrontLayer, OverlayLayer
+from gui.plot.ground import CloudLayer, ForbiddenLayer, GridLayer
 from gui.plot.landmarks import LandmarkLayer
-from gui.plot.layers import (
-    BandLayer,
-    ChosenLayer,
-    CloudLayer,
-    FrontLayer,
-    GridLayer,
-    MarksLayer,
-    OverlayLayer,
-)
 from gui.plot.limit_line import LimitLine
 from gui.plot.live_limits import LiveLimits
+from gui.plot.marks import ChosenLayer, MarksLayer
 from gui.plot.picking import Picker
-from gui.plot.plane import Plane, plane_of, view_coordinates
+from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
 from gui.plot.raster import colour_table
 from gui.plot.scene import LimitView, LiveState, Scene
 
@@ -97,6 +91,8 @@ class ParetoPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
+        self.forbidden = ForbiddenLayer(self.view)
+        self.forbidden.lines = self.lines.values()
         self.grid = GridLayer(self.view, self.bottom, self.left)
         self.cloud = CloudLayer(self.view)
         self.band = BandLayer(self.view)
@@ -202,6 +198,7 @@ class ParetoPlot(QWidget):
         self.canvas.setBackground(QColor(colours.background))
         self.bottom.describe(scene.x_axis, colours.text, colours.quiet, font)
         self.left.describe(scene.y_axis, colours.text, colours.quiet, font)
+        self.forbidden.set_colours(colours)
         self.grid.colour = QColor(colours.grid)
         self.band.colour = QColor(colours.front)
         self.overlays.colours = tuple(QColor(c) for c in colours.overlays)
@@ -329,6 +326,7 @@ class ParetoPlot(QWidget):
     def _show_front(self, front: Indices) -> None:
         assert self.scene is not None
         self.front = front
+        self.forbidden.update()
         self.front_layer.set_limits(
             {
                 line.limit.axis + line.limit.side: line.at
@@ -555,21 +553,26 @@ class ParetoPlot(QWidget):
 
     # --- files --------------------------------------------------------------------------------
 
+    @property
+    def _exported(self) -> tuple[Layer, ...]:
+        """The layers that paint finer for a file."""
+        return (self.cloud, self.front_layer)
+
     def image(self, width: int) -> QImage:
         """The plot as an image of this width."""
         assert self.scene is not None
-        return export.to_image(self.canvas, self.cloud, self.scene.colours.background, width)
+        return export.to_image(self.canvas, self._exported, self.scene.colours.background, width)
 
     def export_png(self, path: Path | str, width: int = 1920) -> None:
         """Write the plot as a PNG of this width; Unusable when it cannot be written."""
         assert self.scene is not None
-        export.to_png(self.canvas, self.cloud, self.scene.colours.background, Path(path), width)
+        export.to_png(self.canvas, self._exported, self.scene.colours.background, Path(path), width)
 
     def export_svg(self, path: Path | str) -> None:
         """Write the plot as an SVG; Unusable when it cannot be written."""
         assert self.scene is not None
         title = f"{self.scene.y_axis.label} against {self.scene.x_axis.label}"
-        export.to_svg(self.canvas, self.cloud, self.scene.colours.background, Path(path), title)
+        export.to_svg(self.canvas, self._exported, self.scene.colours.background, Path(path), title)
 
 
 def _span(parts: list[Floats]) -> tuple[float, float]:

@@ -85,6 +85,7 @@ class Layer(QGraphicsObject):
     def __init__(self, view: pg.ViewBox, z: float) -> None:
         super().__init__(view)
         self.view = view
+        self.magnify = 1.0  # image pixels for one pixel of the picture; more for an export
         self.setZValue(z)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         view.sigResized.connect(self._on_resized)
@@ -94,9 +95,19 @@ class Layer(QGraphicsObject):
         """The plot area."""
         return QRectF(self.view.rect())
 
+    def set_magnify(self, factor: float) -> None:
+        """Paint for an export of so many image pixels to a pixel; 1 for the screen."""
+        self.magnify = factor
+        self.update()
+
     def _on_resized(self) -> None:
         self.prepareGeometryChange()
         self.update()
 
     def _on_range(self) -> None:
         self.update()
+
+    def _device_scale(self) -> float:
+        scene = self.scene()
+        views = scene.views() if scene is not None else []
+        return float(views[0].devicePixelRatioF()) if views else 1.0

@@ -22,8 +22,6 @@ from core.records import Floats
 LEVELS = 64
 FEASIBLE = 64
 OUTSIDE = 128
-# above this many crossed points one count over all cells is quicker than one by one
-CROSSED = 30_000
 # how strongly a group is drawn in each of its three states
 STRENGTH = {"shown": 1.0, "faded": 0.3, "hidden": 0.0}
 
@@ -83,12 +81,16 @@ class CloudRaster:
 
     def __init__(self) -> None:
         self._level = _levels()
+        self._feasible_level = np.where(
+            self._level > 0, self._level + np.uint8(FEASIBLE), 0
+        ).astype(np.uint8)
         self._dot = 2
         self.view: View | None = None
         self._cells: NDArray[np.int32] = np.empty(0, np.int32)
         self._total: NDArray[np.intp] = np.zeros(0, np.intp)
         self._inside: NDArray[np.intp] = np.zeros(0, np.intp)
         self._code: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._total_code: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._pixels: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
         self._hatch: NDArray[np.uint8] | None = None
         self._ordered: NDArray[np.int32] = np.empty(0, np.int32)
@@ -119,6 +121,7 @@ class CloudRaster:
         self._cells = cells
         size = stride * (view.height + 2)
         self._total = np.bincount(cells, minlength=size)
+        self._total_code = self._level[np.minimum(self._total, 4095)]
         shape = (view.height, width)
         if self._pixels.shape != shape:
             self._code = np.zeros(size, np.uint8)
@@ -167,19 +170,16 @@ class CloudRaster:
         crossed = self._ordered[low:high]
         if len(crossed) == 0:
             return 0
-        step = 1 if position > before else -1
-        if len(crossed) <= CROSSED:
-            np.add.at(self._inside, crossed, step)
-            inside = self._inside[crossed]
-            code = self._level[np.minimum(inside, 4095)] + np.uint8(FEASIBLE)
-            none = inside == 0
-            code[none] = self._level[np.minimum(self._total[crossed[none]], 4095)]
-            self._code[crossed] = code
-        else:
-            change = np.bincount(crossed, minlength=len(self._total))
-            self._inside += change if step > 0 else -change
-            self._recode()
-        return len(crossed)
+        # sorted, so that each cell is touched once however many points share it
+        crossed = np.sort(crossed)
+        first = np.flatnonzero(np.concatenate([[True], crossed[1:] != crossed[:-1]]))
+        cells = crossed[first]
+        change = np.diff(first, append=len(crossed))
+        inside = self._inside[cells] + (change if position > before else -change)
+        self._inside[cells] = inside
+        code = self._feasible_level[np.minimum(inside, 4095)]
+        self._code[cells] = np.maximum(code, self._total_code[cells])
+        return high - low
 
     def image(self) -> QImage:
         """The picture of the counts as they are; valid until the next call changes it."""
@@ -208,10 +208,8 @@ class CloudRaster:
 
     def _recode(self) -> None:
         """Every cell's byte from its counts."""
-        inside = self._level[np.minimum(self._inside, 4095)]
-        inside[inside > 0] += np.uint8(FEASIBLE)
-        total = self._level[np.minimum(self._total, 4095)]
-        np.maximum(inside, total, out=self._code)
+        inside = self._feasible_level[np.minimum(self._inside, 4095)]
+        np.maximum(inside, self._total_code, out=self._code)
 
     def _dilated(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Every cell widened to a dot; the feasible byte, being higher, wins a shared pixel."""

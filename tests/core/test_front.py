@@ -161,6 +161,9 @@ def test_neighbours_lie_on_either_side():
 
 def test_staircase_only_steps():
     x, y = np.array([3.0, 1.0, 2.0, 2.5]), np.array([1.0, 3.0, 2.0, 2.0])
+    # a repeated point adds a step of no length
+    sx, sy = staircase(np.r_[x, 3.0], np.r_[y, 1.0])
+    assert sx.tolist()[:5] == [1, 2, 2, 3, 3] and set(sx[5:]) == {3} and set(sy[5:]) == {1}
     sx, sy = staircase(x, y)
     assert sx.tolist() == [1, 2, 2, 3, 3] and sy.tolist() == [3, 3, 2, 2, 1]
     sx, sy = staircase(x, y, ends=(9.0, 8.0))

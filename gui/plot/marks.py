@@ -1,0 +1,194 @@
+"""What stands on top: measured points with their intervals, and what the user points at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QPainter,
+    QPen,
+    QPolygonF,
+)
+
+from core.front import Bools
+from core.records import Floats
+from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
+from gui.plot.scene import Axis, Colours, Measured, Scene
+
+# more marks than this would be a smear, and slow
+MOST_MARKS = 5_000
+
+
+class MarksLayer(Layer):
+    """Measured points with their intervals, and what the user points at."""
+
+    def __init__(self, view: pg.ViewBox) -> None:
+        super().__init__(view, 30)
+        self.colours: Colours | None = None
+        self.large = False
+        self._u: Floats = np.empty(0)
+        self._v: Floats = np.empty(0)
+        self._imported: Bools = np.empty(0, dtype=bool)
+        self._bars: list[tuple[Floats, Floats, bool]] = []
+
+    def set_measured(self, measured: Measured | None, x_axis: Axis, y_axis: Axis) -> None:
+        """Other measured points or axes."""
+        self._bars = []
+        if measured is None:
+            self._u = self._v = np.empty(0)
+            self._imported = np.empty(0, dtype=bool)
+        else:
+            self._u = view_coordinates(measured.x, x_axis)[:MOST_MARKS]
+            self._v = view_coordinates(measured.y, y_axis)[:MOST_MARKS]
+            none = np.zeros(len(measured.x), dtype=bool)
+            self._imported = none if measured.imported is None else measured.imported
+            for interval, axis, across in (
+                (measured.x_interval, x_axis, True),
+                (measured.y_interval, y_axis, False),
+            ):
+                if interval is not None:
+                    low, high = (view_coordinates(end, axis)[:MOST_MARKS] for end in interval)
+                    self._bars.append((low, high, across))
+        self.update()
+
+    def paint(self, p: QPainter, *_: Any) -> None:
+        """Bars below, marks above; imported ones are squares."""
+        if self.colours is None or len(self._u) == 0:
+            return
+        plane = plane_of(self.view)
+        x, y = plane.px(self._u), plane.py(self._v)
+        seen = (x >= 0) & (x <= plane.width) & (y >= 0) & (y <= plane.height)
+        colour = QColor(self.colours.measured)
+        p.setPen(QPen(colour, 1.2))
+        p.drawLines(self._bar_lines(plane, x, y, seen))
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        p.setPen(QPen(QColor(self.colours.background), 1.2))
+        p.setBrush(colour)
+        radius = 6.5 if self.large else 4.6
+        for i in np.flatnonzero(seen).tolist():
+            if self._imported[i]:
+                p.drawRect(QRectF(x[i] - radius, y[i] - radius, 2 * radius, 2 * radius))
+            else:
+                p.drawEllipse(QPointF(x[i], y[i]), radius, radius)
+
+    def boxes(self, plane: Plane) -> list[QRectF]:
+        """Where the marks are, for labels to keep clear of."""
+        x, y = plane.px(self._u).tolist(), plane.py(self._v).tolist()
+        return [
+            QRectF(a - 5, b - 5, 10, 10) for a, b in zip(x, y, strict=True) if plane.shows(a, b)
+        ]
+
+    def _bar_lines(self, plane: Plane, x: Floats, y: Floats, seen: Bools) -> list[QLineF]:
+        lines = []
+        for low, high, across in self._bars:
+            known = np.flatnonzero(seen & np.isfinite(low) & np.isfinite(high)).tolist()
+            if across:
+                a, b = (np.clip(plane.px(end), 0, plane.width) for end in (low, high))
+            else:
+                a, b = (np.clip(plane.py(end), 0, plane.height) for end in (low, high))
+            for i in known:
+                if across:
+                    lines.append(QLineF(a[i], y[i], b[i], y[i]))
+                    lines += [QLineF(e, y[i] - 3, e, y[i] + 3) for e in (a[i], b[i])]
+                else:
+                    lines.append(QLineF(x[i], a[i], x[i], b[i]))
+                    lines += [QLineF(x[i] - 3, e, x[i] + 3, e) for e in (a[i], b[i])]
+        return lines
+
+
+class ChosenLayer(Layer):
+    """Rings around the selected point, the pins and the baseline, a star on the best, and the point
+    under the mouse."""
+
+    def __init__(self, view: pg.ViewBox) -> None:
+        super().__init__(view, 60)
+        self.scene_shown: Scene | None = None
+        self.u: Floats = np.empty(0)
+        self.v: Floats = np.empty(0)
+        self.best: int | None = None
+        self.hovered: tuple[float, float] | None = None
+        self.font = QFont()
+
+    def paint(self, p: QPainter, *_: Any) -> None:
+        """The rings."""
+        scene = self.scene_shown
+        if scene is None:
+            return
+        plane = plane_of(self.view)
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        text = QColor(scene.colours.selected)
+        p.setBrush(Qt.BrushStyle.NoBrush)
+        grow = 1.5 if scene.large else 1.0
+        for number, index in enumerate(scene.pinned, start=1):
+            self._ring(p, plane, index, 8 * grow, QPen(QColor(scene.colours.front), 1.8), number)
+        if scene.baseline is not None:
+            dashed = QPen(text, 1.8, Qt.PenStyle.DotLine)
+            self._ring(p, plane, scene.baseline, 11 * grow, dashed)
+        if self.best is not None:
+            self._star(p, plane, self.best, scene.colours, grow)
+        if scene.selected is not None:
+            self._ring(p, plane, scene.selected, 9.5 * grow, QPen(text, 2.4))
+        if self.hovered is not None:
+            x, y = plane.px(self.hovered[0]), plane.py(self.hovered[1])
+            p.setBrush(Qt.BrushStyle.NoBrush)
+            p.setPen(QPen(text, 1.4))
+            p.drawEllipse(QPointF(x, y), 6.5, 6.5)
+
+    def _ring(
+        self, p: QPainter, plane: Plane, index: int, radius: float, pen: QPen, number: int = 0
+    ) -> None:
+        at = self._pixel(plane, index)
+        if at is None:
+            return
+        p.setBrush(Qt.BrushStyle.NoBrush)
+        halo = QPen(pen)
+        halo.setColor(QColor(self.scene_shown.colours.background))  # type: ignore[union-attr]
+        halo.setStyle(Qt.PenStyle.SolidLine)
+        halo.setWidthF(pen.widthF() + 2)
+        for one in (halo, pen):
+            p.setPen(one)
+            p.drawEllipse(at, radius, radius)
+        if number:
+            self._badge(p, QPointF(at.x() + radius, at.y() - radius), str(number), pen.color())
+
+    def _badge(self, p: QPainter, at: QPointF, text: str, colour: QColor) -> None:
+        assert self.scene_shown is not None
+        p.setFont(self.font)
+        high = QFontMetricsF(self.font).height()
+        box = QRectF(at.x() - high / 2 + 2, at.y() - high / 2 - 2, high, high)
+        p.setPen(Qt.PenStyle.NoPen)
+        p.setBrush(colour)
+        p.drawEllipse(box)
+        p.setPen(QColor(self.scene_shown.colours.background))
+        p.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _star(self, p: QPainter, plane: Plane, index: int, colours: Colours, grow: float) -> None:
+        at = self._pixel(plane, index)
+        if at is None:
+            return
+        turns = np.pi * (np.arange(10) / 5 - 0.5)
+        radii = np.where(np.arange(10) % 2 == 0, 9.5, 4.2) * grow
+        star = QPolygonF(
+            [
+                QPointF(at.x() + r * np.cos(t), at.y() + r * np.sin(t))
+                for r, t in zip(radii, turns, strict=True)
+            ]
+        )
+        p.setPen(QPen(QColor(colours.background), 1.4))
+        p.setBrush(QBrush(QColor(colours.limit)))
+        p.drawPolygon(star)
+
+    def _pixel(self, plane: Plane, index: int) -> QPointF | None:
+        if not 0 <= index < len(self.u):
+            return None
+        u, v = float(self.u[index]), float(self.v[index])
+        if not (np.isfinite(u) and np.isfinite(v)):
+            return None
+        return QPointF(plane.px(u), plane.py(v))
