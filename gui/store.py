@@ -46,7 +46,7 @@ class Store(QObject):
         self._gesture = ""
         self._files = Lane(queue=True, parent=self)
         self._fits = Lane(parent=self)
-        self._asides = Lane(queue=True, parent=self)
+        self._asides: dict[str, Lane] = {}
         self._deriving: Inputs | None = None
         self._fits_failed = False
         self._fits.idle.connect(self._on_fits_idle)
@@ -136,20 +136,21 @@ class Store(QObject):
 
         return self.load(make)
 
-    def load(self, get: Callable[[], Project], *, demo: bool = False) -> Job:
+    def load(self, get: Callable[[], Project]) -> Job:
         """Open the project that `get` returns (on a job's thread) in place of the present one."""
 
         def work() -> Steps:
             project = get()
             try:
                 yield project
-                return project, read_contents(project), project.choices()
+                demo = bool(project.text("demo"))
+                return project, read_contents(project), project.choices(), demo
             except BaseException:
                 project.close()
                 raise
 
-        def opened(found: tuple[Project, Contents, Choices]) -> None:
-            self._take(*found, demo=demo)
+        def opened(found: tuple[Project, Contents, Choices, bool]) -> None:
+            self._take(*found)
 
         self._set(busy="opening")
         job = Job(work)
@@ -173,9 +174,7 @@ class Store(QObject):
         job.returned.connect(self.open)
         return self._submit(self._files, job)
 
-    def _take(
-        self, project: Project, contents: Contents, choices: Choices, *, demo: bool = False
-    ) -> None:
+    def _take(self, project: Project, contents: Contents, choices: Choices, demo: bool) -> None:
         self.measuring.stop()
         self.flush()
         if self._project is not None:
@@ -259,7 +258,7 @@ class Store(QObject):
         """Write what waits, end every job and close the file."""
         self.measuring.stop()
         self.flush()
-        for lane in (self._fits, self._asides, self.measuring.lane):
+        for lane in (self._fits, *self._asides.values(), self.measuring.lane):
             lane.close()
         self._files.drain()
         if self._project is not None:
@@ -350,9 +349,14 @@ class Store(QObject):
 
     # --- everything else ------------------------------------------------------------------------------
 
-    def background(self, work: Callable[[], Steps]) -> Job:
-        """Run a panel's own long work beside the fits, one at a time; connect to what it tells."""
-        return self._submit(self._asides, Job(work))
+    def background(self, work: Callable[[], Steps], lane: str = "") -> Job:
+        """Run a panel's own long work beside the fits; connect to what the job tells.
+
+        Work of one `lane` runs one at a time; a short job that must not wait names a lane of its own.
+        """
+        if lane not in self._asides:
+            self._asides[lane] = Lane(queue=True, parent=self)
+        return self._submit(self._asides[lane], Job(work))
 
     def tell(self, message: str) -> None:
         """Show one line about what went wrong; an empty one takes it away."""

@@ -1,0 +1,134 @@
+"""`paretoscope [FILE]`: opens the window. Nothing heavy is imported before it is painted."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from gui.window import Window
+
+CHILD = "--measure-child"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the window; the exit status. A frozen bundle starts its measuring child through here too."""
+    multiprocessing.freeze_support()
+    _survive_without_console()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == [CHILD]:
+        from core.measure.child import main as child
+
+        return child()
+    options = _parser().parse_args(words)
+    if options.shot:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from gui.system_libraries import missing_message, missing_packages
+
+    missing = missing_packages(os.environ.get("QT_QPA_PLATFORM"))
+    if missing:
+        print(f"paretoscope: {missing_message(missing)}", file=sys.stderr)
+        return 1
+    if sys.platform.startswith("linux") and not _has_display():
+        print(
+            "paretoscope: there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set);"
+            " without a screen use the command line: python -m core --help",
+            file=sys.stderr,
+        )
+        return 1
+    app, window = build(options)
+    if options.shot:
+        from gui.shot import take_shot
+
+        return take_shot(app, window, Path(options.shot), panel=options.panel)
+    window.show()
+    return int(app.exec())
+
+
+def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
+    """The application and its window, empty; the project is loaded once it is painted."""
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        app = QApplication(sys.argv[:1])
+    app.setApplicationName("Paretoscope")
+    app.setApplicationDisplayName("Paretoscope")
+    app.setOrganizationName("Paretoscope")
+    app.setDesktopFileName("paretoscope")
+    from gui import crash, theme
+    from gui.machine import find_processor
+    from gui.settings import Settings, data_folder, settings_path
+    from gui.store import Store
+    from gui.window import Window
+
+    crash.install(data_folder())
+    # a picture for the README must not depend on what this user once chose
+    settings = Settings(None if options.shot else settings_path())
+    if options.theme:
+        settings["theme"] = options.theme
+    theme.use_own_font(app)
+    theme.apply(app, theme.theme_of(settings["theme"]))
+    window = Window(Store(), settings)
+    if options.size:
+        width, _, height = options.size.partition("x")
+        window.resize(int(width), int(height))
+
+    def load() -> None:
+        window.fill()
+        find_processor(window.store)
+        if options.file:
+            window.take_files([Path(options.file)])
+        else:
+            from gui.demonstration import open_demonstration
+
+            open_demonstration(window.store)
+
+    QTimer.singleShot(0, load)
+    return app, window
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="paretoscope", description=__doc__)
+    parser.add_argument(
+        "file", nargs="?", help="a .paretoscope project; without it: the demonstration"
+    )
+    parser.add_argument("--theme", choices=("light", "dark", "system"), help="colours to use")
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="size of the window, e.g. 1280x800"
+    )
+    parser.add_argument("--shot", metavar="PATH", help="write a picture of the window and quit")
+    parser.add_argument("--panel", default="", help="with --shot: the panel to bring to the front")
+    return parser
+
+
+def _size(text: str) -> str:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()) or min(int(width), int(height)) < 300:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size; write e.g. 1280x800")
+    return text
+
+
+def _has_display() -> bool:
+    if os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in ("offscreen", "minimal", "vnc"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _survive_without_console() -> None:
+    """A windowed bundle has no standard streams; printing must not fail there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    sys.exit(main())

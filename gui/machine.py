@@ -1,0 +1,46 @@
+"""Finding what this machine can measure on, without ever importing torch into the window."""
+
+from __future__ import annotations
+
+from core.records import Device
+from gui.job import Job, Steps
+from gui.store import Store
+
+
+def find_processor(store: Store) -> Job:
+    """Tell the store of the CPU, which needs no measuring process to be known."""
+
+    def work() -> Steps:
+        from core.measure.devices import cpu_device
+
+        yield from ()
+        return (cpu_device(),)
+
+    return _found(store, store.background(work, lane="devices"))
+
+
+def find_devices(store: Store, python: str = "") -> Job:
+    """Ask a measuring process (of another Python, if one is named) for all devices; takes seconds."""
+
+    def work() -> Steps:
+        from core.measure.sweep import find_devices as ask
+
+        yield from ()
+        return ask(python or None)
+
+    return _found(store, store.background(work, lane="devices"))
+
+
+def _found(store: Store, job: Job) -> Job:
+    def take(found: tuple[Device, ...]) -> None:
+        # what an earlier, wider look found stays when only the CPU is told of
+        known = {device.key: device for device in (*store.state.devices, *found)}
+        store.set_devices(tuple(known.values()))
+
+    job.returned.connect(take)
+    return job
+
+
+def device_text(device: Device) -> str:
+    """A device for reading, e.g. 'NVIDIA H200, 140 GB'."""
+    return f"{device.name}, {device.memory_bytes / 1e9:.0f} GB"

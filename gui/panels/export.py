@@ -1,0 +1,279 @@
+"""Writing the chosen candidate, the front or the picture for other tools and other people."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import Unusable
+from core.formats.table_of_formats import FORMATS, refusal
+from gui.job import Steps
+from gui.settings import Settings
+from gui.state import State
+from gui.store import Store
+
+if TYPE_CHECKING:
+    from gui.panels.plot_view import PlotView
+
+KEY = Qt.ItemDataRole.UserRole
+PICTURES = {"png": ("Picture, PNG", "front.png"), "svg": ("Picture, SVG", "front.svg")}
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """Candidates that can be exported together."""
+
+    text: str
+    identities: tuple[str, ...]
+
+
+class ExportDialog(QDialog):
+    """Asks what is written in which format, then where; the work is that of the export command."""
+
+    exported = Signal(str)
+    measure_first = Signal(object)  # points whose latency is only predicted
+
+    def __init__(self, store: Store, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._settings = settings
+        self.plot: PlotView | None = None
+        self.setWindowTitle("Export")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(640, 460)
+        self.what = QComboBox(self)
+        self.what.setAccessibleName("What to export")
+        self.what.activated.connect(lambda _: self._refresh())
+        self.formats = QListWidget(self)
+        self.formats.setAccessibleName("Format")
+        self.formats.currentRowChanged.connect(lambda _: self._refresh())
+        self.formats.itemDoubleClicked.connect(lambda _: self.on_save())
+        for key, row in FORMATS.items():
+            self._add(
+                key, row.title, f"usual name: {row.file}; checked against {row.checked_against}"
+            )
+        for key, (title, _) in PICTURES.items():
+            self._add(key, title, "The plot as it is shown")
+        self.about = self._words("What will be written")
+        self.command = self._words("The same on the command line")
+        self.command.setProperty("quiet", True)
+        self.save = QPushButton("Save as …", self)
+        self.save.setProperty("leading", True)
+        self.save.setDefault(True)
+        self.save.clicked.connect(self.on_save)
+        self.measure = QPushButton("Measure it first", self)
+        self.measure.setToolTip("Time the candidate on this machine, so that its latency is known")
+        self.measure.clicked.connect(self.on_measure)
+        close = QPushButton("Close", self)
+        close.clicked.connect(self.reject)
+        top = QHBoxLayout()
+        top.addWidget(QLabel("Export", self))
+        top.addWidget(self.what, 1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.measure)
+        buttons.addStretch(1)
+        buttons.addWidget(close)
+        buttons.addWidget(self.save)
+        column = QVBoxLayout(self)
+        column.addLayout(top)
+        column.addWidget(self.formats, 1)
+        column.addWidget(self.about)
+        column.addWidget(self.command)
+        column.addLayout(buttons)
+        for choice in choices_of(store.state):
+            self.what.addItem(choice.text, choice)
+        self.formats.setCurrentRow(0)
+
+    def _add(self, key: str, title: str, tip: str) -> None:
+        item = QListWidgetItem(title, self.formats)
+        item.setData(KEY, key)
+        item.setToolTip(tip)
+
+    def _words(self, name: str) -> QLabel:
+        label = QLabel("", self)
+        label.setWordWrap(True)
+        label.setAccessibleName(name)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return label
+
+    @property
+    def format_key(self) -> str:
+        """The chosen format."""
+        item = self.formats.currentItem()
+        return str(item.data(KEY)) if item is not None else ""
+
+    @property
+    def chosen(self) -> What:
+        """What was chosen to be written."""
+        found: What = self.what.currentData() or What("", ())
+        return found
+
+    def _refresh(self) -> None:
+        key, what, state = self.format_key, self.chosen, self._store.state
+        problem = problem_of(state, key, what)
+        if key in PICTURES:
+            self.about.setText("The plot as it is shown, with its limits and landmarks.")
+            self.command.setText("")
+        elif problem:
+            self.about.setText(problem)
+            self.command.setText("")
+        else:
+            self.about.setText(
+                f"{FORMATS[key].title}, checked against {FORMATS[key].checked_against}."
+                f"{predicted_note(state, what)}"
+            )
+            words = command_words(state.path, key, what, FORMATS[key].file)
+            self.command.setText(f"The same without a window:\npython -m core {shlex.join(words)}")
+        self.save.setEnabled(not problem)
+        self.measure.setVisible(bool(predicted_note(state, what)) and key not in PICTURES)
+
+    @Slot()
+    def on_measure(self) -> None:
+        """Propose the candidates to the Measure panel and close."""
+        table = self._store.state.table
+        if table is not None:
+            rows = [table.find(identity) for identity in self.chosen.identities]
+            self.measure_first.emit(tuple(table.point(row) for row in rows if row is not None))
+        self.accept()
+
+    @Slot()
+    def on_save(self) -> None:
+        """Ask where, then write."""
+        key = self.format_key
+        if not self.save.isEnabled():
+            return
+        usual = PICTURES[key][1] if key in PICTURES else FORMATS[key].file
+        folder = Path(self._settings["folder"] or Path.home())
+        name, _ = QFileDialog.getSaveFileName(self, "Export", str(folder / usual))
+        if name:
+            self.write(Path(name))
+
+    def write(self, path: Path) -> None:
+        """Write to a path that was agreed on."""
+        key = self.format_key
+        self._settings["folder"] = str(path.parent)
+        if key in PICTURES:
+            self._write_picture(key, path)
+            return
+        # the command reads the choices from the file
+        self._store.flush()
+        words = command_words(self._store.state.path, key, self.chosen, str(path))
+        self.save.setEnabled(False)
+        self.about.setText("Writing …")
+        job = self._store.background(lambda: export_steps(words[1:]), lane="export")
+        job.returned.connect(self.on_written)
+        job.failed.connect(self.on_failed)
+
+    def _write_picture(self, key: str, path: Path) -> None:
+        if self.plot is None:
+            return
+        try:
+            if key == "png":
+                self.plot.plot.export_png(path)
+            else:
+                self.plot.plot.export_svg(path)
+        except Unusable as error:
+            self.on_failed(error)
+            return
+        self.on_written(f"wrote {path}")
+
+    @Slot(str)
+    def on_written(self, text: str) -> None:
+        """It is on disk."""
+        self.about.setText(f"{text[:1].upper()}{text[1:]}.")
+        self.save.setEnabled(True)
+        self.exported.emit(text)
+
+    @Slot(object)
+    def on_failed(self, error: BaseException) -> None:
+        """It could not be written; the reason stands where the eye is."""
+        self.about.setText(str(error))
+        self.save.setEnabled(True)
+
+
+def export_steps(words: list[str]) -> Steps:
+    """Run the export command; returns what it says."""
+    from core.commands import export
+
+    parser = argparse.ArgumentParser()
+    export.arguments(parser)
+    options = parser.parse_args(words)
+    yield None
+    text, _ = export.run(options)
+    return text
+
+
+def command_words(project: str, key: str, what: What, out: str) -> list[str]:
+    """The export command that writes this; the file dialog has asked already about replacing."""
+    words = ["export", project]
+    for identity in what.identities:
+        words += ["--candidate", identity]
+    return [*words, "--to", key, "--out", out, "--force"]
+
+
+def choices_of(state: State) -> list[What]:
+    """What there is to export, most likely first."""
+    table, frame = state.table, state.frame
+    if table is None or frame is None:
+        return []
+    found = []
+    if frame.selected is not None:
+        found.append(
+            What(
+                f"the chosen candidate, {table.label(frame.selected)}",
+                (table.id_of(frame.selected),),
+            )
+        )
+    if len(frame.front):
+        # no identities: the command takes the front itself
+        found.append(What(f"the front, {len(frame.front):,} candidates", ()))
+    pins = tuple(pin for pin in state.choices.pins if table.find(pin) is not None)
+    if pins:
+        found.append(What(f"the {len(pins)} pinned candidates", pins))
+    return found
+
+
+def problem_of(state: State, key: str, what: What) -> str:
+    """Why this cannot be written in this format; empty when it can."""
+    if key in PICTURES:
+        return ""
+    if state.table is None or not what.text:
+        return "There is no candidate to export."
+    if FORMATS[key].kind == "shape":
+        if len(what.identities) != 1:
+            return (
+                f"{FORMATS[key].title} describes one candidate; choose the chosen candidate above."
+            )
+        row = state.table.find(what.identities[0])
+        if row is not None:
+            reason = refusal(key, state.table.point(row).architecture)
+            return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+    return ""
+
+
+def predicted_note(state: State, what: What) -> str:
+    """Says so when what is exported was never timed."""
+    table = state.table
+    if table is None or len(what.identities) != 1:
+        return ""
+    row = table.find(what.identities[0])
+    if row is None or table.source("tpot_s", row).kind != "predicted":
+        return ""
+    return " Its latency is predicted, not measured."

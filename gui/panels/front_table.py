@@ -1,0 +1,242 @@
+"""The front as a table, linked with the plot: sortable, selectable, copied as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
+
+from core.metrics import METRICS
+from core.picture import rows_of
+from core.table import Table
+from gui.panels.inspector import MARKS
+from gui.panels.metric_box import metric_tip
+from gui.state import State
+from gui.store import Store
+
+Index = QModelIndex | QPersistentModelIndex
+ALWAYS = (
+    "params_total",
+    "train_tokens",
+    "kv_heads",
+    "ffn_ratio",
+    "batch",
+    "memory_bytes",
+    "loss",
+    "tpot_s",
+    "ttft_s",
+    "tokens_per_s",
+    "n_layers",
+    "d_model",
+)
+
+
+class FrontTable(QWidget):
+    """Candidates on the front, best first; a click or the arrow keys choose one."""
+
+    def __init__(self, store: Store, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.model = FrontModel(self)
+        self.view = ChoosingView(self)
+        self.view.setModel(self.model)
+        self.view.setAccessibleName("Front")
+        self.view.row_chosen.connect(self.on_row)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addWidget(self.view)
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Other rows when the front changed; the chosen one marked."""
+        if old is None or new.frame is not old.frame or new.table is not old.table:
+            if new.table is None or new.frame is None:
+                self.model.show_rows(None, (), ())
+                return
+            same_front = (
+                old is not None
+                and old.table is new.table
+                and old.frame is not None
+                and old.frame.front is new.frame.front
+            )
+            if not same_front:
+                keys = tuple(dict.fromkeys((new.frame.x, new.frame.y, *ALWAYS)))
+                keys = tuple(k for k in keys if new.table.known(k))
+                self.model.show_rows(new.table, rows_of(new.frame), keys)
+                if old is None or old.table is not new.table:
+                    self.view.resizeColumnsToContents()
+            self._mark(new.frame.selected)
+
+    def _mark(self, row: int | None) -> None:
+        at = self.model.position(row)
+        model = self.view.selectionModel()
+        if at is None:
+            model.clearSelection()
+            return
+        index = self.model.index(at, 0)
+        model.setCurrentIndex(
+            index,
+            QItemSelectionModel.SelectionFlag.ClearAndSelect
+            | QItemSelectionModel.SelectionFlag.Rows,
+        )
+        self.view.scrollTo(index)
+
+    def on_row(self, at: int) -> None:
+        """The user chose a line."""
+        table, row = self.model.table, self.model.row_at(at)
+        if table is not None and row is not None:
+            self._store.choose("along the front", selected=table.id_of(row))
+
+
+class FrontModel(QAbstractTableModel):
+    """Rows of the table of candidates, in any order of one column."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.table: Table | None = None
+        self._rows: list[int] = []
+        self._keys: tuple[str, ...] = ()
+        self._sorted: tuple[int, Qt.SortOrder] | None = None
+
+    def show_rows(self, table: Table | None, rows: Sequence[int], keys: Sequence[str]) -> None:
+        """Other rows, in the order that was chosen last."""
+        self.beginResetModel()
+        self.table, self._rows, self._keys = table, list(rows), tuple(keys)
+        if self._sorted is not None:
+            self._order(*self._sorted)
+        self.endResetModel()
+
+    def row_at(self, position: int) -> int | None:
+        """The table's row shown in a line."""
+        return self._rows[position] if 0 <= position < len(self._rows) else None
+
+    def position(self, row: int | None) -> int | None:
+        """The line in which a row is shown."""
+        return self._rows.index(row) if row is not None and row in self._rows else None
+
+    def text(self, at: int, column: int) -> str:
+        """What a cell shows."""
+        assert self.table is not None
+        row = self._rows[at]
+        if column == 0:
+            return self.table.label(row)
+        key = self._keys[column - 1]
+        shown = METRICS[key].format(float(self.table.column(key)[row]))
+        mark = MARKS[self.table.source(key, row).kind]
+        return f"{shown} {mark}".rstrip()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """Lines."""
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """The label and the metrics."""
+        return 0 if parent.isValid() else len(self._keys) + 1
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Text, alignment and source of a cell."""
+        if self.table is None or not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.text(index.row(), index.column())
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            row = self._rows[index.row()]
+            if index.column() == 0:
+                return self.table.id_of(row)
+            source = self.table.source(self._keys[index.column() - 1], row)
+            return f"{source.kind}: {source.text}"
+        return None
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        """Names of metrics, with their formula as tooltip."""
+        if orientation == Qt.Orientation.Vertical:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return "Candidate" if section == 0 else METRICS[self._keys[section - 1]].label
+        if role == Qt.ItemDataRole.ToolTipRole and section > 0:
+            return f"{metric_tip(METRICS[self._keys[section - 1]])}. Click to sort."
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Order the lines by a column; what is unknown comes last."""
+        if column < 0:
+            return
+        self.layoutAboutToBeChanged.emit()
+        self._sorted = (column, order)
+        self._order(column, order)
+        self.layoutChanged.emit()
+
+    def _order(self, column: int, order: Qt.SortOrder) -> None:
+        if self.table is None or column > len(self._keys) or not self._rows:
+            return
+        down = order == Qt.SortOrder.DescendingOrder
+        if column == 0:
+            label = self.table.label
+            self._rows.sort(key=label, reverse=down)
+            return
+        values = self.table.column(self._keys[column - 1])[self._rows]
+        turned = np.where(np.isnan(values), np.inf, -values if down else values)
+        self._rows = [self._rows[i] for i in np.argsort(turned, kind="stable")]
+
+
+class ChoosingView(QTableView):
+    """A table whose lines are chosen by mouse or keys; `row_chosen` is only ever the user's doing."""
+
+    row_chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setAlternatingRowColors(True)
+        self.setShowGrid(False)
+        self.setSortingEnabled(True)
+        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self.setWordWrap(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 7)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click chooses."""
+        super().mouseReleaseEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        if event.button() == Qt.MouseButton.LeftButton and index.isValid():
+            self.row_chosen.emit(index.row())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrow keys choose as they go; Copy copies the whole table."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            QGuiApplication.clipboard().setText(table_text(self))
+            return
+        before = self.currentIndex().row()
+        super().keyPressEvent(event)
+        if self.currentIndex().row() != before:
+            self.row_chosen.emit(self.currentIndex().row())
+
+
+def table_text(view: QTableView) -> str:
+    """A table as tab-separated text with its headings."""
+    model = view.model()
+    columns = range(model.columnCount())
+    lines = ["\t".join(str(model.headerData(c, Qt.Orientation.Horizontal)) for c in columns)]
+    for row in range(model.rowCount()):
+        lines.append("\t".join(str(model.index(row, c).data() or "") for c in columns))
+    return "\n".join(lines)

@@ -1,0 +1,366 @@
+"""One candidate in full: its shape, why it is or is not on the front, every metric with its source."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QBrush, QPalette
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.architecture import Architecture
+from core.front import dominators, neighbours_on_front
+from core.metrics import METRICS, Metric
+from core.picture import Frame, minimised
+from core.table import Table
+from core.units import format_quantity
+from gui.panels.metric_box import metric_tip
+from gui.panels.shape_picture import ShapePicture
+from gui.state import State
+from gui.store import Store
+
+MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
+# with these the reader sees at a glance what was measured: filled is measured, as in the plot
+KINDS = {
+    "exact": "counted from the shape",
+    "measured": "measured",
+    "predicted": "predicted by a law",
+    "published": "published",
+    "unknown": "not known",
+}
+
+
+class Inspector(QWidget):
+    """Shows the chosen candidate, or the best one while a limit is in hand."""
+
+    measure_point = Signal(object)  # points to measure
+
+    def __init__(self, store: Store, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._live: int | None = None
+        self._built_for: Table | None = None
+        self.setAccessibleName("Inspector")
+        self.setMinimumWidth(300)
+        self.title = QLabel("", self)
+        self.title.setProperty("title", True)
+        font = self.title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.25)
+        self.title.setFont(font)
+        self.title.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.standing = QLabel("", self)
+        self.standing.setProperty("quiet", True)
+        self.picture = ShapePicture(self)
+        self.shape = QLabel("", self)
+        self.shape.setWordWrap(True)
+        self.shape.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.why = QLabel("", self)
+        self.why.setWordWrap(True)
+        self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.why.setAccessibleName("Why it is on the front, or what beats it")
+        self.pin = self._button("Pin", "Keep it for comparison (Ctrl+P)", self.on_pin)
+        self.pin.setCheckable(True)
+        self.baseline = self._button(
+            "Baseline", "Compare everything with this candidate", self.on_baseline
+        )
+        self.baseline.setCheckable(True)
+        self.measure = self._button(
+            "Measure", "Time this candidate on this machine", self.on_measure
+        )
+        self.metrics = self._tree()
+        head = QHBoxLayout()
+        head.addWidget(self.title)
+        head.addWidget(self.standing, 1)
+        buttons = QHBoxLayout()
+        for button in (self.pin, self.baseline, self.measure):
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        drawn = QHBoxLayout()
+        drawn.addWidget(self.picture)
+        drawn.addWidget(self.shape, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 8, 10, 6)
+        column.setSpacing(6)
+        column.addLayout(head)
+        column.addLayout(drawn)
+        column.addWidget(self.why)
+        column.addLayout(buttons)
+        column.addWidget(self.metrics, 1)
+
+    def _button(self, text: str, tip: str, slot: object) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setToolTip(tip)
+        button.clicked.connect(slot)
+        return button
+
+    def _tree(self) -> QTreeWidget:
+        tree = QTreeWidget(self)
+        tree.setColumnCount(3)
+        tree.setHeaderLabels(["Metric", "Value", "95 % interval"])
+        tree.setRootIsDecorated(False)
+        tree.setIndentation(8)
+        tree.setUniformRowHeights(True)
+        tree.setAllColumnsShowFocus(True)
+        tree.setAccessibleName("Metrics of the candidate")
+        header = tree.header()
+        header.setStretchLastSection(True)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        return tree
+
+    # --- showing ----------------------------------------------------------------------------------
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Show the chosen row when it, the table or the front changed."""
+        if old is None or new.table is not old.table or new.frame is not old.frame:
+            self._live = None
+            self._show(new, None if new.frame is None else new.frame.selected)
+        if old is None or new.choices is not old.choices or new.frame is not old.frame:
+            self._refresh_buttons(new)
+
+    @Slot(object)
+    def show_live(self, row: int | None) -> None:
+        """Show another row while a limit is in hand; None: back to the chosen one."""
+        if row == self._live:
+            return
+        self._live = row
+        state = self._store.state
+        shown = row if row is not None else (state.frame.selected if state.frame else None)
+        self._show(state, shown, live=row is not None)
+
+    def _refresh_buttons(self, state: State) -> None:
+        identity = self._identity(state)
+        for button in (self.pin, self.baseline, self.measure):
+            button.setEnabled(bool(identity))
+        self.pin.setChecked(identity in state.choices.pins)
+        self.baseline.setChecked(bool(identity) and identity == state.choices.baseline)
+
+    def _show(self, state: State, row: int | None, *, live: bool = False) -> None:
+        table, frame = state.table, state.frame
+        if table is None or frame is None or row is None or row >= len(table):
+            self.title.setText("Nothing chosen")
+            self.standing.setText("")
+            self.why.setText("Click a point in the plot or a row of the table.")
+            self.shape.setText("")
+            self.picture.show_shape(None, (1, 1))
+            self.metrics.clear()
+            return
+        point = table.point(row)
+        self.title.setText(table.label(row))
+        self.standing.setText("best under the limit in hand" if live else standing(frame, row))
+        self.picture.show_shape(point.architecture, largest(table))
+        run = f"{point.runtime.label}; {point.workload.label}"
+        self.shape.setText(f"{shape_text(point.architecture)}<br>{run}")
+        self.why.setText(why_text(table, frame, row) if not live else "")
+        self.why.setVisible(not live)
+        self._fill(table, row)
+
+    def _fill(self, table: Table, row: int) -> None:
+        self.metrics.setUpdatesEnabled(False)
+        bar = self.metrics.verticalScrollBar()
+        at = bar.value()
+        self.metrics.clear()
+        quiet = QBrush(self.palette().color(QPalette.ColorRole.PlaceholderText))
+        group = ""
+        for metric in METRICS.values():
+            if not math.isfinite(float(table.column(metric.key)[row])):
+                source = table.source(metric.key, row)
+                if metric.group not in ("Quality", "Speed") or metric.key in (
+                    "accuracy",
+                    "bits_per_byte",
+                ):
+                    continue
+                texts = (metric.label, "not known", "")
+            else:
+                source = table.source(metric.key, row)
+                texts = metric_texts(table, metric, row, source.kind)
+            if metric.group != group:
+                group = metric.group
+                heading = QTreeWidgetItem(self.metrics, [group])
+                heading.setFirstColumnSpanned(True)
+                heading.setForeground(0, quiet)
+                heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            item = QTreeWidgetItem(self.metrics, list(texts))
+            tip = f"{metric_tip(metric)}\n{KINDS[source.kind]}: {source.text}"
+            for column in range(3):
+                item.setToolTip(column, tip)
+            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            item.setForeground(2, quiet)
+        self._parts(table, row, quiet)
+        bar.setValue(at)
+        self.metrics.setUpdatesEnabled(True)
+
+    def _parts(self, table: Table, row: int, quiet: QBrush) -> None:
+        heading = QTreeWidgetItem(self.metrics, ["Parameters by part"])
+        heading.setFirstColumnSpanned(True)
+        heading.setForeground(0, quiet)
+        heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        shape = table.point(row).architecture
+        for name, count in parameter_parts(shape).items():
+            share = f"{count / shape.params_total:.0%}"
+            item = QTreeWidgetItem(self.metrics, [name, format_quantity(count, "count"), share])
+            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            item.setForeground(2, quiet)
+
+    # --- what is asked of it ----------------------------------------------------------------------
+
+    def _identity(self, state: State) -> str:
+        if state.table is None or state.frame is None or state.frame.selected is None:
+            return ""
+        return state.table.id_of(state.frame.selected)
+
+    @Slot()
+    def on_pin(self) -> None:
+        """Pin the candidate, or let it go."""
+        state = self._store.state
+        identity, pins = self._identity(state), state.choices.pins
+        if identity in pins:
+            self._store.choose(pins=tuple(p for p in pins if p != identity))
+        elif identity:
+            self._store.choose(pins=(*pins, identity))
+
+    @Slot()
+    def on_baseline(self) -> None:
+        """Make it the baseline, or have none."""
+        state = self._store.state
+        identity = self._identity(state)
+        self._store.choose(baseline="" if state.choices.baseline == identity else identity)
+
+    @Slot()
+    def on_measure(self) -> None:
+        """Propose it to the Measure panel."""
+        state = self._store.state
+        if state.table is not None and state.frame is not None and state.frame.selected is not None:
+            self.measure_point.emit((state.table.point(state.frame.selected),))
+
+
+def standing(frame: Frame, row: int) -> str:
+    """Where a row stands, in two words."""
+    if row in frame.front:
+        return "on the front"
+    return "inside the limits" if frame.feasible[row] else "outside the limits"
+
+
+def why_text(table: Table, frame: Frame, row: int) -> str:
+    """Why a row is on the front, what beats it, or which limits it breaks."""
+    x_label, y_label = (METRICS[k].label.lower() for k in (frame.x, frame.y))
+    if not frame.feasible[row]:
+        broken = [
+            limit.label
+            for limit in frame.limits
+            if not limit.allows(table.column(limit.metric, limit.statistic)[row : row + 1])[0]
+        ]
+        return f"Breaks {'; '.join(broken)}."
+    x, y = minimised(table, frame.x), minimised(table, frame.y)
+    if not (math.isfinite(float(x[row])) and math.isfinite(float(y[row]))):
+        missing = frame.x if not math.isfinite(float(x[row])) else frame.y
+        return f"No {METRICS[missing].label.lower()} is known: {table.source(missing, row).text}."
+    if row in frame.front:
+        near = [n for side in neighbours_on_front(x, y, frame.front, row, 1) for n in side]
+        names = " and ".join(f"{table.label(int(n))}{difference(table, int(n), row)}" for n in near)
+        return (
+            f"On the front: nothing that keeps the limits is as good in both {x_label} and {y_label}"
+            f" and better in one.{f' Its neighbours there: {names}.' if names else ''}"
+        )
+    better = dominators(x, y, row, frame.feasible)
+    first = int(better[0])
+    others = f" and {len(better) - 1:,} others" if len(better) > 1 else ""
+    values = ", ".join(
+        f"{METRICS[key].label.lower()} {METRICS[key].format(float(table.column(key)[first]))}"
+        f" against {METRICS[key].format(float(table.column(key)[row]))}"
+        for key in (frame.x, frame.y)
+    )
+    return f"Beaten by {table.label(first)}{difference(table, first, row)}{others}: {values}."
+
+
+def difference(table: Table, row: int, other: int) -> str:
+    """What tells two rows of one label apart, in brackets; empty where the labels do."""
+    if table.label(row) != table.label(other):
+        return ""
+    a, b = table.point(row), table.point(other)
+    told = []
+    for name, words in (
+        ("n_heads", "heads"),
+        ("n_kv_heads", "KV heads"),
+        ("d_ff", "FFN width"),
+    ):
+        if getattr(a.architecture, name) != getattr(b.architecture, name):
+            told.append(f"{getattr(a.architecture, name)} {words}")
+    if a.workload != b.workload:
+        told.append(a.workload.label)
+    if a.runtime != b.runtime:
+        told.append(a.runtime.label)
+    tokens = float(table.column("train_tokens")[row])
+    if tokens != float(table.column("train_tokens")[other]) and math.isfinite(tokens):
+        told.append(f"{format_quantity(tokens, 'count')} training tokens")
+    return f" ({', '.join(told)})" if told else ""
+
+
+def shape_text(shape: Architecture) -> str:
+    """The shape in words."""
+    heads = f"{shape.n_heads} heads of {shape.d_head}"
+    if shape.n_kv_heads != shape.n_heads:
+        heads += f", {shape.n_kv_heads} KV heads"
+    ffn = f"{'gated ' if shape.gated_ffn else ''}FFN {shape.d_ff:,}"
+    tied = ", tied" if shape.tied_embeddings else ""
+    return (
+        f"<b>{shape.n_layers}</b> layers × <b>{shape.d_model:,}</b> wide, {heads}; {ffn};"
+        f" vocabulary {shape.vocab_size:,}{tied}"
+    )
+
+
+def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str, str, str]:
+    """Name, value and interval of a metric, marked by where it came from."""
+    estimates = table.estimates(metric.key)
+    value, low, high = (float(c[row]) for c in (estimates.value, estimates.low, estimates.high))
+    mark = MARKS[kind]
+    outside = " ⚠" if estimates.outside[row] else ""
+    between = ""
+    if kind not in ("exact", "unknown") and low < high:
+        between = f"{range_text(metric, low, high)}{outside}"
+    return (f"{metric.label} {mark}".rstrip(), metric.format(value), between)
+
+
+def range_text(metric: Metric, low: float, high: float) -> str:
+    """An interval, its unit said once where both ends have the same."""
+    first, last = metric.format(low), metric.format(high)
+    number, _, unit = first.partition(" ")
+    return f"{number} – {last}" if unit and last.endswith(f" {unit}") else f"{first} – {last}"
+
+
+def parameter_parts(shape: Architecture) -> dict[str, float]:
+    """Parameters of each part; they add up to the total."""
+    return {
+        "Attention": float(shape.n_layers * shape.params_attention_per_layer),
+        "FFN": float(shape.n_layers * shape.params_ffn_per_layer),
+        "Norms": float(shape.params_norm),
+        "Embedding and head": float(shape.params_embedding),
+    }
+
+
+def largest(table: Table) -> tuple[int, int]:
+    """Deepest and widest of the table."""
+    shapes = table.candidates.shapes
+    return int(shapes.n_layers.max()), int(shapes.d_model.max())
+
+
+def card_text(table: Table, row: int) -> str:
+    """One candidate with every known metric and its source, as plain text."""
+    lines = [table.label(row), table.id_of(row)]
+    for metric in METRICS.values():
+        value = float(table.column(metric.key)[row])
+        if math.isfinite(value):
+            source = table.source(metric.key, row)
+            _, shown, between = metric_texts(table, metric, row, source.kind)
+            interval = f" ({between})" if between else ""
+            lines.append(f"{metric.label}: {shown}{interval} [{source.kind}: {source.text}]")
+    return "\n".join(lines)

@@ -1,0 +1,403 @@
+"""Measuring: on which device, which shapes, how far it is, and results as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QSplitter,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import Unusable
+from core.measure.statistics import estimate
+from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
+from core.units import format_quantity, parse_quantity
+from gui.machine import device_text, find_devices
+from gui.settings import Settings
+from gui.state import State
+from gui.store import Store
+
+POINT = Qt.ItemDataRole.UserRole
+
+
+class MeasurePanel(QWidget):
+    """Plans and watches a sweep."""
+
+    def __init__(self, store: Store, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._settings = Settings(None)
+        self._proposed: tuple[Point, ...] = ()
+        self._asked = False
+        self.device = QComboBox(self)
+        self.device.setAccessibleName("Device")
+        self.device.setToolTip("What to measure on")
+        self.device.setMinimumContentsLength(22)
+        self.device.activated.connect(lambda _: self._refresh_points(self._store.state))
+        self.look = QPushButton("Look for GPUs", self)
+        self.look.setToolTip("Start a measuring process and ask it which devices it can use")
+        self.look.clicked.connect(self.on_look)
+        self.threads = QSpinBox(self)
+        self.threads.setRange(0, 512)
+        self.threads.setSpecialValueText("default")
+        self.threads.setAccessibleName("Threads")
+        self.threads.setToolTip("Threads on a CPU; default: one a physical core")
+        self.budget = QLineEdit(self)
+        self.budget.setPlaceholderText("no limit")
+        self.budget.setMaximumWidth(80)
+        self.budget.setAccessibleName("Time to spend")
+        self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
+        self.again = QCheckBox("again", self)
+        self.again.setToolTip("Measure also what this project has measured already")
+        self.again.toggled.connect(lambda _: self._refresh_points(self._store.state))
+        self.start = QPushButton("Measure", self)
+        self.start.setProperty("leading", True)
+        self.start.clicked.connect(self.on_start)
+        self.pause = QPushButton("Pause", self)
+        self.pause.setToolTip("Hold after the shape that is being measured")
+        self.pause.clicked.connect(self.on_pause)
+        self.cancel = QPushButton("Stop", self)
+        self.cancel.setToolTip("End the sweep; what was measured is kept, and it can be resumed")
+        self.cancel.clicked.connect(store.cancel_sweep)
+        self.bar = QProgressBar(self)
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(10)
+        self.bar.setAccessibleName("Progress of the sweep")
+        self.words = QLabel("", self)
+        self.words.setAccessibleName("What is being measured")
+        self.trail = QLabel("", self)
+        self.trail.setProperty("quiet", True)
+        self.trail.setToolTip(
+            "The latency law is fitted again after each result; this is its mean error on shapes"
+            " left out of the fit. When it stops falling, measuring more of the same helps little."
+        )
+        self.points = self._tree("Shapes to measure", ["Shape", "Parameters", "Runs as", "State"])
+        self.points.itemChanged.connect(lambda *_: self._refresh_start())
+        self.results = self._tree(
+            "Results",
+            ["Result", "Per output token", "First token", "Peak memory", "Flags", "Measured"],
+        )
+        self._build()
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        for widget in (
+            QLabel("On", self),
+            self.device,
+            self.look,
+            QLabel("Threads", self),
+            self.threads,
+            QLabel("Time", self),
+            self.budget,
+            self.again,
+        ):
+            head.addWidget(widget)
+        head.addStretch(1)
+        for widget in (self.start, self.pause, self.cancel):
+            head.addWidget(widget)
+        told = QHBoxLayout()
+        told.addWidget(self.words, 1)
+        told.addWidget(self.trail)
+        lists = QSplitter(Qt.Orientation.Horizontal, self)
+        lists.addWidget(self.points)
+        lists.addWidget(self.results)
+        lists.setSizes([400, 600])
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self.bar)
+        column.addLayout(told)
+        column.addWidget(lists, 1)
+
+    def _tree(self, name: str, headings: Sequence[str]) -> QTreeWidget:
+        tree = QTreeWidget(self)
+        tree.setHeaderLabels(list(headings))
+        tree.setRootIsDecorated(False)
+        tree.setUniformRowHeights(True)
+        tree.setAlternatingRowColors(True)
+        tree.setAccessibleName(name)
+        tree.header().setStretchLastSection(True)
+        tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        return tree
+
+    def set_settings(self, settings: Settings) -> None:
+        """Where the chosen Python environment is remembered."""
+        self._settings = settings
+
+    # --- showing ----------------------------------------------------------------------------------
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Devices, points, progress and results, each when it changed."""
+        if old is None or new.devices is not old.devices:
+            self._refresh_devices(new)
+        if old is None or new.path != old.path:
+            self._proposed = ()
+        contents = new.contents
+        if (
+            old is None
+            or contents.space is not old.contents.space
+            or contents.measurements is not old.contents.measurements
+            or new.devices is not old.devices
+        ):
+            self._refresh_points(new)
+        if old is None or contents.measurements is not old.contents.measurements:
+            self._refresh_results(new, old)
+        if old is None or new.sweep is not old.sweep:
+            self._refresh_sweep(new)
+
+    def _refresh_devices(self, new: State) -> None:
+        chosen = self.device.currentData()
+        self.device.clear()
+        for device in new.devices:
+            self.device.addItem(device_text(device), device)
+        keys = [device.key for device in new.devices]
+        if isinstance(chosen, Device) and chosen.key in keys:
+            self.device.setCurrentIndex(keys.index(chosen.key))
+        elif len(keys) > 1:
+            # a GPU was found: it is what a sweep is mostly for
+            self.device.setCurrentIndex(len(keys) - 1)
+
+    def propose(self, points: tuple[Point, ...]) -> None:
+        """Offer these points, ticked, in place of those of the space."""
+        self._proposed = points
+        self._refresh_points(self._store.state)
+        self.start.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def planned(self, state: State) -> tuple[Point, ...]:
+        """The points on offer."""
+        if self._proposed:
+            return self._proposed
+        space = state.contents.space
+        try:
+            return space.measurement_points() if space is not None else ()
+        except Unusable as error:
+            self.words.setText(str(error))
+            return ()
+
+    def _refresh_points(self, state: State) -> None:
+        unticked = {
+            item.data(0, POINT)
+            for item in self._items()
+            if item.checkState(0) == Qt.CheckState.Unchecked
+        }
+        done = self._latest(state)
+        self.points.clear()
+        for point in self.planned(state):
+            known = done.get(point_of(point))
+            label = point.folder.rpartition("/")[2] or point.architecture.label
+            params = format_quantity(point.architecture.params_total, "count")
+            item = QTreeWidgetItem(
+                self.points,
+                [label, params, f"{point.runtime.label}; {point.workload.label}", state_of(known)],
+            )
+            item.setData(0, POINT, point)
+            wanted = (known is None or known.failed or self.again.isChecked()) and (
+                point not in unticked or self.again.isChecked()
+            )
+            item.setCheckState(0, Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
+        self._refresh_start()
+
+    def _latest(self, state: State) -> dict[tuple[object, ...], Measurement]:
+        device = self.device.currentData()
+        if not isinstance(device, Device):
+            return {}
+        return {
+            (m.architecture, m.workload, m.runtime, m.model): m
+            for m in state.contents.measurements
+            if m.device.key == device.key
+        }
+
+    def _items(self) -> list[QTreeWidgetItem]:
+        found = (self.points.topLevelItem(i) for i in range(self.points.topLevelItemCount()))
+        return [item for item in found if item is not None]
+
+    def ticked(self) -> tuple[Point, ...]:
+        """The points that are ticked."""
+        return tuple(
+            item.data(0, POINT)
+            for item in self._items()
+            if item.checkState(0) == Qt.CheckState.Checked
+        )
+
+    def _refresh_start(self) -> None:
+        running = self._store.state.sweep.running
+        count = len(self.ticked())
+        self.start.setText(f"Measure {count}" if count else "Measure")
+        self.start.setToolTip(
+            f"Time {count} shapes with random weights in a process of their own;"
+            " each result is stored before the next starts"
+        )
+        self.start.setEnabled(bool(count) and self.device.count() > 0 and not running)
+
+    def _refresh_results(self, new: State, old: State | None) -> None:
+        measurements = new.contents.measurements
+        shown = self.results.topLevelItemCount()
+        before = old.contents.measurements if old is not None else ()
+        if measurements[: len(before)] != before or shown != len(before):
+            self.results.clear()
+            before = ()
+        for m in measurements[len(before) :]:
+            # newest first
+            self.results.insertTopLevelItem(0, result_item(m))
+
+    def _refresh_sweep(self, new: State) -> None:
+        sweep = new.sweep
+        progress = sweep.progress
+        self.pause.setEnabled(sweep.running)
+        self.pause.setText("Go on" if sweep.paused else "Pause")
+        self.cancel.setEnabled(sweep.running)
+        self.bar.setVisible(sweep.running)
+        if progress is not None and progress.total:
+            self.bar.setValue(round(1000 * progress.done / progress.total))
+        if sweep.running:
+            self.words.setText(progress_text(progress, paused=sweep.paused, message=sweep.message))
+        else:
+            self.words.setText(f"The sweep {sweep.message}." if sweep.message else plan_text(new))
+        self.trail.setText(trail_text(sweep.errors))
+        self._refresh_start()
+
+    # --- what is asked of it ----------------------------------------------------------------------
+
+    @Slot()
+    def on_look(self) -> None:
+        """Look for every device."""
+        self.look.setEnabled(False)
+        self.words.setText("Starting a measuring process to look for devices …")
+        job = find_devices(self._store, self._settings["python"])
+        job.ended.connect(self.on_looked)
+
+    @Slot(object)
+    def on_looked(self, _: object) -> None:
+        """The look is over."""
+        self.look.setEnabled(True)
+        self._refresh_sweep(self._store.state)
+
+    @Slot()
+    def on_start(self) -> None:
+        """Begin the sweep."""
+        device = self.device.currentData()
+        if not isinstance(device, Device):
+            return
+        try:
+            budget = parse_quantity(self.budget.text(), "s") if self.budget.text().strip() else None
+        except Unusable as error:
+            self.words.setText(str(error))
+            return
+        self._store.measure(
+            self.ticked(),
+            device,
+            budget_s=budget,
+            python=self._settings["python"] or None,
+            threads=self.threads.value(),
+            again=self.again.isChecked(),
+        )
+
+    @Slot()
+    def on_pause(self) -> None:
+        """Hold the sweep, or go on."""
+        if self._store.state.sweep.paused:
+            self._store.resume_sweep()
+        else:
+            self._store.pause_sweep()
+
+
+def point_of(point: Point) -> tuple[object, ...]:
+    """What a point's measurement will be known by."""
+    from core.measure.point import model_name
+
+    return (point.architecture, point.workload, point.runtime, model_name(point))
+
+
+def state_of(known: Measurement | None) -> str:
+    """Whether a point was measured, and how it went."""
+    if known is None:
+        return "to measure"
+    if known.failed:
+        return f"failed: {', '.join(known.flags) or 'no samples'}"
+    return f"measured{f' ({chr(44).join(known.flags)})' if known.flags else ''}"
+
+
+def result_item(m: Measurement) -> QTreeWidgetItem:
+    """One result as a line; what its flags mean as tooltip."""
+    tpot, ttft = estimate(m, "tpot", "p50"), estimate(m, "ttft", "p50")
+    peak = next(
+        (m.memory_bytes[k] for k in ("peak_allocated", "process") if k in m.memory_bytes), 0
+    )
+    label = m.model or m.architecture.label
+    item = QTreeWidgetItem(
+        [
+            f"{'✕' if m.failed else '●'} {label}, batch {m.workload.batch}",
+            format_quantity(tpot.value, "s") if tpot else "",
+            format_quantity(ttft.value, "s") if ttft else "",
+            format_quantity(peak, "B") if peak else "",
+            ", ".join(m.flags),
+            m.started_at[:16].replace("T", " "),
+        ]
+    )
+    meanings = [f"{flag}: {FLAGS.get(flag, 'a flag of a newer version')}" for flag in m.flags]
+    tip = "\n".join(
+        [f"{m.runtime.label}; {m.workload.label}; {m.device.name}", *meanings, m.message]
+    ).strip()
+    for column in range(item.columnCount()):
+        item.setToolTip(column, tip)
+        if 0 < column < 4:
+            item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+    return item
+
+
+def plan_text(state: State) -> str:
+    """What a sweep would do, before there was one."""
+    count = len(state.contents.measurements)
+    bad = sum(1 for m in state.contents.measurements if FAILED_FLAGS.intersection(m.flags))
+    failed = f", {bad} failed" if bad else ""
+    return f"{count} measured so far{failed}." if count else "Nothing is measured yet."
+
+
+def progress_text(progress: Progress | None, *, paused: bool, message: str) -> str:
+    """How far, what, and how long still."""
+    if progress is None:
+        return message
+    left = progress.seconds_left
+    parts = [f"{int(progress.done)} of {int(progress.total)}"]
+    if paused:
+        parts.append("paused")
+    if progress.text and not paused:
+        parts.append(progress.text)
+    if left is not None and not paused:
+        parts.append(f"about {time_text(left)} left")
+    if message:
+        parts.append(message)
+    return "  ·  ".join(parts)
+
+
+def time_text(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def trail_text(errors: Sequence[tuple[int, float]]) -> str:
+    """How the law's error on shapes left out fell as results came in."""
+    if not errors:
+        return ""
+    steps = " → ".join(f"{error:.1%}" for _, error in errors[-4:])
+    return f"error on shapes left out: {steps}"

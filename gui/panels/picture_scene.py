@@ -1,0 +1,226 @@
+"""The plot's scene out of the state. Parts that did not change stay the same objects."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from core.limits import Limit
+from core.metrics import METRICS
+from core.suites import Landmark as Published
+from core.suites import landmarks
+from core.table import Table
+from gui.plot.scene import (
+    EXACT,
+    IMPORTED,
+    MEASURED,
+    PREDICTED,
+    Axis,
+    Colours,
+    Landmark,
+    LimitView,
+    Measured,
+    Scene,
+)
+from gui.state import State
+
+
+def scene_of(
+    state: State, colours: Colours, before: Scene | None, old: State | None
+) -> Scene | None:
+    """What the plot shows of this state; None where there are no candidates yet."""
+    table, frame, choices = state.table, state.frame, state.choices
+    if table is None or frame is None:
+        return None
+    # the frame says which axes it was made for; choices may be a step ahead of it
+    x_key, y_key = frame.x, frame.y
+    x_axis, y_axis = axis_of(x_key, choices.x_log), axis_of(y_key, choices.y_log)
+    same_points = (
+        before is not None
+        and old is not None
+        and old.table is table
+        and (before.x_axis.key, before.y_axis.key) == (x_key, y_key)
+    )
+    limits = limit_views(table, frame.limits, x_key, y_key)
+    if before is not None and same_views(limits, before.limits):
+        limits = before.limits
+    if same_points and before is not None:
+        points = before
+    else:
+        estimates = table.estimates(x_key), table.estimates(y_key)
+        points = Scene(
+            estimates[0].value,
+            estimates[1].value,
+            x_axis,
+            y_axis,
+            source=source_codes(table, x_key, y_key),
+            measured=measured_of(table, x_key, y_key),
+            landmarks=landmarks_of(state, x_key, y_key),
+            outside=estimates[0].outside | estimates[1].outside,
+        )
+    pinned = tuple(r for r in (table.find(pin) for pin in choices.pins) if r is not None)
+    return replace(
+        points,
+        x_axis=x_axis,
+        y_axis=y_axis,
+        limits=limits,
+        landmarks=points.landmarks
+        if same_points and old is not None and old.choices.loss_suite == choices.loss_suite
+        else landmarks_of(state, x_key, y_key),
+        selected=frame.selected,
+        pinned=pinned,
+        baseline=table.find(choices.baseline) if choices.baseline else None,
+        feasible_shown=choices.feasible_shown,
+        front_shown=choices.front_shown,
+        infeasible_shown=choices.dominated_shown,
+        colours=colours,
+        card=lambda row: card(table, row, x_key, y_key),
+    )
+
+
+def axis_of(key: str, log: bool) -> Axis:
+    """A metric as an axis."""
+    metric = METRICS[key]
+    return Axis(key, metric.label, metric.unit, log, metric.better, metric.significant)
+
+
+def limit_views(
+    table: Table, limits: tuple[Limit, ...], x_key: str, y_key: str
+) -> tuple[LimitView, ...]:
+    """Every limit, and for an axis without one a handle at its edge, ready to be pulled in."""
+    views = [limit_view(table, limit, x_key, y_key) for limit in limits]
+    for axis, key in (("x", x_key), ("y", y_key)):
+        metric = METRICS[key]
+        if metric.better and not any(limit.metric == key for limit in limits):
+            empty = Limit(key, metric.natural_side, 0.0)
+            views.append(
+                LimitView(
+                    empty.key,
+                    empty.side,
+                    None,
+                    table.column(key),
+                    axis,
+                    metric.label,
+                    metric.unit,
+                    metric.significant,
+                )
+            )
+    return tuple(views)
+
+
+def limit_view(table: Table, limit: Limit, x_key: str, y_key: str) -> LimitView:
+    """One limit; a line where its metric is an axis."""
+    metric = METRICS[limit.metric]
+    axis = {x_key: "x", y_key: "y"}.get(limit.metric, "")
+    statistic = "" if limit.statistic == "p50" else f" ({limit.statistic})"
+    return LimitView(
+        limit.key,
+        limit.side,
+        limit.value,
+        table.column(limit.metric, limit.statistic),
+        axis,
+        metric.label + statistic,
+        metric.unit,
+        metric.significant,
+    )
+
+
+def same_views(a: tuple[LimitView, ...], b: tuple[LimitView, ...]) -> bool:
+    """Whether two sets of limits look and act the same."""
+    return len(a) == len(b) and all(
+        p.column is q.column
+        and (p.key, p.side, p.value, p.axis, p.label) == (q.key, q.side, q.value, q.axis, q.label)
+        for p, q in zip(a, b, strict=True)
+    )
+
+
+def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
+    """Predicted, measured, imported or exact, for every row."""
+    codes = np.full(len(table), PREDICTED, np.intp)
+    exact = table.source(x_key, 0).kind == table.source(y_key, 0).kind == "exact"
+    if exact and len(table):
+        codes[:] = EXACT
+    codes[table.estimates(x_key).measured | table.estimates(y_key).measured] = MEASURED
+    for row, measurement in table.measured_rows.items():
+        if measurement.source != "measured":
+            codes[row] = IMPORTED
+    return codes
+
+
+def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
+    """Rows of which an axis was measured, with their intervals."""
+    x, y = table.estimates(x_key), table.estimates(y_key)
+    rows = np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
+    if not len(rows):
+        return None
+    imported = np.array(
+        [
+            row in table.measured_rows and table.measured_rows[row].source != "measured"
+            for row in rows.tolist()
+        ]
+    )
+    return Measured(
+        x.value[rows],
+        y.value[rows],
+        rows,
+        (x.low[rows], x.high[rows]),
+        (y.low[rows], y.high[rows]),
+        imported,
+    )
+
+
+def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
+    """The published models, where both axes are known of them and mean the same."""
+    if "loss" in (x_key, y_key) and state.choices.loss_suite != "morph":
+        # their losses are of the suite they were trained in
+        return ()
+    found = []
+    for mark in _published():
+        x, y = published_value(mark, x_key), published_value(mark, y_key)
+        if x is not None and y is not None:
+            found.append(Landmark(x, y, mark.name))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _published() -> tuple[Published, ...]:
+    return landmarks()
+
+
+def published_value(mark: Published, key: str) -> float | None:
+    """What is known of a published model on any machine; None for what depends on one."""
+    shape, tokens = mark.architecture, mark.tokens
+    values = {
+        "loss": mark.loss,
+        "accuracy": mark.accuracy_11_tasks,
+        "n_layers": mark.n_layers,
+        "d_model": mark.d_model,
+        "train_tokens": tokens,
+    }
+    if shape is not None:
+        values |= {
+            "params_total": shape.params_total,
+            "params_non_embedding": shape.params_non_embedding,
+            "aspect_ratio": shape.aspect_ratio,
+            "kv_heads": shape.n_kv_heads,
+            "train_flops": shape.train_flops(tokens) if tokens is not None else None,
+        }
+    value = values.get(key)
+    return None if value is None else float(value)
+
+
+def card(table: Table, row: int, x_key: str, y_key: str) -> str:
+    """The short card of a hovered point."""
+    lines = [f"<b>{html.escape(table.label(row))}</b>"]
+    for key in dict.fromkeys((y_key, x_key, "params_total")):
+        metric = METRICS[key]
+        value = float(table.column(key)[row])
+        kind = table.source(key, row).kind
+        lines.append(
+            f"{metric.label}: <b>{html.escape(metric.format(value))}</b>"
+            + (f" {kind}" if kind != "exact" else "")
+        )
+    return "<br>".join(lines)

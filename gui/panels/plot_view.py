@@ -1,0 +1,292 @@
+"""The plot with what belongs to it: axis choosers, limit chips above, the sentences below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.choices import SHOWN
+from core.explain import alone_sentence
+from core.limits import Limit
+from core.metrics import METRICS
+from gui.job import Steps
+from gui.panels.flow_layout import FlowLayout
+from gui.panels.metric_box import MetricBox, metric_menu
+from gui.panels.picture_scene import scene_of
+from gui.panels.sentence import SentenceBar
+from gui.plot.pareto_plot import ParetoPlot
+from gui.plot.scene import LiveState
+from gui.state import State
+from gui.store import Store
+from gui.theme import LIGHT, Theme
+
+# words under the plot follow the hand at this pace; the picture itself at every move
+LIVE_EVERY_MS = 60
+SHOW = (
+    ("front_shown", "Front", "Candidates that nothing beats under the limits"),
+    ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
+    ("dominated_shown", "Outside", "Candidates that break a limit"),
+)
+SIGNS = {"shown": "●", "faded": "◐", "hidden": "○"}
+
+
+class PlotView(QWidget):
+    """Shows the picture and turns what the hand does on it into choices."""
+
+    live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand
+    live_counts = Signal(str)
+    live_limit = Signal(object, object)  # key and value (None: no limit) of the limit in hand
+
+    def __init__(self, store: Store, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._theme = LIGHT
+        self._live: LiveState | None = None
+        self._shown: State | None = None
+        self.plot = ParetoPlot(self, background=self._background)
+        self.plot.setToolTip("")
+        self.empty = QLabel("", self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("quiet", True)
+        self.sentence = SentenceBar(store, self)
+        self.chips = QWidget(self)
+        self.chip_row = FlowLayout(self.chips)
+        self.chip_row.setContentsMargins(10, 0, 10, 5)
+        self.chips.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        stack = QStackedLayout()
+        stack.addWidget(self.empty)
+        stack.addWidget(self.plot)
+        self._stack = stack
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(self._build_axes())
+        column.addWidget(self.chips)
+        column.addLayout(stack, 1)
+        column.addWidget(self.sentence)
+        self._live_timer = QTimer(self, singleShot=True, interval=LIVE_EVERY_MS)
+        self._live_timer.timeout.connect(self._tell_live)
+        self.plot.limit_released.connect(self.on_released)
+        self.plot.point_clicked.connect(self.on_point)
+        self.plot.axis_requested.connect(self.on_axis)
+        self.plot.live.connect(self.on_live)
+
+    def _build_axes(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setContentsMargins(10, 5, 10, 5)
+        row.setSpacing(6)
+        self.axis_boxes: dict[str, MetricBox] = {}
+        self.log_buttons: dict[str, QToolButton] = {}
+        for axis, name in (("y", "Vertical axis"), ("x", "Horizontal axis")):
+            box = MetricBox(name, self)
+            box.chosen.connect(lambda key, axis=axis: self._choose_axis(axis, key))
+            log = QToolButton(self)
+            log.setText("log")
+            log.setCheckable(True)
+            log.setToolTip(f"{name}: logarithmic scale")
+            log.setAccessibleName(f"{name} logarithmic")
+            log.clicked.connect(
+                lambda checked, axis=axis: self._store.choose(**{f"{axis}_log": checked})
+            )
+            self.axis_boxes[axis], self.log_buttons[axis] = box, log
+            if axis == "x":
+                row.addWidget(QLabel("against", self))
+            row.addWidget(box)
+            row.addWidget(log)
+        row.addStretch(1)
+        self.show_buttons: dict[str, QToolButton] = {}
+        for part, text, tip in SHOW:
+            button = QToolButton(self)
+            button.setProperty("flat", True)
+            button.setToolTip(f"{tip}. Click: shown, faded, hidden")
+            button.setAccessibleName(text)
+            button.clicked.connect(lambda _=False, part=part: self._cycle(part))
+            button.setProperty("word", text)
+            self.show_buttons[part] = button
+            row.addWidget(button)
+        return row
+
+    # --- showing ----------------------------------------------------------------------------------
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Draw what changed."""
+        self.sentence.refresh(new, old)
+        if old is None or new.choices is not old.choices or new.table is not old.table:
+            self._refresh_controls(new)
+        if old is None or new.frame is not old.frame or new.table is not old.table:
+            self._refresh_chips(new)
+            self._live = None
+            self.live_best.emit(None)
+        if (
+            old is None
+            or new.choices is not old.choices
+            or new.frame is not old.frame
+            or new.table is not old.table
+        ):
+            self._refresh_plot(new)
+        if new.table is None:
+            self.empty.setText(empty_text(new))
+        self._stack.setCurrentIndex(0 if new.table is None else 1)
+
+    def recolour(self, theme: Theme) -> None:
+        """Draw in another theme's colours."""
+        self._theme = theme
+        if self._shown is not None:
+            self._refresh_plot(self._shown)
+
+    def fit_view(self) -> None:
+        """Show everything."""
+        if self.plot.scene is not None:
+            self.plot.fit_view()
+
+    def preview(self, key: Any, value: float | None) -> None:
+        """Follow a handle that is dragged elsewhere."""
+        scene = self.plot.scene
+        if scene is not None and any(limit.key == key for limit in scene.limits):
+            self.plot.preview_limit(key, value)
+
+    def _refresh_controls(self, new: State) -> None:
+        choices = new.choices
+        for axis, box in self.axis_boxes.items():
+            box.set_table(new.table)
+            box.show_metric(getattr(choices, axis))
+            self.log_buttons[axis].setChecked(getattr(choices, f"{axis}_log"))
+        for part, button in self.show_buttons.items():
+            button.setText(f"{SIGNS[getattr(choices, part)]} {button.property('word')}")
+            button.setAccessibleDescription(getattr(choices, part))
+
+    def _refresh_chips(self, new: State) -> None:
+        while (item := self.chip_row.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        frame = new.frame
+        if frame is not None:
+            for limit, hidden in zip(frame.limits, frame.hidden, strict=True):
+                self.chip_row.addWidget(self._chip(limit, hidden))
+        self.chips.setVisible(frame is not None and bool(frame.limits))
+        self.chips.updateGeometry()
+
+    def _chip(self, limit: Limit, hidden: int) -> QFrame:
+        chip = QFrame(self.chips)
+        chip.setProperty("chip", True)
+        label = QLabel(f"{limit.label}  ·  hides {hidden:,}", chip)
+        label.setToolTip(
+            f"{METRICS[limit.metric].formula}. Without this limit alone, {hidden:,} candidates"
+            f" would come back. As text: {limit.text}"
+        )
+        close = QToolButton(chip)
+        close.setText("✕")
+        close.setProperty("flat", True)
+        close.setToolTip("Remove this limit")
+        close.setAccessibleName(f"Remove the limit {limit.label}")
+        close.clicked.connect(lambda: self._store.drop_limit(limit.key))
+        row = QHBoxLayout(chip)
+        row.setContentsMargins(10, 1, 3, 1)
+        row.setSpacing(2)
+        row.addWidget(label)
+        row.addWidget(close)
+        return chip
+
+    def _refresh_plot(self, new: State) -> None:
+        before = self.plot.scene
+        scene = scene_of(new, self._theme.plot, before, self._shown)
+        self._shown = new
+        if scene is not None:
+            self.plot.refresh(scene, before)
+
+    # --- what the hand does ---------------------------------------------------------------------------
+
+    @Slot(object, str, object)
+    def on_released(self, key: tuple[str, str, str], side: str, value: float | None) -> None:
+        """A limit was let go: keep it, or take it away where it was pulled past the data."""
+        metric, statistic, _ = key
+        if value is None:
+            self._store.drop_limit(key)
+        else:
+            self._store.set_limit(Limit(metric, side, float(value), statistic))
+        if self._live is not None:
+            # it came back to where it was: nothing changed, so nothing is refreshed
+            self._live = None
+            self.live_best.emit(None)
+            self._refresh_chips(self._store.state)
+            self.sentence.refresh(self._store.state, None)
+
+    @Slot(int)
+    def on_point(self, row: int) -> None:
+        """A point was clicked: it is the chosen one."""
+        table = self._store.state.table
+        if table is not None and row < len(table):
+            self._store.choose(selected=table.id_of(row))
+
+    @Slot(str, QPointF)
+    def on_axis(self, axis: str, where: QPointF) -> None:
+        """An axis was clicked: offer the metrics."""
+        state = self._store.state
+        menu = metric_menu(
+            self,
+            state.table,
+            getattr(state.choices, axis),
+            lambda key: self._choose_axis(axis, key),
+        )
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(where.toPoint() if isinstance(where, QPointF) else QPoint(where))
+
+    @Slot(object)
+    def on_live(self, live: LiveState) -> None:
+        """A limit is in hand: the words follow at a reading pace."""
+        self._live = live
+        if not self._live_timer.isActive():
+            self._live_timer.start()
+
+    def _tell_live(self) -> None:
+        live, state = self._live, self._store.state
+        if live is None or state.table is None or state.frame is None:
+            return
+        self.live_counts.emit(
+            f"{live.feasible:,} of {live.total:,} candidates keep the limits,"
+            f" {len(live.front):,} on the front  "
+        )
+        self.live_limit.emit(live.key, live.value)
+        self.live_best.emit(live.best)
+        if live.best is None:
+            self.sentence.say("No candidate keeps every limit.")
+        else:
+            self.sentence.say(alone_sentence(state.table, state.frame, live.best))
+
+    def _choose_axis(self, axis: str, key: str) -> None:
+        self._store.choose(**{axis: key, f"{axis}_log": METRICS[key].log})
+
+    def _cycle(self, part: str) -> None:
+        now = getattr(self._store.state.choices, part)
+        self._store.choose(**{part: SHOWN[(SHOWN.index(now) + 1) % len(SHOWN)]})
+
+    def _background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        def steps() -> Steps:
+            yield from ()
+            return work()
+
+        self._store.background(steps, lane="plot").returned.connect(done)
+
+
+def empty_text(state: State) -> str:
+    """What to do when there is nothing to draw."""
+    if state.busy or not state.path:
+        return f"{state.busy.capitalize()} …" if state.busy else ""
+    if state.contents.space is None:
+        return "Describe a space of candidates in the Space panel, or measure a model."
+    return state.message or "There is nothing to show yet."

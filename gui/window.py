@@ -1,0 +1,316 @@
+"""The main window. It lays panels out and connects them to the store; it knows nothing of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QMainWindow,
+    QSplitter,
+    QTabWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.project import SUFFIX
+from gui import theme as themes
+from gui.actions import Actions
+from gui.asking import Asking
+from gui.panels.banner import Banner, MessageBar
+from gui.panels_table import PANELS, PanelRow, make_panel
+from gui.settings import Settings
+from gui.state import State
+from gui.store import Store
+from gui.theme import Theme
+
+TITLE = "Paretoscope"
+
+
+class Window(QMainWindow):
+    """Plot with its limits and sentences on the left, inspector and limits on the right, tabs below."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        super().__init__()
+        self.store = store
+        self.settings = settings
+        self.theme = themes.theme_of(settings["theme"])
+        self.setObjectName("window")
+        self.setWindowTitle(TITLE)
+        self.setAcceptDrops(True)
+        self.resize(1280, 800)
+        self._views: dict[str, Any] = {}
+        self._tab_rows: list[PanelRow] = list(PANELS)
+        self.asking = Asking(self)
+        self.actions_table = Actions(self.asking.rows(), self)
+        self._build()
+        store.changed.connect(self.on_changed)
+        self._restore()
+        QApplication.styleHints().colorSchemeChanged.connect(self.on_system_theme)
+
+    # --- laying out -------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.actions_table.fill_menus(self.menuBar())
+        self.toolbar = QToolBar("Toolbar", self)
+        self.toolbar.setObjectName("toolbar")
+        self.toolbar.setMovable(False)
+        self.actions_table.fill_toolbar(self.toolbar)
+        self.toolbar.addWidget(_stretch())
+        self.counts = QLabel("", self)
+        self.counts.setProperty("quiet", True)
+        self.counts.setAccessibleName("How many candidates keep the limits")
+        self.toolbar.addWidget(self.counts)
+        self.addToolBar(self.toolbar)
+        self.message_bar = MessageBar(self.store, self)
+        self.banner = Banner(self.store, self)
+        self.banner.measure_here.connect(lambda: self.show_panel("measure"))
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName("Panels")
+        for row in self._tab_rows:
+            self.tabs.addTab(_Place(self.tabs), row.title)
+            keys = f" ({row.shortcut})" if row.shortcut else ""
+            self.tabs.setTabToolTip(self.tabs.count() - 1, f"{row.tip}{keys}")
+        self.tabs.currentChanged.connect(self.on_tab)
+        self.left = QSplitter(Qt.Orientation.Vertical, self)
+        self.left.addWidget(_Place(self))
+        self.left.addWidget(self.tabs)
+        self.left.setStretchFactor(0, 1)
+        self.right = QSplitter(Qt.Orientation.Vertical, self)
+        self.right.addWidget(_Place(self))
+        self.right.addWidget(_Place(self))
+        self.across = QSplitter(Qt.Orientation.Horizontal, self)
+        self.across.addWidget(self.left)
+        self.across.addWidget(self.right)
+        self.across.setStretchFactor(0, 1)
+        for splitter in (self.left, self.right, self.across):
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(1)
+        centre = QWidget(self)
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.message_bar, self.banner, self.across):
+            column.addWidget(widget)
+        column.setStretch(2, 1)
+        self.setCentralWidget(centre)
+        self._views |= {"message": self.message_bar, "banner": self.banner}
+
+    def fill(self) -> None:
+        """Make the plot and the panels that stand in view; the empty window is painted before this."""
+        if "plot" in self._views:
+            return
+        from gui.panels.inspector import Inspector
+        from gui.panels.limits import LimitsPanel
+        from gui.panels.plot_view import PlotView
+
+        self.plot_view = PlotView(self.store, self)
+        self.inspector = Inspector(self.store, self)
+        self.limits = LimitsPanel(self.store, self)
+        self.plot_view.recolour(self.theme)
+        self.plot_view.live_best.connect(self.inspector.show_live)
+        self.plot_view.live_counts.connect(self.counts.setText)
+        self.plot_view.live_limit.connect(self.limits.show_live)
+        self.limits.dragged.connect(self.plot_view.preview)
+        self.inspector.measure_point.connect(self.asking.measure_points)
+        for splitter, index, widget in (
+            (self.left, 0, self.plot_view),
+            (self.right, 0, self.inspector),
+            (self.right, 1, self.limits),
+        ):
+            splitter.replaceWidget(index, widget).deleteLater()
+            widget.show()
+        self.left.setStretchFactor(0, 1)
+        self._views |= {"plot": self.plot_view, "inspector": self.inspector, "limits": self.limits}
+        for name in ("plot", "inspector", "limits"):
+            self._views[name].refresh(self.store.state, None)
+        self._restore_splits()
+        self.on_tab(self.tabs.currentIndex())
+
+    def panel(self, name: str) -> Any:
+        """The panel of this name, made when it was not there yet."""
+        index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
+        if name not in self._views:
+            row = self._tab_rows[index]
+            place = self.tabs.widget(index)
+            view = make_panel(row, self.store, place)
+            view.setAccessibleName(row.title)
+            place.layout().addWidget(view)
+            self._views[name] = view
+            if hasattr(view, "set_settings"):
+                view.set_settings(self.settings)
+            if hasattr(view, "measure_point"):
+                view.measure_point.connect(self.asking.measure_points)
+            if hasattr(view, "recolour"):
+                view.recolour(self.theme)
+            self._views[name].refresh(self.store.state, None)
+        return self._views[name]
+
+    def show_panel(self, name: str) -> Any:
+        """Bring a panel to the front and return it."""
+        view = self.panel(name)
+        index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
+        self.tabs.setCurrentIndex(index)
+        sizes = self.left.sizes()
+        if sizes[1] < 120:
+            self.left.setSizes([sizes[0] - 220, sizes[1] + 220])
+        return view
+
+    @Slot(int)
+    def on_tab(self, index: int) -> None:
+        """Make a panel when its tab is first looked at."""
+        if "plot" in self._views and index >= 0:
+            row = self._tab_rows[index]
+            self.panel(row.name)
+            self.settings["tab"] = row.name
+
+    # --- following the state ------------------------------------------------------------------------
+
+    @Slot(object, object)
+    def on_changed(self, new: State, old: State | None) -> None:
+        """Let every view redraw what changed."""
+        if old is None or new.path != old.path:
+            name = Path(new.path).stem if new.path else ""
+            self.setWindowTitle(f"{name} - {TITLE}" if name else TITLE)
+            if new.path and not new.demo:
+                self.settings.opened(new.path)
+        self.actions_table.refresh(new)
+        for view in list(self._views.values()):
+            view.refresh(new, old)
+        self._show_counts(new, old)
+
+    def _show_counts(self, new: State, old: State | None) -> None:
+        if old is not None and (new.frame, new.busy) == (old.frame, old.busy):
+            return
+        if new.busy:
+            self.counts.setText(f"{new.busy} …  ")
+        elif new.frame is None or new.table is None:
+            self.counts.setText("")
+        else:
+            self.counts.setText(
+                f"{new.frame.feasible.sum():,} of {len(new.table):,} candidates keep the limits,"
+                f" {len(new.frame.front):,} on the front  "
+            )
+
+    # --- theme ------------------------------------------------------------------------------------
+
+    def set_theme(self, name: str) -> None:
+        """Use 'light', 'dark' or 'system' from now on."""
+        self.settings["theme"] = name
+        self._retheme(themes.theme_of(name))
+        self.actions_table.refresh(self.store.state)
+
+    @Slot()
+    def on_system_theme(self) -> None:
+        """Follow the desktop when that was chosen."""
+        if self.settings["theme"] == "system":
+            self._retheme(themes.theme_of("system"))
+
+    def _retheme(self, theme: Theme) -> None:
+        self.theme = theme
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            themes.apply(app, theme)
+        for view in self._views.values():
+            if hasattr(view, "recolour"):
+                view.recolour(theme)
+
+    # --- files dropped, place remembered, closing ------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open a dropped project; hand other files to the import panel."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        self.take_files([p for p in paths if p])
+
+    def take_files(self, paths: list[Path]) -> None:
+        """Open the first project among these files; the others go to the import panel."""
+        projects = [p for p in paths if p.suffix == SUFFIX]
+        others = [p for p in paths if p.suffix != SUFFIX]
+        if projects:
+            self.store.open(projects[0])
+        if others:
+            panel = self._importer()
+            if panel is None:
+                self.store.tell(f"{others[0].name} is not a {SUFFIX} project")
+                return
+            for path in others:
+                panel.take_file(path)
+
+    def _importer(self) -> Any:
+        for row in self._tab_rows:
+            if row.name.startswith("import"):
+                panel = self.show_panel(row.name)
+                return panel if hasattr(panel, "take_file") else None
+        return None
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask when a sweep runs; then write what waits and end every job."""
+        if self.store.state.sweep.running and not self.asking.leave_sweep():
+            event.ignore()
+            return
+        self._remember()
+        self.store.close()
+        event.accept()
+
+    def _remember(self) -> None:
+        self.settings["geometry"] = bytes(self.saveGeometry().toHex().data()).decode()
+        self.settings["splits"] = {
+            name: splitter.sizes()
+            for name, splitter in (
+                ("left", self.left),
+                ("right", self.right),
+                ("across", self.across),
+            )
+        }
+
+    def _restore(self) -> None:
+        stored = self.settings["geometry"]
+        if stored:
+            self.restoreGeometry(QByteArray.fromHex(stored.encode()))
+        names = [row.name for row in self._tab_rows]
+        if self.settings["tab"] in names:
+            self.tabs.setCurrentIndex(names.index(self.settings["tab"]))
+
+    def _restore_splits(self) -> None:
+        defaults = {"left": (0.68, 0.32), "right": (0.6, 0.4), "across": (0.7, 0.3)}
+        stored = self.settings["splits"]
+        for name, shares in defaults.items():
+            splitter: QSplitter = getattr(self, name)
+            sizes = stored.get(name)
+            usable = isinstance(sizes, list) and all(isinstance(s, int) for s in sizes)
+            if usable and len(sizes) == splitter.count() and min(sizes) > 0:
+                splitter.setSizes(sizes)
+            else:
+                extent = splitter.height() if name != "across" else splitter.width()
+                splitter.setSizes([int(extent * share) for share in shares])
+        # sizes asked for before the first layout are only hints: ask again once it is there
+        if not self.isVisible():
+            QTimer.singleShot(0, lambda: None)
+
+
+class _Place(QWidget):
+    """Where a panel will stand."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+
+
+def _stretch() -> QWidget:
+    from PySide6.QtWidgets import QSizePolicy
+
+    widget = QWidget()
+    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    return widget
