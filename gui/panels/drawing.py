@@ -109,16 +109,17 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
             "bottom": UnitAxis("bottom", x[1], x_log),
             "left": UnitAxis("left", y[1], y_log),
         }
-        super().__init__(parent, axisItems=self._axes)
-        self.setAccessibleName(name)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.getPlotItem().setClipToView(False)
+        # before Qt's own constructor, which already sends events
         self._log = (x_log, y_log)
         self._labels = {
             "bottom": _labelled(*x),
             "left": _labelled(*y),
         }
+        super().__init__(parent, axisItems=self._axes)
+        self.setAccessibleName(name)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.getPlotItem().setClipToView(False)
         self._lit: Any = None
         self._places: dict[int, tuple[float, float]] = {}
         self.setMinimumSize(150, 110)

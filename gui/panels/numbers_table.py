@@ -23,12 +23,13 @@ Index = QModelIndex | QPersistentModelIndex
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A text to read, the number it is sorted by, a tooltip and a tone: '', 'good', 'bad', 'warn',
-    'muted' or 'strong'."""
+    'muted' or 'strong'. `check` puts a box before it."""
 
     text: str
     sort: float | None = None
     tip: str = ""
     tone: str = ""
+    check: bool | None = None
 
 
 class _Item(QTableWidgetItem):
@@ -47,6 +48,7 @@ class NumbersTable(QTableWidget):
     chosen = Signal(int)
     activated_row = Signal(int)
     column_chosen = Signal(int)
+    checked = Signal(int, bool)
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,20 +65,30 @@ class NumbersTable(QTableWidget):
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        # the style's own box is drawn in the colour of the row and would not be seen
+        self.setStyleSheet(
+            "QTableView::indicator { width: 11px; height: 11px; border: 1px solid palette(dark);"
+            " border-radius: 2px; background: palette(base); }"
+            "QTableView::indicator:checked { background: palette(highlight);"
+            " border-color: palette(highlight); }"
+        )
         self._tones: dict[str, QColor] = {}
         self._filling = False
         self.itemSelectionChanged.connect(self._on_selection)
         self.cellActivated.connect(self._on_activated)
+        self.itemChanged.connect(self._on_changed)
         self.horizontalHeader().sectionClicked.connect(self.column_chosen)
 
     def set_tones(self, tones: dict[str, QColor]) -> None:
         """The colours of the tones; an unknown tone is drawn as plain text."""
         self._tones = dict(tones)
+        self._filling = True
         for row in range(self.rowCount()):
             for column in range(self.columnCount()):
                 item = self.item(row, column)
                 if item is not None:
                     self._paint(item, str(item.data(ROW + 1) or ""))
+        self._filling = False
 
     def show_rows(
         self,
@@ -164,6 +176,9 @@ class NumbersTable(QTableWidget):
             item.setData(SORT, float(cell.sort))
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         item.setToolTip(cell.tip or cell.text)
+        if cell.check is not None:
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Checked if cell.check else Qt.CheckState.Unchecked)
         self._paint(item, cell.tone)
         return item
 
@@ -186,6 +201,11 @@ class NumbersTable(QTableWidget):
         place = self.current()
         if not self._filling and place is not None:
             self.chosen.emit(place)
+
+    def _on_changed(self, item: QTableWidgetItem) -> None:
+        if not self._filling and item.flags() & Qt.ItemFlag.ItemIsUserCheckable:
+            on = item.checkState() == Qt.CheckState.Checked
+            self.checked.emit(int(item.data(ROW)), on)
 
     def _on_activated(self, row: int, column: int) -> None:
         item = self.item(row, column)

@@ -1,0 +1,211 @@
+"""The tables of the laws panel as cells: laws, parameters, answers, sensitivity, runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from core.can_answer import Answer
+from core.fit.compare import Comparison
+from core.fit.fit import Fit, derived
+from core.fit.resample import percentiles
+from core.fit.sensitivity import Change
+from core.residuals import Residuals
+from core.units import digits, format_quantity
+from gui.panels.numbers_table import Cell
+
+Key = tuple[str, str, str]  # law, tying, convention of N
+
+LAW_HEADER = (
+    Cell("Law", tip="Tick up to three laws to see them side by side"),
+    Cell("Exponents", tip="Which exponents are one and the same"),
+    Cell("N counts", tip="Which parameters N counts"),
+    Cell("Left-out shapes", tip="Root mean square error on shapes left out of the fit, with its 95 % interval"),
+    Cell("Worst", tip="The largest error on a run whose shape was left out"),
+    Cell("Largest size", tip="Root mean square error on the largest size, predicted from all smaller ones"),
+    Cell("Rank", tip="Mean rank correlation among shapes of one size and budget, left out of the fit"),
+    Cell("Pairs right", tip="Share of pairs of equal size put in the right order, left out of the fit"),
+    Cell("BIC", tip="Bayes' information criterion; rows of one shape are not independent, which flatters laws with many parameters"),
+    Cell("Runs", tip="Runs the law was fitted to"),
+    Cell("Note"),
+)  # fmt: skip
+
+
+def key_of(fit: Fit) -> Key:
+    """What tells one fit of a comparison from another."""
+    return (fit.law, fit.tied, fit.params)
+
+
+def law_rows(found: Comparison, shown: Sequence[Key], used: Key | None) -> list[list[Cell]]:
+    """One row a fit, then those that could not be tried."""
+    rows = [_law_row(fit, key_of(fit) in shown, key_of(fit) == used) for fit in found.fits]
+    for law, tying, params, why in found.missing:
+        cells = [Cell(law, tone="muted"), Cell(tying, tone="muted"), Cell(params, tone="muted")]
+        cells += [Cell("", math.inf) for _ in range(7)]
+        rows.append([*cells, Cell(why, tone="muted")])
+    return rows
+
+
+def _law_row(fit: Fit, shown: bool, used: bool) -> list[Cell]:
+    held = fit.heldout
+    tone = "strong" if used else "" if fit.ok else "muted"
+    note = fit.withheld or (fit.message if not fit.ok else "") or "; ".join(fit.warnings)
+    name = f"{fit.definition.title}  (in the plot)" if used else fit.definition.title
+    return [
+        Cell(
+            name, tip=f"{fit.definition.formula}\n{fit.definition.source}", tone=tone, check=shown
+        ),
+        Cell(fit.tied, tone=tone),
+        Cell(fit.params, tone=tone),
+        _share(held, "shape_rms", tone, interval=True),
+        _share(held, "shape_worst", tone),
+        _share(held, "largest_rms", tone),
+        _plain(held, "rank", tone),
+        _share(held, "pairs_right", tone, places=0),
+        _plain(held, "bic", tone, "{:.0f}"),
+        Cell(str(fit.n), fit.n, tone=tone),
+        Cell(note, tone="warn" if note else ""),
+    ]
+
+
+def _share(
+    held: Mapping[str, float], key: str, tone: str, *, interval: bool = False, places: int = 2
+) -> Cell:
+    value = held.get(key)
+    if value is None:
+        return Cell("", math.inf)
+    text = f"{100 * value:.{places}f} %"
+    if interval and f"{key}_low" in held:
+        text += f"  ({100 * held[f'{key}_low']:.2f} to {100 * held[f'{key}_high']:.2f})"
+    return Cell(text, value, tone=tone)
+
+
+def _plain(held: Mapping[str, float], key: str, tone: str, form: str = "{:.2f}") -> Cell:
+    value = held.get(key)
+    return Cell("", math.inf) if value is None else Cell(form.format(value), value, tone=tone)
+
+
+def parameter_rows(fits: Sequence[Fit]) -> tuple[list[Cell], list[list[Cell]]]:
+    """Header and rows: a parameter a row, a law a column, with 95 % intervals where resampled."""
+    header = [Cell("Parameter"), *(Cell(fit.title, tip=fit.definition.formula) for fit in fits)]
+    values = [{**fit.theta, **derived(fit)} for fit in fits]
+    intervals = [percentiles(fit) for fit in fits]
+    names = list(dict.fromkeys(name for each in values for name in each))
+    rows = []
+    for name in names:
+        row = [Cell(name, tip=_meaning(name, fits), tone="strong")]
+        for value, interval in zip(values, intervals, strict=True):
+            row.append(_parameter(name, value, interval))
+        rows.append(row)
+    rows.append(
+        [Cell("Resamples", tone="muted"), *(Cell(_resampled(fit), tone="muted") for fit in fits)]
+    )
+    return header, rows
+
+
+def _parameter(
+    name: str, values: Mapping[str, float], interval: Mapping[str, tuple[float, float]]
+) -> Cell:
+    if name not in values:
+        return Cell("not in this law", tone="muted")
+    text = digits(values[name], 4)
+    if name not in interval:
+        return Cell(text)
+    low, high = interval[name]
+    crosses = low < 0 < high
+    tip = f"95 % interval over resampled shapes: {low:.6g} to {high:.6g}"
+    if crosses:
+        tip += "\nThe interval holds zero: its sign is not known"
+    told = f"{text}   ({digits(low, 3)} to {digits(high, 3)})"
+    return Cell(told, tip=tip, tone="warn" if crosses else "")
+
+
+def _meaning(name: str, fits: Sequence[Fit]) -> str:
+    for fit in fits:
+        for p in fit.definition.parameters:
+            if p.name == name:
+                return f"{name}, in {p.unit}; {fit.definition.formula}"
+    return {
+        "R_star": "the best width over depth, exp(ln_R_star)",
+        "x_star": "the best d_model / sqrt(N)",
+        "r_star": "the best ratio of FFN to attention parameters",
+    }.get(name, name)
+
+
+def _resampled(fit: Fit) -> str:
+    count = 0 if fit.resamples is None else len(fit.resamples)
+    return f"{count:,} (shapes drawn anew)" if count else "none yet"
+
+
+ANSWER_HEADER = (Cell(""), Cell("Question"), Cell("Why"))
+SIGNS = {"yes": "✓ yes", "barely": "~ with care", "no": "✗ no"}
+ANSWER_TONES = {"yes": "good", "barely": "", "no": "bad"}
+
+
+def answer_rows(answers: Sequence[Answer]) -> list[list[Cell]]:
+    """One row a question."""
+    return [
+        [Cell(SIGNS[a.verdict], tone=ANSWER_TONES[a.verdict]), Cell(a.question), Cell(a.why)]
+        for a in answers
+    ]
+
+
+CHANGE_HEADER = (
+    Cell("Changed setting"),
+    Cell("Largest move", tip="Largest change of a predicted loss of the largest runs"),
+    Cell("Mean move", tip="Mean change of their predicted losses"),
+    Cell("Note"),
+)
+
+
+def change_rows(changes: Sequence[Change]) -> list[list[Cell]]:
+    """One row a changed setting, worst first."""
+    rows = []
+    for place, change in enumerate(changes):
+        if math.isfinite(change.shift):
+            moves = [
+                Cell(f"{100 * change.shift:.2f} %", change.shift),
+                Cell(f"{100 * change.mean:.2f} %", change.mean),
+            ]
+        else:
+            moves = [Cell("no fit", math.inf, tone="warn"), Cell("", math.inf)]
+        tone = "strong" if place == 0 and math.isfinite(change.shift) else ""
+        rows.append([Cell(change.setting, tone=tone), *moves, Cell(change.message, tone="muted")])
+    return rows
+
+
+def run_rows(found: Sequence[Residuals]) -> tuple[list[Cell], list[list[Cell]]]:
+    """Header and rows: a run a row in the order of the first law, an error a law shown."""
+    if not found:
+        return [Cell("Run")], []
+    header = [
+        Cell("Run"),
+        *(Cell(f.fit.definition.title, tip=f"Error of {f.fit.title}") for f in found),
+        Cell("Loss"), Cell("N"), Cell("D"), Cell("R", tip="Width over depth"),
+    ]  # fmt: skip
+    first = found[0]
+    errors = [dict(zip(f.names, f.error, strict=True)) for f in found]
+    worst = [3.0 * float(np.sqrt(np.mean(f.error**2))) if len(f.error) else 0.0 for f in found]
+    rows = []
+    for i, name in enumerate(first.names):
+        row = [Cell(name)]
+        for each, limit in zip(errors, worst, strict=True):
+            error = each.get(name, math.nan)
+            known = math.isfinite(error)
+            row.append(
+                Cell(
+                    f"{100 * error:+.2f} %" if known else "",
+                    abs(error) if known else math.inf,
+                    tone="warn" if known and abs(error) > limit else "",
+                )
+            )
+        row += [
+            Cell(f"{first.observed[i]:.4f}", first.observed[i]),
+            Cell(format_quantity(first.size[i], "count"), first.size[i]),
+            Cell(format_quantity(first.tokens[i], "count"), first.tokens[i]),
+            Cell(digits(first.shape[i], 3), float(np.nan_to_num(first.shape[i], nan=-1.0))),
+        ]
+        rows.append(row)
+    return header, rows

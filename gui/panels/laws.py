@@ -1,0 +1,467 @@
+"""Compare laws: every loss law on a suite of runs, judged by what was left out of its fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.can_answer import can_answer
+from core.errors import Unusable
+from core.fit.compare import Comparison, comparison
+from core.fit.fit import Fit
+from core.fit.resample import bootstrap
+from core.fit.sensitivity import Change, sensitivity
+from core.fit.validate import trust
+from core.formats.runs import mask
+from core.picture import Contents
+from core.records import Progress, TrainingRuns
+from core.residuals import Residuals, residuals
+from core.suites import bundled_suites
+from gui.job import Steps
+from gui.panels import law_rows
+from gui.panels.drawing import tones
+from gui.panels.law_charts import MOST, LawCharts
+from gui.panels.law_rows import Key, key_of
+from gui.panels.numbers_table import NumbersTable
+from gui.panels.work_row import WorkRow
+from gui.state import State
+
+METHODS = (("Least squares on loss", "least-squares"), ("Huber on log loss", "huber"))
+RESAMPLES = 1000
+# a label with at most this many values is offered to choose rows by
+MOST_VALUES = 12
+LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
+
+
+class Laws(QWidget):
+    """Fits every law when first looked at; details of the laws shown are worked out when asked for."""
+
+    def __init__(self, store: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("laws")
+        self._store = store
+        self._state: State | None = None
+        self._found: Comparison | None = None
+        self._runs: TrainingRuns | None = None
+        self._asked: tuple[Any, ...] = ()
+        self._shown: list[Key] = []
+        self._residuals: dict[Key, Residuals] = {}
+        self._resampled: dict[Key, Fit] = {}
+        self._changes: dict[Key, tuple[Change, ...]] = {}
+        self._build()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being worked out."""
+        return self.work.busy
+
+    # --- laying out ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.suite = _box("Suite of runs", "Which training runs the laws are fitted to")
+        self.suite.activated.connect(self._on_suite)
+        self.rows = _box("Which runs", "Fit all runs of the suite, or only some")
+        self.rows.setMaximumWidth(200)
+        self.rows.activated.connect(self._compare)
+        self.method = _box("Method", "What a fit minimises")
+        for text, name in METHODS:
+            self.method.addItem(text, name)
+        self.method.activated.connect(self._compare)
+        self.again = QPushButton("&Compare all laws")
+        self.again.setToolTip("Fit every law with every tying and both counts of N, and judge them")
+        self.again.clicked.connect(self._compare)
+        self.use = QPushButton("&Use in the plot")
+        self.use.setProperty("leading", True)
+        self.use.setToolTip("The plot's losses are predicted by the marked law from now on")
+        self.use.clicked.connect(self._use)
+        self.work = WorkRow(self._store)
+        self.work.finished.connect(self._on_finished)
+        self.work.ended.connect(self._on_ended)
+        top = QHBoxLayout()
+        asked: tuple[QWidget, ...] = (self.suite, self.rows, self.method, self.again)
+        for widget in asked:
+            top.addWidget(widget)
+        top.addWidget(self.work, 1)
+        top.addWidget(self.use)
+
+        self.table = NumbersTable("Laws by the error on left-out shapes")
+        self.table.chosen.connect(self._on_marked)
+        self.table.checked.connect(self._on_checked)
+        self.table.activated_row.connect(self._on_activated)
+        self.told = QLabel()
+        self.told.setWordWrap(True)
+        self.told.setAccessibleName("About the marked law")
+        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.charts = LawCharts()
+        self.charts.picked.connect(self._on_run)
+        self.run_table = NumbersTable("Runs with each law's error")
+        self.run_table.chosen.connect(self._on_run)
+        charts = QSplitter(Qt.Orientation.Horizontal)
+        charts.addWidget(self.charts)
+        charts.addWidget(self.run_table)
+        charts.setStretchFactor(0, 3)
+        charts.setStretchFactor(1, 2)
+        self.parameters = NumbersTable("Parameters with intervals")
+        self.answers = NumbersTable("Can this data answer?")
+        self.sensitivity = NumbersTable("How much the answer moves")
+
+        laws = QWidget()
+        column = QVBoxLayout(laws)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.told)
+        self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("What to see of the laws")
+        for page, title, tip in (
+            (laws, "Laws", "Every law by its error on what was left out"),
+            (charts, "Predicted and observed", "Up to three laws side by side, and the runs"),
+            (self.parameters, "Parameters", "Parameters of the laws shown, with intervals"),
+            (self.answers, "Can this data answer?", "What these runs can and cannot tell apart"),
+            (self.sensitivity, "Sensitivity", "How much the answer moves with the settings"),
+        ):
+            self.tabs.addTab(page, title)
+            self.tabs.setTabToolTip(self.tabs.count() - 1, tip)
+        self.tabs.currentChanged.connect(self._on_tab)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.addLayout(top)
+        column.addWidget(self.tabs, 1)
+        self._offer()
+
+    # --- following the state --------------------------------------------------------------------
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Offer the project's suites; mark the law in use."""
+        self._state = new
+        if old is None or new.contents.runs is not old.contents.runs:
+            self._fill_suites(new)
+            self._found = None
+        if (
+            old is None
+            or _used(new) != _used(old)
+            or new.choices.loss_suite != old.choices.loss_suite
+        ):
+            self._show_table()
+        if self.isVisible():
+            self._start_once()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The first look fits every law."""
+        super().showEvent(event)
+        self._start_once()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Other tones with another palette."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "tabs"):
+            self._tone()
+
+    def _tone(self) -> None:
+        for table in (self.table, self.run_table, self.parameters, self.answers, self.sensitivity):
+            table.set_tones(tones(self))
+
+    def _start_once(self) -> None:
+        state = self._state
+        # fitting beside a sweep would disturb what is being timed
+        if state is not None and self._found is None and not self.busy and not state.sweep.running:
+            self._compare()
+
+    def _fill_suites(self, state: State) -> None:
+        chosen = self.suite.currentData() or state.choices.loss_suite
+        names = (*(runs.suite for runs in state.contents.runs), *bundled_suites())
+        self.suite.clear()
+        for name in dict.fromkeys(names):
+            self.suite.addItem(name, name)
+        self.suite.setCurrentIndex(max(0, self.suite.findData(chosen)))
+        self._fill_rows()
+
+    def _fill_rows(self) -> None:
+        chosen = self.rows.currentData() or (
+            self._state.choices.loss_where if self._state is not None else ()
+        )
+        self.rows.clear()
+        self.rows.addItem("All runs", ())
+        for text in conditions(self._suite()):
+            self.rows.addItem(text.replace("=", ": ").replace("_", " "), (text,))
+        at = next(
+            (i for i in range(self.rows.count()) if tuple(self.rows.itemData(i)) == tuple(chosen)),
+            0,
+        )
+        self.rows.setCurrentIndex(at)
+        self.rows.setVisible(self.rows.count() > 1)
+
+    def _suite(self) -> TrainingRuns | None:
+        if self._state is None or not self.suite.currentData():
+            return None
+        try:
+            return self._state.contents.suite(self.suite.currentData())
+        except Unusable:
+            return None
+
+    @Slot()
+    def _on_suite(self) -> None:
+        self._fill_rows()
+        self._compare()
+
+    # --- comparing ------------------------------------------------------------------------------
+
+    @Slot()
+    def _compare(self) -> None:
+        if self._state is None:
+            return
+        asked = (
+            self._state.contents,
+            str(self.suite.currentData()),
+            tuple(self.rows.currentData() or ()),
+            str(self.method.currentData()),
+        )
+        self._found, self._shown = None, []
+        self._residuals, self._resampled, self._changes = {}, {}, {}
+        self._asked = asked
+        self.work.run(lambda: _compared(*asked), "Fitting every law")
+        self._show_table()
+
+    @Slot(object)
+    def _on_finished(self, found: Any) -> None:
+        kind, *rest = found
+        if kind == "compared":
+            self._runs, self._found = rest
+            used = _used(self._state)
+            there = [key_of(f) for f in self._found.fits if f.theta]
+            best = [key_of(f) for f in self._found.fits if f.ok]
+            wanted = [key for key in (used, *best) if key in there]
+            self._shown = list(dict.fromkeys(wanted))[:2]
+            self._show_table()
+        elif kind == "residuals":
+            self._residuals |= rest[0]
+        elif kind == "resampled":
+            self._resampled |= rest[0]
+        else:
+            self._changes |= rest[0]
+        self._show_tab()
+
+    @Slot()
+    def _on_ended(self) -> None:
+        self._offer()
+        self._ask_more()
+
+    def _show_table(self) -> None:
+        found = self._found
+        self.table.set_tones(tones(self))
+        if found is None:
+            self.table.show_rows(law_rows.LAW_HEADER, [])
+            self.told.setText("" if self.busy else "Press Compare to fit every law to these runs.")
+            self._offer()
+            return
+        marked = self.table.current()
+        rows = law_rows.law_rows(found, self._shown, self._used_here())
+        self.table.show_rows(law_rows.LAW_HEADER, rows)
+        self.table.choose_row(marked if marked is not None else self._place(self._used_here()))
+        self._on_marked()
+
+    def _place(self, key: Key | None) -> int | None:
+        fits = self._found.fits if self._found is not None else ()
+        return next((i for i, fit in enumerate(fits) if key_of(fit) == key), 0 if fits else None)
+
+    def _used_here(self) -> Key | None:
+        """The law in the plot, if it is one of this suite, these rows and this method."""
+        state = self._state
+        if state is None or not self._asked:
+            return None
+        c = state.choices
+        same = (c.loss_suite, c.loss_where, c.loss_method) == self._asked[1:]
+        return _used(state) if same else None
+
+    def _marked(self) -> Fit | None:
+        place = self.table.current()
+        fits = self._found.fits if self._found is not None else ()
+        return fits[place] if place is not None and place < len(fits) else None
+
+    @Slot()
+    def _on_marked(self) -> None:
+        fit = self._marked()
+        if fit is not None:
+            sentence, warn = trust(fit)
+            notes = f"   Note: {'; '.join(fit.warnings)}." if fit.warnings else ""
+            sign = "⚠ " if warn else ""
+            self.told.setText(
+                f"{sign}{fit.title}: L = {fit.definition.formula}.   {sentence}{notes}"
+            )
+        self._offer()
+        if self.tabs.currentIndex() >= ANSWERS:
+            self._show_tab()
+
+    def _offer(self) -> None:
+        fit = self._marked()
+        used = fit is not None and key_of(fit) == self._used_here()
+        self.use.setEnabled(fit is not None and bool(fit.theta) and not used)
+        withheld = fit is not None and bool(fit.withheld)
+        self.use.setText("&Use although it cannot tell" if withheld else "&Use in the plot")
+        self.again.setEnabled(not self.busy)
+
+    @Slot(int, bool)
+    def _on_checked(self, place: int, on: bool) -> None:
+        fits = self._found.fits if self._found is not None else ()
+        if place >= len(fits):
+            return
+        key = key_of(fits[place])
+        self._shown = [k for k in self._shown if k != key]
+        if on and fits[place].theta:
+            # the oldest gives way to a fourth
+            self._shown = [*self._shown, key][-MOST:]
+        self._show_table()
+        self._show_tab()
+
+    @Slot(int)
+    def _on_activated(self, _place: int) -> None:
+        if self.use.isEnabled():
+            self._use()
+
+    @Slot()
+    def _use(self) -> None:
+        fit = self._marked()
+        if fit is None or not self._asked:
+            return
+        _, suite, where, method = self._asked
+        self._store.choose(
+            loss_suite=suite,
+            loss_where=where,
+            loss_method=method,
+            loss_law=fit.law,
+            loss_tied=fit.tied,
+            loss_params=fit.params,
+            insist=bool(fit.withheld),
+        )
+
+    # --- details of the laws shown ----------------------------------------------------------------
+
+    def _fits_shown(self) -> list[Fit]:
+        fits = self._found.fits if self._found is not None else ()
+        by_key = {key_of(fit): fit for fit in fits}
+        return [by_key[key] for key in self._shown if key in by_key]
+
+    @Slot(int)
+    def _on_tab(self, _index: int) -> None:
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        """Show what is known for the open tab and ask for what is missing."""
+        tab = self.tabs.currentIndex()
+        fits = self._fits_shown()
+        self._tone()
+        if tab == CHARTS:
+            found = [self._residuals[k] for k in self._shown if k in self._residuals]
+            self.charts.show_laws(found)
+            self.run_table.show_rows(*law_rows.run_rows(found))
+        elif tab == PARAMETERS:
+            known = [self._resampled.get(key_of(fit), fit) for fit in fits]
+            self.parameters.show_rows(*law_rows.parameter_rows(known), sortable=False)
+        elif tab == ANSWERS and (fit := self._marked()) is not None and self._runs is not None:
+            fit = self._resampled.get(key_of(fit), fit)
+            rows = law_rows.answer_rows(can_answer(fit, self._runs))
+            self.answers.show_rows(law_rows.ANSWER_HEADER, rows, sortable=False, stretch=2)
+        elif tab == SENSITIVITY and (fit := self._marked()) is not None:
+            changes = self._changes.get(key_of(fit), ())
+            self.sensitivity.show_rows(
+                law_rows.CHANGE_HEADER, law_rows.change_rows(changes), stretch=3
+            )
+        self._ask_more()
+
+    def _ask_more(self) -> None:
+        """Work out what the open tab still lacks, one thing at a time."""
+        runs, tab, marked = self._runs, self.tabs.currentIndex(), self._marked()
+        if self._found is None or runs is None or self.busy or not self.isVisible():
+            return
+        fits = self._fits_shown()
+        if tab == CHARTS:
+            lacking = [fit for fit in fits if key_of(fit) not in self._residuals]
+            if lacking:
+                self.work.run(lambda: _left_out(lacking, runs), "Leaving shapes out")
+        elif tab in (PARAMETERS, ANSWERS):
+            wanted = fits if tab == PARAMETERS else [marked] if marked is not None else []
+            lacking = [f for f in wanted if f.theta and key_of(f) not in self._resampled]
+            if lacking:
+                self.work.run(lambda: _resampled(lacking, runs), "Resampling shapes")
+        elif tab == SENSITIVITY and marked is not None and marked.theta:
+            if key_of(marked) in self._changes:
+                return
+            self.work.run(lambda: _varied(marked, runs), "Varying the settings")
+
+    @Slot(int)
+    def _on_run(self, place: int) -> None:
+        self.charts.light(place)
+        self.run_table.choose_row(place)
+
+
+def conditions(runs: TrainingRuns | None) -> list[str]:
+    """Every 'COLUMN=VALUE' that keeps some but not all runs, of labels with few values."""
+    found: list[str] = []
+    for name, labels in (runs.labels if runs is not None else {}).items():
+        values = sorted({label for label in labels if label})
+        if values and len(set(labels)) > 1 and len(values) <= MOST_VALUES:
+            found += [f"{name}={value}" for value in values]
+    return found
+
+
+def _used(state: State | None) -> Key | None:
+    if state is None:
+        return None
+    return (state.choices.loss_law, state.choices.loss_tied, state.choices.loss_params)
+
+
+def _box(name: str, tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    return box
+
+
+# --- the work itself: Steps that return what kind of result they are, and the result ---------------
+
+
+def _compared(contents: Contents, suite: str, where: Sequence[str], method: str) -> Steps:
+    runs = contents.suite(suite)
+    runs = runs.take(mask(runs, where)) if where else runs
+    return ("compared", runs, (yield from comparison(runs, method)))
+
+
+def _each(fits: Sequence[Fit], kind: str, text: str, make: Callable[[Fit], Steps]) -> Steps:
+    found = {}
+    for done, fit in enumerate(fits):
+        yield Progress(done, len(fits), f"{text} for {fit.title}")
+        found[key_of(fit)] = yield from make(fit)
+    return (kind, found)
+
+
+def _left_out(fits: Sequence[Fit], runs: TrainingRuns) -> Steps:
+    def one(fit: Fit) -> Steps:
+        yield from ()
+        return residuals(fit, runs)
+
+    return (yield from _each(fits, "residuals", "leaving shapes out", one))
+
+
+def _resampled(fits: Sequence[Fit], runs: TrainingRuns) -> Steps:
+    return (
+        yield from _each(
+            fits, "resampled", "resampling shapes", lambda fit: bootstrap(fit, runs, RESAMPLES)
+        )
+    )
+
+
+def _varied(fit: Fit, runs: TrainingRuns) -> Steps:
+    return ("varied", {key_of(fit): (yield from sensitivity(fit, runs))})

@@ -1,0 +1,114 @@
+"""One row for a panel's own long work: how far it is, in words, and the button that stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
+
+from core.errors import Unusable
+from core.records import Progress
+from gui.job import Job, Steps
+
+
+class WorkRow(QWidget):
+    """Runs one piece of work at a time in the store's lane beside the fits.
+
+    `finished` carries what the work returns; `ended` always comes. Starting anew cancels what ran.
+    """
+
+    finished = Signal(object)
+    ended = Signal()
+
+    def __init__(self, store: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._job: Job | None = None
+        self.text = QLabel()
+        self.text.setProperty("quiet", True)
+        self.text.setAccessibleName("What is being worked out")
+        # words that come and go must not push the panel wider
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress")
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumWidth(110)
+        self.stop = QPushButton("Stop")
+        self.stop.setToolTip("Stop working this out (Escape)")
+        self.stop.setShortcut("Esc")
+        self.stop.clicked.connect(self.cancel)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.bar)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.stop)
+        self._show(False)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being worked out."""
+        return self._job is not None
+
+    def run(self, work: Callable[[], Steps], text: str) -> None:
+        """Work this out in place of what runs."""
+        self.cancel()
+        self.text.setText(f"{text} …")
+        self.bar.setRange(0, 0)
+        self._show(True)
+        job = self._store.background(work)
+        self._job = job
+        job.progressed.connect(self._on_progress)
+        job.returned.connect(self._on_returned)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(self._on_ended)
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop what runs; nothing more is heard of it."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
+            self._show(False)
+            self.ended.emit()
+
+    def _show(self, on: bool) -> None:
+        self.bar.setVisible(on)
+        self.stop.setVisible(on)
+        if not on:
+            self.text.setText("")
+
+    def _mine(self, sender: QObject | None) -> bool:
+        return self._job is not None and (sender is None or sender is self._job)
+
+    @Slot(object)
+    def _on_progress(self, progress: Progress) -> None:
+        if not self._mine(self.sender()):
+            return
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * progress.done / max(progress.total, 1e-9)))
+        left = progress.seconds_left
+        more = f", {left:.0f} s left" if left is not None and left >= 1 else ""
+        self.text.setText(f"{progress.text}{more} …")
+
+    @Slot(object)
+    def _on_returned(self, found: object) -> None:
+        if self._mine(self.sender()):
+            self.finished.emit(found)
+
+    @Slot(object)
+    def _on_failed(self, error: BaseException) -> None:
+        # the store shows every failure; an unusable input is repeated where it was asked for
+        if self._mine(self.sender()) and isinstance(error, Unusable):
+            self.text.setText(str(error))
+
+    @Slot(object)
+    def _on_ended(self, job: object) -> None:
+        if job is self._job:
+            self._job = None
+            told = self.text.text()
+            self._show(False)
+            if told and not told.endswith("…"):
+                self.text.setText(told)
+            self.ended.emit()
