@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QKeyEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from core.front import Bools, Indices
+from core.front import Indices
 from core.live_front import LiveFront
 from core.records import Floats
 from gui.plot import export
@@ -63,7 +63,6 @@ class ParetoPlot(QWidget):
         self.feasible_count = 0
         self._background = background
         self._limits: LiveLimits | None = None
-        self._mask: Bools | None = None
         self._preview: tuple[Hashable, float | None] | None = None
         self._following: LiveFront | None = None
         self._zoomed = False
@@ -282,39 +281,48 @@ class ParetoPlot(QWidget):
         return line
 
     def _refresh_limits(self, new: Scene, drawn: Scene | None, points: bool) -> None:
+        stale = points or drawn is None
         if self._preview is not None:
             key, value = self._preview
             line = self.lines.get(key)
-            if line is not None and line.dragging:
+            held = line is not None and line.dragging
+            if held or (drawn is not None and new.limits is drawn.limits):
                 # something else changed under the hand: follow on from there
-                if points or drawn is None or new.limits is not drawn.limits:
+                if stale or (drawn is not None and new.limits is not drawn.limits):
                     self._preview = None
                     self.preview_limit(key, value)
                 return
             self._preview = None
-            if not points and self._is_as_left(new, drawn, key, value):
+            if not stale and self._is_as_left(new, drawn, key, value):
                 # the picture already shows this limit
-                self._mask = None
                 return
-        same = drawn is not None and not points and _same_limits(new.limits, drawn.limits)
-        if same and drawn is not None and new.front is drawn.front and new.chance is drawn.chance:
+            stale = True
+        if not stale and drawn is not None and self._same_front(new, drawn):
             if new.front_shown != drawn.front_shown or new.colours != drawn.colours:
                 self._show_front(self.front)
             return
         assert self._limits is not None
         self._following = None
-        self._mask = self._limits.mask()
-        self.cloud.set_feasible(self._mask)
-        self.feasible_count = (
-            len(new.x) if self._mask is None else int(np.count_nonzero(self._mask))
+        mask = self._limits.mask()
+        self.cloud.set_feasible(mask)
+        self.feasible_count = len(new.x) if mask is None else int(np.count_nonzero(mask))
+        self._show_front(self._limits.front(mask))
+
+    def _same_front(self, new: Scene, drawn: Scene) -> bool:
+        return (
+            new.front is drawn.front
+            and new.chance is drawn.chance
+            and new.source is drawn.source
+            and _same_limits(new.limits, drawn.limits)
         )
-        self._show_front(self._limits.front(self._mask))
 
     def _is_as_left(
         self, new: Scene, drawn: Scene | None, key: Hashable, value: float | None
     ) -> bool:
         """Whether only the limit that was moved differs, and it is where the hand left it."""
         if drawn is None or new.front is not None or new.chance is not drawn.chance:
+            return False
+        if new.source is not drawn.source:
             return False
         now = {limit.key: limit for limit in new.limits}
         moved = now.pop(key, None)
