@@ -17,6 +17,7 @@ from core.measure import protocol
 from core.measure.clock import Clock
 from core.measure.devices import default_threads
 from core.measure.environment import Watch, snapshot
+from core.measure.kernels import kernel_seconds
 from core.measure.memory import PeakMemory, is_out_of_memory, needed_bytes, release, shortage
 from core.measure.point import model_name, point_label
 from core.measure.products import Unsupported, compute_dtype
@@ -192,7 +193,6 @@ def _timed(
         subjects[ANCHOR] = anchor
     environment = snapshot(lab.device, threads)
     started = now_utc()
-    compiled = _compilations()
     watch = Watch(lab.device)
     outcomes = protocol.run(
         subjects,
@@ -201,13 +201,12 @@ def _timed(
         report,
         {name: max(1, point.workload.output_tokens - 1)},
         frozenset({ANCHOR}),
+        _compilations,
     )
     raised, seen = watch.done()
     outcome = outcomes[name]
     for flag in raised:
         outcome.flag(flag)
-    if _compilations() > compiled and point.runtime.execution == "compile":
-        outcome.flag("late-compile")
     environment.update(seen)
     environment.update(subject.describe())
     environment.update(
@@ -217,6 +216,9 @@ def _timed(
         seconds=round(outcome.seconds, 3),
         seed=lab.settings.seed,
     )
+    if lab.device.kind == "cuda" and outcome.blocks:
+        report(f"kernels of {name}", 0.9)
+        environment.update(kernel_seconds(subject, point.workload.output_tokens))
     if anchor is not None and outcomes[ANCHOR].blocks.get("tpot"):
         medians = [float(np.median(b)) for b in outcomes[ANCHOR].blocks["tpot"]]
         environment["anchor_s"] = float(np.median(medians))

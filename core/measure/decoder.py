@@ -183,13 +183,20 @@ class Decoder:
             v = v.reshape(batch, length, a.n_kv_heads, a.d_head).transpose(1, 2)
             cache[:, 0, :, :length] = k
             cache[:, 1, :, :length] = v
-            y = self._f.scaled_dot_product_attention(
-                q, k, v, is_causal=True, enable_gqa=a.n_heads != a.n_kv_heads
-            )
+            y = self._causal(q, k, v)
             x = x + block.out(y.transpose(1, 2).reshape(batch * length, a.d_q))
             x = x + self._ffn(block, self._norm(x, block.norm_ffn))
         self.position = length
         return x.view(batch, length, a.d_model)
+
+    def _causal(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Causal attention of a prompt; all [batch, heads, length, d_head]."""
+        group = self.architecture.n_heads // self.architecture.n_kv_heads
+        if group > 1 and self.dtype == self._torch.float32 and self.device != "cpu":
+            # the fast fp32 kernel on CUDA knows no groups, and the plain one holds all scores at once
+            k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+            group = 1
+        return self._f.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=group > 1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., d_model] -> [..., vocab_size]."""

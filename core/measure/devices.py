@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 from core.measure.memory import available_bytes, total_bytes
 from core.records import Device
 
-BANDWIDTH_BYTES = 1 << 30
+# bytes read to measure bandwidth: on a GPU enough for a launch not to matter
+BANDWIDTH_BYTES = {"cpu": 1 << 30, "cuda": 4 << 30}
 
 
 def physical_cores() -> int:
@@ -107,16 +107,18 @@ def measured(device: Device, threads: int = 0) -> Device:
 
 
 def _bandwidth(target: str) -> float | None:
-    """Bytes a second read by a sum far larger than any cache, best quarter of the runs."""
+    """Bytes a second read by a sum far larger than any cache; the best run, when nobody else reads."""
     import torch
 
     have = available_bytes(target)
-    size = BANDWIDTH_BYTES if have is None or have > 4 * BANDWIDTH_BYTES else (have or 0) // 4
+    size = BANDWIDTH_BYTES[target.partition(":")[0]]
+    if have is not None:
+        size = min(size, have // 4)
     if size < 64 * 2**20:
         return None
     block = torch.ones(size // 4, dtype=torch.float32, device=target)
     seconds = _repeat(lambda: block.sum(), target, 12, 1.5)
-    return float(size // 4 * 4 / _typical(seconds))
+    return float(size // 4 * 4 / min(seconds))
 
 
 def _peaks(target: str) -> dict[str, float]:
@@ -137,7 +139,7 @@ def _peaks(target: str) -> dict[str, float]:
             seconds = _repeat(functools.partial(torch.matmul, a, a), target, 8, 0.4)
         except RuntimeError:
             continue
-        found[name] = 2.0 * side**3 / _typical(seconds)
+        found[name] = 2.0 * side**3 / min(seconds)
     return found
 
 
@@ -162,9 +164,3 @@ def _repeat(call: Callable[[], Any], target: str, times: int, at_most_s: float) 
     while len(seconds) < times and (sum(seconds) < at_most_s or len(seconds) < 2):
         seconds.append(once())
     return seconds
-
-
-def _typical(seconds: list[float]) -> float:
-    """Median of the faster half: peaks are what the device can do when nobody else wants it."""
-    ordered = sorted(seconds)
-    return statistics.median(ordered[: max(1, len(ordered) // 2)])

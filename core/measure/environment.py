@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from core.records import Device
 BUSY_CORES = 0.25
 BUSY_SHARE = 0.10
 CLOCK_FALL = 0.10
+LOOK_S = 0.5
+# NVML's throttle reasons that heat or power supply cause: HW slowdown, SW and HW thermal, power brake
+THERMAL = 0x8 | 0x20 | 0x40 | 0x80
 
 
 def snapshot(device: Device, threads: int) -> dict[str, Any]:
@@ -126,14 +130,38 @@ def _text(value: Any) -> str:
 
 
 class Watch:
-    """Watches the machine from its creation to `done`: load by others, and the clock's fall."""
+    """Watches the machine from its creation to `done`: load by others, and the clock's fall.
+
+    A GPU is looked at twice a second while it works, since it clocks down as soon as it rests; a
+    CPU's clock is read at both ends.
+    """
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._start = time.monotonic()
         self._before = busy_seconds()
         self._own = own_seconds()
-        self._clock = clock_mhz(device)
+        self._clocks = [mhz] if (mhz := clock_mhz(device)) else []
+        self._reasons = 0
+        self._over = threading.Event()
+        self._looking: threading.Thread | None = None
+        if device.kind == "cuda":
+            self._looking = threading.Thread(target=self._look, daemon=True)
+            self._looking.start()
+
+    def _look(self) -> None:
+        access = nvml_handle(self._device.index)
+        if access is None:
+            return
+        nvml, handle = access
+        self._clocks.clear()
+        while not self._over.wait(LOOK_S):
+            try:
+                self._clocks.append(float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)))
+                self._reasons |= int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+            except Exception:
+                # a reading that is not offered here will not be later
+                return
 
     def done(self) -> tuple[list[str], dict[str, Any]]:
         """Flags ('busy', 'throttled') and what was seen."""
@@ -147,10 +175,16 @@ class Watch:
             seen["other_load_cores"] = round(others, 3)
             if disturbed(others, os.cpu_count() or 1):
                 flags.append("busy")
-        now = clock_mhz(self._device)
-        if self._clock and now:
-            seen["clock_mhz_before"], seen["clock_mhz_after"] = self._clock, now
-            if now < (1 - CLOCK_FALL) * self._clock:
+        self._over.set()
+        if self._looking is not None:
+            self._looking.join()
+            if self._reasons:
+                seen["throttle_reasons_seen"] = self._reasons
+        elif now := clock_mhz(self._device):
+            self._clocks.append(now)
+        if len(self._clocks) >= 2:
+            seen["clock_mhz_highest"], seen["clock_mhz_last"] = max(self._clocks), self._clocks[-1]
+            if clock_fell(self._clocks) or self._reasons & THERMAL:
                 flags.append("throttled")
         if self._device.kind == "cuda":
             others_on_gpu = _gpu(self._device, []).get("other_gpu_processes", 0)
@@ -158,6 +192,13 @@ class Watch:
             if others_on_gpu:
                 flags.append("busy")
         return sorted(set(flags)), seen
+
+
+def clock_fell(clocks_mhz: list[float]) -> bool:
+    """True when the later half of the readings lies a tenth below the highest before."""
+    half = len(clocks_mhz) // 2
+    late = sorted(clocks_mhz[half:])
+    return late[len(late) // 2] < (1 - CLOCK_FALL) * max(clocks_mhz[: half + 1])
 
 
 def disturbed(other_cores: float, cpus: int) -> bool:

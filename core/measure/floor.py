@@ -29,6 +29,6 @@ def floor_ratio(measurement: Measurement) -> float | None:
 
 
 def launch_overhead_s(measurement: Measurement) -> float | None:
-    """Host time per token beyond the device's own; None without a device clock, never negative."""
-    host, device = estimate(measurement, "itl"), estimate(measurement, "itl", device_time=True)
-    return None if host is None or device is None else max(0.0, host.value - device.value)
+    """Wall time per token in which no kernel ran, in seconds; None where kernels were not counted."""
+    wall, busy = estimate(measurement, "itl"), measurement.environment.get("kernel_s_per_token")
+    return None if wall is None or not busy else max(0.0, wall.value - float(busy))

@@ -176,12 +176,14 @@ def run(
     report: Callable[[str, float], None] = nothing,
     periods: Mapping[str, int] | None = None,
     companions: frozenset[str] = frozenset(),
+    compilations: Callable[[], int] = lambda: 0,
 ) -> dict[str, Outcome]:
     """Time subjects together, their blocks interleaved in shuffled order.
 
     `companions` (anchors) are run in every round but never decide when to stop. `periods` gives the
     number of 'tpot' samples of one request, to tell growth with context from noise. A subject whose
-    clock misbehaves three times in a row is flagged 'clock' and keeps no samples.
+    clock misbehaves three times in a row is flagged 'clock' and keeps no samples. `compilations`
+    counts what was compiled so far: when it moves after the warm-up, all are flagged 'late-compile'.
     """
     clock = clock or Clock()
     rng = random.Random(settings.seed)
@@ -192,7 +194,7 @@ def run(
     for name, subject in subjects.items():
         report(f"warming up {name}", 0.0)
         warm_up(subject, settings, clock, outcomes[name])
-    timing = clock.now()
+    timing, compiled = clock.now(), compilations()
     results = outcomes
     kept: dict[str, Outcome] = {}
     for attempt in range(settings.retries + 1):
@@ -215,7 +217,10 @@ def run(
             name: Outcome(warmups=outcomes[name].warmups, flags=_lasting(outcomes[name]))
             for name in [*again, *companions]
         }
+    late = compilations() > compiled
     for outcome in kept.values():
+        if late:
+            outcome.flag("late-compile")
         outcome.seconds = (clock.now() - begun) / 1e9
     return kept
 

@@ -133,7 +133,9 @@ def _student(centres: Floats, value: float) -> tuple[float, float]:
         return 0.0, float("inf")
     t = STUDENT_T[n - 2] if n - 2 < len(STUDENT_T) else 1.96 + 2.5 / (n - 1)
     half = float(t * centres.std(ddof=1) / n**0.5)
-    return value - half, value + half
+    # a time cannot be negative, however little is known of it
+    low = max(0.0, value - half) if value >= 0 else value - half
+    return low, value + half if value >= 0 else min(0.0, value + half)
 
 
 def _bootstrap(blocks: Sequence[Floats], statistic: str) -> tuple[float, float]:

@@ -80,6 +80,11 @@ class DecoderSubject:
 
     def _compile(self, first: int, last: int) -> None:
         """torch.compile of the static step; on CUDA captured in graphs as well, as it is used."""
+        # one compilation a stretch of cache; beyond its limit dynamo would quietly run eagerly
+        dynamo = self._torch._dynamo.config
+        for name in ("recompile_limit", "cache_size_limit"):
+            if hasattr(dynamo, name):
+                setattr(dynamo, name, 256)
         compiled = self._torch.compile(self.decoder.static_step, dynamic=False)
         try:
             if self._device != "cpu":
@@ -88,7 +93,7 @@ class DecoderSubject:
                 return
             capacity = self.decoder.capacity
             position = self._torch.full((1,), first)
-            compiled(self._tokens[:, 0], position, capacity)
+            compiled(self._tokens[:, 0].clone(), position, capacity)
         except Exception as error:
             reason = str(error).strip().splitlines()
             raise Unsupported(

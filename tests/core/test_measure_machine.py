@@ -11,7 +11,8 @@ from core.architecture import Architecture
 from core.measure import memory
 from core.measure.devices import cpu_device, default_threads, physical_cores
 from core.measure.energy import Counter, energy_pass, rapl_counter
-from core.measure.environment import Watch, busy_seconds, disturbed, own_seconds
+from core.measure.environment import Watch, busy_seconds, clock_fell, disturbed, own_seconds
+from core.measure.kernels import covered
 from core.measure.pipe import receive, send
 from core.measure.point import point_from_dict, point_label, point_to_dict
 from core.records import Device, Point
@@ -165,6 +166,18 @@ def test_rapl_sums_packages_and_survives_a_wrap(tmp_path):
 def test_others_are_called_busy_from_a_quarter_core_on():
     assert not disturbed(0.2, 2) and disturbed(0.3, 2)
     assert not disturbed(1.0, 64) and disturbed(7.0, 64)
+
+
+def test_a_clock_that_falls_a_tenth_is_told_from_one_that_wavers():
+    assert clock_fell([1980.0] * 5 + [1700.0] * 5)
+    assert not clock_fell([1980, 1950, 1965, 1980, 1800, 1980, 1970])
+    # rising from rest is no fall
+    assert not clock_fell([345, 1980, 1980, 1980])
+
+
+def test_kernels_that_overlap_count_once():
+    assert covered([]) == 0
+    assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == pytest.approx(4)
 
 
 def test_own_work_is_not_somebody_elses():

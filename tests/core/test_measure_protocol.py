@@ -197,6 +197,15 @@ def test_a_stopped_clock_is_found_in_the_warm_up():
     assert "clock" in outcome.flags and not outcome.blocks
 
 
+def test_what_is_compiled_after_the_warm_up_is_flagged():
+    for moves, flagged in ((False, False), (True, True)):
+        machine = Machine()
+        subject = machine.subject("a", 5.0)
+        count = lambda m=machine, on=moves: 3 + (on and "a" in m.log)  # noqa: E731
+        outcome = run(machine, {"a": subject}, compilations=count)["a"]
+        assert ("late-compile" in outcome.flags) == flagged
+
+
 def test_tokens_never_go_back_in_time():
     assert gaps_s([0, 10, 30]) == [1e-8, 2e-8]
     with pytest.raises(ClockError):

@@ -9,6 +9,7 @@ from measured import DEVICE, measured
 import core.measure.sweep
 from core.__main__ import main
 from core.measure.floor import floor_ratio, floor_s, launch_overhead_s
+from core.measure.statistics import estimate
 from core.measure.sweep import Swept
 from core.project import Project
 from core.records import Device, Measurement, Progress
@@ -153,4 +154,6 @@ def test_floor_is_bytes_over_bandwidth_and_unknown_without_it():
     assert floor_ratio(m) == pytest.approx((3e-4 + floor_s(m)) / floor_s(m), rel=0.01)
     assert floor_s(measured(shape(4, 128))) is None and floor_ratio(measured(shape(4, 128))) is None
     assert launch_overhead_s(m) is None
+    counted = measured(shape(4, 128), environment={"kernel_s_per_token": 1e-4})
+    assert launch_overhead_s(counted) == pytest.approx(estimate(counted, "itl").value - 1e-4)
     assert isinstance(m, Measurement)
