@@ -181,11 +181,11 @@ class LatencyFit:
         middle = np.asarray(sum(p * amounts[k] for k, p in self.terms.items() if p > 0))
         if not wants_sd:
             return middle, np.empty(0)
-        columns = np.stack(
-            [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms], axis=-1
-        )
         # relative terms, so that the leverage of a small and of a large model compare
-        leverage = np.einsum("...i,ij,...j->...", columns, np.array(self.covariance), columns)
+        columns = np.stack([np.broadcast_to(amounts[k], middle.shape) for k in self.terms])
+        columns /= middle
+        spread = np.array(self.covariance)
+        leverage = np.einsum("k...,k...->...", columns, np.tensordot(spread, columns, 1))
         far = self._distance(shapes, batch, prompt, output)
         return middle, self.scatter * np.sqrt(1.0 + np.maximum(leverage, 0.0)) * (1.0 + far)
 

@@ -26,8 +26,9 @@ from core.workload import Runtime
 SIMPLER = {
     "bytes or FLOPs alone": ("roof_bytes",),
     "bytes, FLOPs": ("weight_bytes", "cache_bytes", "matmul_flops", "attention_flops"),
-    "the same and layers": ("kernels", "weight_bytes", "cache_bytes", "matmul_flops", "step")
-    + ("attention_flops",),
+    "the same and layers": (
+        *("step", "kernels", "weight_bytes", "cache_bytes", "matmul_flops", "attention_flops"),
+    ),
 }
 
 
