@@ -7,6 +7,7 @@ so that one numpy call serves them all. Fits for use come from `core.fit.solve`.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,12 @@ class State:
             setattr(self, name, np.ascontiguousarray(getattr(self, name)[..., mask]))
 
 
-def minpack(problem: Problem, start: Floats, steps: int = 5000, enough: float = 0.0) -> Minima:
-    """Where lmdif ends from `start` (P,) for every subset of the problem, in the problem's units.
+def minpack(
+    problem: Problem, start: Floats, steps: int = 5000, enough: float = 0.0
+) -> Generator[int, None, Minima]:
+    """Steps: where lmdif ends from `start` (P,) for every subset of the problem, in its units.
 
-    Least squares only. A problem whose sum of squares falls to `enough` is handed back as it is,
+    Yields how many are still under way. Least squares only. A problem whose sum of squares falls to `enough` is handed back as it is,
     not converged: it has found its valley, and any descent finishes it sooner.
     """
     count = problem.size
@@ -67,6 +70,8 @@ def minpack(problem: Problem, start: Floats, steps: int = 5000, enough: float = 
     part = problem
     with np.errstate(all="ignore"):
         for step in range(steps):
+            if step % 32 == 0:
+                yield int(state.which.size)
             ended = _step(part, state, step == 0)
             # handing back is looked into now and then: dropping problems copies every array
             found = state.norm**2 <= enough if step % 16 == 15 else np.zeros_like(ended)
