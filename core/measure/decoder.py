@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # cache lengths a captured step is made for; a step reads up to this many entries too many
 BUCKET = 128
+# the same where each length has to be compiled
+COMPILED_BUCKET = 512
 
 
 class Block:
@@ -113,6 +115,10 @@ class Decoder:
         self._cos = torch.cat([angles.cos(), angles.cos()], 1).to(self.dtype)
         self._sin = torch.cat([-angles.sin(), angles.sin()], 1).to(self.dtype)
         self._half = a.d_head // 2
+        self._still = (
+            torch.ones(a.n_kv_heads, a.d_head, dtype=self.dtype, device=device),
+            torch.zeros(a.n_kv_heads, a.d_head, dtype=self.dtype, device=device),
+        )
 
     @property
     def weight_bytes(self) -> int:
@@ -147,23 +153,24 @@ class Decoder:
             return self._f.layer_norm(x, (x.shape[-1],), gain[0], gain[1], self._eps)
         return self._f.rms_norm(x, (x.shape[-1],), gain[0], self._eps)
 
-    def _ffn(self, block: Block, x: torch.Tensor) -> torch.Tensor:
+    def _inner(self, block: Block, x: torch.Tensor) -> torch.Tensor:
+        """What the FFN's last matrix is given."""
         hidden = block.up(x)
         if self.architecture.gated_ffn:
             gate, up = hidden.chunk(2, -1)
-            return block.down(self._f.silu(gate) * up)
-        return block.down(self._f.gelu(hidden))
+            return self._f.silu(gate) * up
+        return self._f.gelu(hidden)
 
-    def _heads(self, block: Block, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries with keys [rows, n_heads + n_kv_heads, d_head], and values, before rotation."""
+    def _heads(self, block: Block, x: torch.Tensor) -> torch.Tensor:
+        """Queries, keys and values [rows, n_heads + 2 n_kv_heads, d_head], before rotation."""
         a = self.architecture
         qkv = block.qkv(x).view(-1, a.n_heads + 2 * a.n_kv_heads, a.d_head)
+        if block.q_norm is None or block.k_norm is None:
+            return qkv
         split = a.n_heads + a.n_kv_heads
-        if block.q_norm is not None and block.k_norm is not None:
-            q = self._f.rms_norm(qkv[:, : a.n_heads], (a.d_head,), block.q_norm, self._eps)
-            k = self._f.rms_norm(qkv[:, a.n_heads : split], (a.d_head,), block.k_norm, self._eps)
-            return self._torch.cat([q, k], 1), qkv[:, split:]
-        return qkv[:, :split], qkv[:, split:]
+        q = self._f.rms_norm(qkv[:, : a.n_heads], (a.d_head,), block.q_norm, self._eps)
+        k = self._f.rms_norm(qkv[:, a.n_heads : split], (a.d_head,), block.k_norm, self._eps)
+        return self._torch.cat([q, k, qkv[:, split:]], 1)
 
     def _rotate(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         return self._torch.addcmul(x * cos, x.roll(self._half, -1), sin)
@@ -172,20 +179,21 @@ class Decoder:
         """Final hidden states [batch, length, d_model] of a whole prompt; fills the cache from 0."""
         a = self.architecture
         batch, length = tokens.shape
+        split = a.n_heads + a.n_kv_heads
         x = self.embedding[tokens.reshape(-1)]
         cos = self._cos[:length].repeat(batch, 1)[:, None]
         sin = self._sin[:length].repeat(batch, 1)[:, None]
         for block, cache in zip(self.blocks, self.caches, strict=True):
-            qk, v = self._heads(block, self._norm(x, block.norm_attention))
-            qk = self._rotate(qk, cos, sin)
+            qkv = self._heads(block, self._norm(x, block.norm_attention))
+            qk, v = self._rotate(qkv[:, :split], cos, sin), qkv[:, split:]
             q = qk[:, : a.n_heads].view(batch, length, a.n_heads, a.d_head).transpose(1, 2)
             k = qk[:, a.n_heads :].view(batch, length, a.n_kv_heads, a.d_head).transpose(1, 2)
             v = v.reshape(batch, length, a.n_kv_heads, a.d_head).transpose(1, 2)
             cache[:, 0, :, :length] = k
             cache[:, 1, :, :length] = v
             y = self._causal(q, k, v)
-            x = x + block.out(y.transpose(1, 2).reshape(batch * length, a.d_q))
-            x = x + self._ffn(block, self._norm(x, block.norm_ffn))
+            x = block.out.add_to(x, y.transpose(1, 2).reshape(batch * length, a.d_q))
+            x = block.down.add_to(x, self._inner(block, self._norm(x, block.norm_ffn)))
         self.position = length
         return x.view(batch, length, a.d_model)
 
@@ -212,29 +220,25 @@ class Decoder:
         """One decode step at the next position: tokens [batch] -> logits [batch, vocab_size]."""
         at = self.position
         self.position = at + 1
-        x = self.embedding[tokens]
-        cos, sin = self._cos[at], self._sin[at]
+        a, x = self.architecture, self.embedding[tokens]
+        cos, sin = self._turn(self._cos[at : at + 1], self._sin[at : at + 1])
         for block, cache in zip(self.blocks, self.caches, strict=True):
-            x = self._step_layer(block, cache, x, cos, sin, at)
+            qkv = self._heads(block, self._norm(x, block.norm_attention))
+            qkv = self._rotate(qkv, cos, sin)
+            cache[:, :, :, at] = qkv[:, a.n_heads :].view(self.batch, 2, a.n_kv_heads, a.d_head)
+            y = self._attend(qkv[:, : a.n_heads], cache[:, :, :, : at + 1], None)
+            x = block.out.add_to(x, y)
+            x = block.down.add_to(x, self._inner(block, self._norm(x, block.norm_ffn)))
         return self.logits(x)
 
-    def _step_layer(
-        self,
-        block: Block,
-        cache: torch.Tensor,
-        x: torch.Tensor,
-        cos: torch.Tensor,
-        sin: torch.Tensor,
-        at: int,
-    ) -> torch.Tensor:
+    def _turn(self, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rotation of all heads of one position [heads, d_head]: values are turned by nothing."""
         a = self.architecture
-        qk, v = self._heads(block, self._norm(x, block.norm_attention))
-        qk = self._rotate(qk, cos, sin)
-        cache[:, 0, :, at] = qk[:, a.n_heads :]
-        cache[:, 1, :, at] = v
-        y = self._attend(qk[:, : a.n_heads], cache[:, :, :, : at + 1], None)
-        x = x + block.out(y)
-        return x + self._ffn(block, self._norm(x, block.norm_ffn))
+        turned = a.n_heads + a.n_kv_heads
+        return (
+            self._torch.cat([cos.expand(turned, -1), self._still[0]]),
+            self._torch.cat([sin.expand(turned, -1), self._still[1]]),
+        )
 
     def _attend(
         self, q: torch.Tensor, cache: torch.Tensor, mask: torch.Tensor | None
@@ -261,23 +265,21 @@ class Decoder:
         """
         torch, a = self._torch, self.architecture
         x = self.embedding[tokens]
-        heads = a.n_heads + a.n_kv_heads
-        cos = self._cos.index_select(0, position)
-        sin = self._sin.index_select(0, position)
+        cos, sin = self._turn(
+            self._cos.index_select(0, position), self._sin.index_select(0, position)
+        )
         mask = torch.zeros(1, 1, 1, length, dtype=self.dtype, device=self.device).masked_fill(
             (torch.arange(length, device=self.device) > position).view(1, 1, 1, length),
             float("-inf"),
         )
         for block, cache in zip(self.blocks, self.caches, strict=True):
-            qk, v = self._heads(block, self._norm(x, block.norm_attention))
-            qk = self._rotate(qk, cos, sin)
-            kv = torch.cat([qk[:, a.n_heads : heads], v], 1).view(
-                self.batch, 2, a.n_kv_heads, 1, a.d_head
-            )
+            qkv = self._heads(block, self._norm(x, block.norm_attention))
+            qkv = self._rotate(qkv, cos, sin)
+            kv = qkv[:, a.n_heads :].reshape(self.batch, 2, a.n_kv_heads, 1, a.d_head)
             cache.index_copy_(3, position, kv.to(cache.dtype))
-            y = self._attend(qk[:, : a.n_heads], cache[:, :, :, :length], mask)
-            x = x + block.out(y)
-            x = x + self._ffn(block, self._norm(x, block.norm_ffn))
+            y = self._attend(qkv[:, : a.n_heads], cache[:, :, :, :length], mask)
+            x = block.out.add_to(x, y)
+            x = block.down.add_to(x, self._inner(block, self._norm(x, block.norm_ffn)))
         return self.logits(x).argmax(-1)
 
 
@@ -292,6 +294,7 @@ class GraphStep:
         self,
         decoder: Decoder,
         run: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] | None = None,
+        bucket: int = BUCKET,
     ) -> None:
         import torch
 
@@ -299,6 +302,7 @@ class GraphStep:
             raise Unsupported("CUDA graphs need a CUDA device")
         self._torch = torch
         self._decoder = decoder
+        self._bucket = bucket
         self._run = run or decoder.static_step
         self._tokens = torch.zeros(decoder.batch, dtype=torch.int64, device=decoder.device)
         self._position = torch.zeros(1, dtype=torch.int64, device=decoder.device)
@@ -307,7 +311,7 @@ class GraphStep:
 
     def length_for(self, position: int) -> int:
         """Cache entries the step at a position looks at: the next multiple of a bucket."""
-        return min(-(-(position + 1) // BUCKET) * BUCKET, self._decoder.capacity)
+        return min(-(-(position + 1) // self._bucket) * self._bucket, self._decoder.capacity)
 
     def prepare(self, first: int, last: int) -> None:
         """Warm and capture every graph needed for steps at positions first..last."""

@@ -31,6 +31,18 @@ class Product(Protocol):
         """The product."""
         ...
 
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """residual + product; the residual may be overwritten."""
+        ...
+
+
+class _Adding:
+    """Adds after the product, as every kernel can."""
+
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """residual + product."""
+        return residual + self(x)  # type: ignore[operator]
+
 
 class Dense:
     """Plain `F.linear`."""
@@ -43,13 +55,21 @@ class Dense:
         self.weight, self.bias = weight, bias
         self.nbytes = weight.numel() * weight.element_size()
         self._linear = linear
+        # a launch saved on a GPU; on CPU it would leave the fast one-row kernels
+        self.in_place = weight.is_cuda and bias is None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x W^T + b."""
         return self._linear(x, self.weight, self.bias)
 
+    def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """residual + product, in one kernel and in place where that is a gain."""
+        if self.in_place:
+            return residual.addmm_(x, self.weight.t())
+        return residual + self(x)
 
-class Packed:
+
+class Packed(_Adding):
     """oneDNN with a prepacked weight: on CPU it uses all cores at one row, where plain fp32 uses one."""
 
     kernel = "onednn-packed"
@@ -67,7 +87,7 @@ class Packed:
         return self._run(x, self._weight, self._bias, "none", [], "")
 
 
-class Int8Dynamic:
+class Int8Dynamic(_Adding):
     """int8 weights per output row, activations quantised as they arrive (fbgemm or oneDNN, CPU)."""
 
     kernel = "int8-dynamic"
@@ -94,7 +114,7 @@ class Int8Dynamic:
         return self._run(x, self._weight, False)
 
 
-class Int8WeightOnly:
+class Int8WeightOnly(_Adding):
     """int8 weights with a scale per output row; activations are bf16 (`_weight_int8pack_mm`)."""
 
     kernel = "int8-weight-only"
@@ -118,7 +138,7 @@ class Int8WeightOnly:
         return y if self._bias is None else y + self._bias
 
 
-class Fp8:
+class Fp8(_Adding):
     """e4m3 weights and activations with fixed scales (`_scaled_mm`, CUDA from Ada and Hopper on)."""
 
     kernel = "fp8-scaled"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.measure.clock import Clock, gaps_s
-from core.measure.decoder import Decoder, GraphStep
+from core.measure.decoder import COMPILED_BUCKET, Decoder, GraphStep
 from core.measure.products import Unsupported
 from core.measure.protocol import Samples
 from core.measure.weights import Source
@@ -85,10 +85,12 @@ class DecoderSubject:
         for name in ("recompile_limit", "cache_size_limit"):
             if hasattr(dynamo, name):
                 setattr(dynamo, name, 256)
-        compiled = self._torch.compile(self.decoder.static_step, dynamic=False)
+        # at one row a product is a reduction, which this tuning lets run at the memory's speed
+        tuning = None if self._device == "cpu" else {"coordinate_descent_tuning": True}
+        compiled = self._torch.compile(self.decoder.static_step, dynamic=False, options=tuning)
         try:
             if self._device != "cpu":
-                self._graph = GraphStep(self.decoder, compiled)
+                self._graph = GraphStep(self.decoder, compiled, COMPILED_BUCKET)
                 self._graph.prepare(first, last)
                 return
             capacity = self.decoder.capacity

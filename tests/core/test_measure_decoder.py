@@ -102,6 +102,17 @@ def test_static_step_chooses_what_the_eager_step_chooses(length):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
+def test_adding_in_place_changes_nothing():
+    runtime = Runtime("compile")  # plain products, as on a GPU
+    plain, placed = (Decoder(GQA, runtime, "cpu", 2, 24, fp32(GQA)) for _ in range(2))
+    for block in placed.blocks:
+        block.out.in_place = block.down.in_place = True
+    hidden = plain.hidden(TOKENS)
+    torch.testing.assert_close(placed.hidden(TOKENS), hidden, atol=1e-5, rtol=1e-4)
+    expected = plain.step_logits(TOKENS[:, 0])
+    torch.testing.assert_close(placed.step_logits(TOKENS[:, 0]), expected, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("weights", "close"), [("bf16", 0.1), ("fp16", 0.02), ("int8", 0.1)])
 def test_lower_precisions_stay_close(weights, close):
     a = Architecture(2, 64, 4, 2, 16, 128, 97)

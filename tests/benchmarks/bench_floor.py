@@ -1,0 +1,105 @@
+"""Time per token over the memory floor, by execution and precision, and against `generate`.
+
+    python tests/benchmarks/bench_floor.py [--device cpu|cuda:0] [--threads N] [--quick]
+
+The floor is what a step must read over the read bandwidth measured in the same run. All points are
+measured by the product's own sweep, with its flags; nothing is compared across runs.
+"""
+
+import argparse
+
+from core.architecture import Architecture, rounded_ffn
+from core.measure.floor import floor_ratio
+from core.measure.protocol import Settings
+from core.measure.statistics import estimate
+from core.measure.sweep import sweep
+from core.records import Measurement, Point
+from core.workload import Runtime, Workload
+
+CPU_SHAPES = ((24, 768), (12, 1088), (6, 1536))
+CUDA_SHAPES = ((32, 1536), (24, 1792), (16, 2176), (12, 2560), (8, 3072))
+CPU_RUNS = (
+    ("eager", "fp32"),
+    ("eager", "bf16"),
+    ("eager", "fp16"),
+    ("eager", "int8"),
+    ("onnx", "fp32"),
+    ("onnx", "int8"),
+    ("transformers", "fp32"),
+    ("transformers", "bf16"),
+    ("transformers", "fp16"),
+)
+CUDA_RUNS = (
+    ("eager", "bf16"),
+    ("graph", "bf16"),
+    ("compile", "bf16"),
+    ("graph", "int8"),
+    ("graph", "fp8"),
+    ("transformers", "bf16"),
+)
+
+
+def shape(n_layers, d_model, vocab_size):
+    heads = d_model // 64
+    return Architecture(n_layers, d_model, heads, heads, 64, rounded_ffn(d_model, 64), vocab_size)
+
+
+def runtime(execution, weights, cuda):
+    cache = {"int8": "bf16" if cuda else "fp32", "fp8": "bf16"}.get(weights, weights)
+    return Runtime(execution, weights, cache)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="one shape, short requests")
+    options = parser.parse_args()
+    cuda = options.device != "cpu"
+    shapes = CUDA_SHAPES if cuda else CPU_SHAPES
+    runs = CUDA_RUNS if cuda else CPU_RUNS
+    shapes = shapes[:1] if options.quick else shapes
+    work = Workload(1, 128, 256) if cuda else Workload(1, 128, 12 if options.quick else 24)
+    points = [
+        Point(shape(*s, 50432 if cuda else 8192), work, runtime(*r, cuda))
+        for s in shapes
+        for r in runs
+    ]
+    found = {}
+    device = None
+    for step in sweep(
+        points,
+        device=options.device,
+        budget_s=None,
+        store=lambda m: m,
+        threads=options.threads,
+        settings=Settings(budget_s=6.0, retries=1),
+    ):
+        if isinstance(step, Measurement):
+            device = step.device
+            key = (step.architecture.label, step.runtime.execution, step.runtime.weights)
+            found[key] = step
+    print(f"{device.name}: reads {device.bandwidth_bytes_per_s / 1e9:.1f} GB/s")
+    print(
+        "shape      run                  TPOT ms    ±%   over floor  of bandwidth  generate/this  kernels"
+    )
+    for s in shapes:
+        label = f"{s[0]}x{s[1]}"
+        for execution, weights in runs:
+            m = found[label, execution, weights]
+            if m.failed:
+                print(f"{label:<10} {execution + ' ' + weights:<18} {m.flags[0]}: {m.message}")
+                continue
+            tpot, ratio = estimate(m, "tpot"), floor_ratio(m)
+            paper = found.get((label, "transformers", weights))
+            paper = estimate(paper, "tpot") if paper is not None and not paper.failed else None
+            against = f"{paper.value / tpot.value:8.2f}x" if paper else "       - "
+            flags = ", ".join(m.flags)
+            print(
+                f"{label:<10} {execution + ' ' + weights:<18} {tpot.value * 1e3:8.2f} {tpot.half_width:6.1%}"
+                f" {ratio:9.2f}x {1 / ratio:12.0%} {against:>12}   {m.environment['kernels']}  {flags}"
+            )
+
+
+if __name__ == "__main__":
+    main()
