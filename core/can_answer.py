@@ -61,7 +61,7 @@ def _enough(fit: Fit, runs: TrainingRuns) -> Answer:
 def _size_and_tokens(n: Floats, d: Floats) -> Answer:
     question = "Can it tell more parameters from more tokens?"
     share = free_share(d, n)
-    told = f"{share:.0%} of the variance of ln D is free of ln N"
+    told = f"{100 * share:.0f} % of the variance of ln D is free of ln N"
     if share < LEAST_FREE_TOKENS:
         return Answer(
             question,
@@ -85,9 +85,9 @@ def _shape(n: Floats, runs: TrainingRuns) -> Answer:
     ratio = np.log(runs.columns["d_model"] / runs.columns["n_layers"])
     known = np.isfinite(ratio)
     share, shapes = shape_share(ratio[known], n[known])
-    told = f"{share:.0%} of the variance of ln R is free of ln N over {shapes} shapes"
+    told = f"{100 * share:.0f} % of the variance of ln R is free of ln N over {shapes} shapes"
     if share < LEAST_FREE_SHAPE:
-        wanted = f"at least {LEAST_FREE_SHAPE:.0%} is wanted"
+        wanted = f"at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted"
         return Answer(
             question, "no", f"{told} ({wanted}); add shapes of equal size and unlike width"
         )
@@ -101,7 +101,9 @@ def _sign(fit: Fit) -> Sequence[Answer]:
     for i, name in enumerate(fit.theta):
         if name in ("epsilon", "c"):
             share = float(np.mean(fit.resamples[:, i] > 0))
-            told = f"{max(share, 1 - share):.0%} of the resamples agree on the sign of {name}"
+            told = (
+                f"{100 * max(share, 1 - share):.0f} % of the resamples agree on the sign of {name}"
+            )
             verdict = "yes" if max(share, 1 - share) >= 0.975 else "no"
             return (Answer(question, verdict, told),)
     return ()

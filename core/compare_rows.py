@@ -177,7 +177,7 @@ def difference(
         scatter = law.scatter if law is not None else math.nan
         if math.isfinite(scatter) and abs(math.log(value / at)) < scatter:
             note = (
-                f"smaller than the scatter of single trainings around the law ({scatter:.1%} of"
+                f"smaller than the scatter of single trainings around the law ({100 * scatter:.1f} % of"
                 " the loss)"
             )
     else:

@@ -123,10 +123,10 @@ def latency_sentence(judged: LatencyTrust) -> tuple[str, bool]:
     what = METRICS[COLUMNS[fit.metric]].label.lower()
     if not fit.ok:
         return f"No law for {what} ({fit.runtime.label}): {fit.message}.", True
-    told = f"Predicts {what} of shapes it has not seen to ±{judged.error:.1%}"
+    told = f"Predicts {what} of shapes it has not seen to ±{100 * judged.error:.1f} %"
     if math.isfinite(judged.rank):
         told += f"; puts them in order with rank correlation {judged.rank:.2f}"
-    told += f"; {judged.coverage:.0%} of measurements lie in their 95 % intervals"
+    told += f"; {100 * judged.coverage:.0f} % of measurements lie in their 95 % intervals"
     warn = (
         judged.error > LARGEST_ERROR or judged.rank < LEAST_RANK or judged.coverage < LEAST_COVERAGE
     )

@@ -114,7 +114,7 @@ class LawCharts(QWidget):
             else ""
         )
         for place, found in enumerate(self._shown):
-            title = QLabel(f"{found.fit.title}   ±{mean_error(found):.2%}")
+            title = QLabel(f"{found.fit.title}   ±{100 * mean_error(found):.2f} %")
             title.setProperty("title", True)
             title.setStyleSheet(f"color: {series(self, place)}")
             title.setWordWrap(True)

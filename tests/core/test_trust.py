@@ -74,7 +74,7 @@ def test_a_good_law_is_praised_and_a_bad_one_warned_of():
         (judged,) = outcome(judge_latency(rows, [law]))
         told, warn = latency_sentence(judged)
         assert warn is warns
-        assert f"±{judged.error:.1%}" in told and "12 shapes" in told
+        assert f"±{100 * judged.error:.1f} %" in told and "12 shapes" in told
 
 
 def test_too_few_shapes_say_so():

@@ -1,0 +1,410 @@
+"""Trust: what the laws in use predicted for shapes they had not seen, beside what was measured."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.fit.fit import Fit
+from core.metrics import METRICS
+from core.picture import Laws
+from core.records import Point
+from core.trust import (
+    COLUMNS,
+    LARGEST_ERROR,
+    LEAST_COVERAGE,
+    LEAST_RANK,
+    LatencyTrust,
+    judge_latency,
+    judge_loss,
+    latency_sentence,
+    loss_sentence,
+    unmeasured_on_front,
+)
+from core.units import format_quantity
+from gui.job import Steps
+from gui.panels.drawing import Chart, ink, series, tones
+from gui.panels.numbers_table import Cell, NumbersTable
+from gui.panels.work_row import WorkRow
+from gui.state import State
+
+HEADER = (
+    Cell("Measured point"),
+    Cell("Measured", tip="Median of its samples"),
+    Cell("Predicted", tip="By the law fitted without this shape"),
+    Cell("Error", tip="Predicted over measured, less one"),
+    Cell("In its interval", tip="Whether the 95 % interval made without it holds the measurement"),
+)
+NUMBERS = (
+    ("Mean error", "error", "Mean of the absolute errors on shapes left out of the fit"),
+    ("Bias", "bias", "Mean of the signed errors; above zero the law predicts too slow"),
+    ("Rank correlation", "rank", "How alike the order of predicted and measured is (Spearman)"),
+    ("Coverage", "coverage", "Measurements inside their 95 % interval; 95 % would be right"),
+)
+
+
+class Trust(QWidget):
+    """One latency law at a time with its errors, the loss law's sentence, and what to measure next."""
+
+    measure_point = Signal(object)  # the points to measure
+
+    def __init__(self, store: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("trust")
+        self._store = store
+        self._state: State | None = None
+        self._judged: tuple[LatencyTrust, ...] = ()
+        self._judged_of: Laws | None = None
+        self._loss: Fit | None = None
+        self._build()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being worked out."""
+        return self.work.busy
+
+    def _build(self) -> None:
+        self.loss = _sentence("Trust in the loss law")
+        self.latency = _sentence("Trust in the latency law")
+        self.law = QComboBox()
+        self.law.setAccessibleName("Latency law")
+        self.law.setToolTip("Which latency law: time per token or to the first, and how it runs")
+        self.law.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.law.activated.connect(self._on_law)
+        self.work = WorkRow(self._store)
+        self.work.finished.connect(self._on_finished)
+        self.this = QPushButton("&Measure this point")
+        self.this.setToolTip("Time the marked point again on this machine")
+        self.this.clicked.connect(self._measure_this)
+        self.chosen = QPushButton("Measure the c&hosen one")
+        self.chosen.setToolTip("Time the candidate chosen in the plot")
+        self.chosen.clicked.connect(self._measure_chosen)
+        self.front = QPushButton("Measure the &front")
+        self.front.setToolTip("Time everything on the front that is only predicted")
+        self.front.clicked.connect(self._measure_front)
+        top = QHBoxLayout()
+        top.addWidget(self.law)
+        top.addWidget(self.work, 1)
+        for button in (self.this, self.chosen, self.front):
+            button.setAccessibleName(button.text().replace("&", ""))
+            top.addWidget(button)
+
+        self.numbers: dict[str, QLabel] = {}
+        numbers = QHBoxLayout()
+        numbers.setSpacing(18)
+        for title, name, tip in NUMBERS:
+            label = QLabel()
+            label.setToolTip(tip)
+            label.setAccessibleName(title)
+            label.setAccessibleDescription(tip)
+            self.numbers[name] = label
+            numbers.addWidget(label)
+        numbers.addStretch()
+
+        self.chart = Chart(
+            "Predicted against measured", ("Measured", "s"), ("Predicted", "s"),
+            x_log=True, y_log=True,
+        )  # fmt: skip
+        self.chart.picked.connect(self._mark)
+        self.legend = QLabel(
+            "○ predicted without its shape, with 95 % interval; ◇ measured outside it; dashed: equal"
+        )
+        self.legend.setProperty("quiet", True)
+        self.legend.setWordWrap(True)
+        self.table = NumbersTable("Measured points with their predictions")
+        self.table.chosen.connect(self._mark)
+        self.table.activated_row.connect(self._measure_this)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.chart, 1)
+        column.addWidget(self.legend)
+        self.both = QSplitter(Qt.Orientation.Horizontal)
+        self.both.addWidget(left)
+        self.both.addWidget(self.table)
+        self.both.setStretchFactor(0, 1)
+        self.both.setStretchFactor(1, 1)
+        self.both.setSizes([500, 420])
+        self.empty = QLabel()
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(4)
+        column.addWidget(self.loss)
+        column.addWidget(self.latency)
+        column.addLayout(top)
+        column.addLayout(numbers)
+        column.addWidget(self.both, 1)
+        column.addWidget(self.empty, 1)
+        self._show()
+
+    # --- following the state --------------------------------------------------------------------
+
+    def refresh(self, new: State, old: State | None) -> None:
+        """Judge anew when the laws changed and someone looks."""
+        self._state = new
+        if old is None or new.laws is not old.laws:
+            self._loss = None if new.laws is None else new.laws.loss
+            self._show()
+        elif new.frame is not old.frame or new.choices.selected != old.choices.selected:
+            self._offer()
+        if self.isVisible():
+            self._start_once()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The first look judges the laws."""
+        super().showEvent(event)
+        self._start_once()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Other colours with another palette."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "empty"):
+            self._show()
+
+    def _start_once(self) -> None:
+        state = self._state
+        if state is None or state.laws is None or state.laws is self._judged_of or self.busy:
+            return
+        # working it out beside a sweep would disturb what is being timed
+        if state.sweep.running:
+            return
+        laws, contents, choices = state.laws, state.contents, state.choices
+        self._judged_of = laws
+
+        def work() -> Steps:
+            latency = yield from judge_latency(contents.measurements, laws.latency)
+            loss = laws.loss
+            if loss is not None:
+                loss = yield from judge_loss(contents, choices, loss)
+            return laws, latency, loss
+
+        self.work.run(work, "Leaving shapes out")
+
+    @Slot(object)
+    def _on_finished(self, found: tuple[Laws, tuple[LatencyTrust, ...], Fit | None]) -> None:
+        laws, judged, loss = found
+        if self._state is None or laws is not self._state.laws:
+            # the laws have moved on meanwhile
+            self._judged_of = None
+            return
+        self._judged, self._loss = judged, loss
+        self._show()
+
+    # --- showing --------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        state = self._state
+        laws = state.laws if state is not None else None
+        told, warn = loss_sentence(self._loss, laws.loss_message if laws is not None else "")
+        _tell(self.loss, f"Loss: {told}" if laws is not None else "", warn)
+        before = self.law.currentText()
+        self.law.clear()
+        for judged in self._judged:
+            self.law.addItem(judged.title)
+        usable = [i for i, j in enumerate(self._judged) if len(j.measured)]
+        at = self.law.findText(before)
+        self.law.setCurrentIndex(at if at >= 0 else (usable[0] if usable else 0))
+        self._show_law()
+
+    @Slot()
+    def _on_law(self) -> None:
+        self._show_law()
+
+    def _current(self) -> LatencyTrust | None:
+        index = self.law.currentIndex()
+        return self._judged[index] if 0 <= index < len(self._judged) else None
+
+    def _show_law(self) -> None:
+        judged = self._current()
+        there = judged is not None and len(judged.measured) > 0
+        self.both.setVisible(there)
+        self.empty.setVisible(not there)
+        for label in self.numbers.values():
+            label.setVisible(there)
+        self.law.setVisible(bool(self._judged))
+        if judged is None:
+            _tell(self.latency, "", False)
+            self.empty.setText(self._why_empty())
+        else:
+            told, warn = latency_sentence(judged)
+            _tell(self.latency, f"Latency: {told}", warn)
+            self.empty.setText(judged.fit.message if not there else "")
+        if judged is not None and there:
+            self._show_numbers(judged)
+            self._draw(judged)
+            self._fill(judged)
+        self._offer()
+
+    def _why_empty(self) -> str:
+        state = self._state
+        if state is None or state.laws is None:
+            return "No laws yet."
+        if not state.contents.measurements:
+            return "Nothing is measured yet, so there is nothing to compare predictions with."
+        if state.sweep.running:
+            return "The laws are judged when the sweep has ended; doing it now would disturb it."
+        return "Working it out …" if self.busy else "There is no latency law to judge."
+
+    def _show_numbers(self, judged: LatencyTrust) -> None:
+        warns = {
+            "error": judged.error > LARGEST_ERROR,
+            "bias": abs(judged.bias) > LARGEST_ERROR / 2,
+            "rank": judged.rank < LEAST_RANK,
+            "coverage": judged.coverage < LEAST_COVERAGE,
+        }
+        for title, name, _ in NUMBERS:
+            value = getattr(judged, name)
+            text = (
+                "unknown" if not math.isfinite(value)
+                else f"{value:.2f}" if name == "rank"
+                else f"{100 * value:+.1f} %" if name == "bias"
+                else f"{100 * value:.0f} %" if name == "coverage"
+                else f"±{100 * value:.1f} %"
+            )  # fmt: skip
+            label = self.numbers[name]
+            label.setText(f"{'⚠ ' if warns[name] else ''}{title} {text}")
+            _paint(label, warns[name])
+
+    def _draw(self, judged: LatencyTrust) -> None:
+        colours = ink(self)
+        chart = self.chart
+        chart.start_over()
+        chart.same_line(colours.quiet)
+        chart.spans(judged.measured, judged.low, judged.high, series(self, 0))
+        inside = judged.inside
+        tips = [_tip(judged, i) for i in range(len(judged.measured))]
+        for mask, symbol, colour in (
+            (inside, "o", series(self, 0)),
+            (~inside, "d", colours.limit),
+        ):
+            places = np.flatnonzero(mask)
+            chart.points(
+                judged.measured[places], judged.predicted[places], filled=False, colour=colour,
+                symbol=symbol, size=9, keys=[int(i) for i in places], tips=[tips[i] for i in places],
+            )  # fmt: skip
+        chart.show_all()
+
+    def _fill(self, judged: LatencyTrust) -> None:
+        self.table.set_tones(tones(self))
+        rows = []
+        for i, name in enumerate(judged.labels):
+            error = judged.predicted[i] / judged.measured[i] - 1.0
+            inside = bool(judged.inside[i])
+            rows.append(
+                [
+                    Cell(name, tip=_tip(judged, i)),
+                    Cell("● " + format_quantity(judged.measured[i], "s"), judged.measured[i]),
+                    Cell("○ " + format_quantity(judged.predicted[i], "s"), judged.predicted[i]),
+                    Cell(f"{100 * error:+.1f} %", abs(error), tone="" if inside else "warn"),
+                    Cell("yes" if inside else "no", tone="" if inside else "warn"),
+                ]
+            )
+        self.table.show_rows(HEADER, rows)
+        if judged.worst is not None and self.table.current() is None:
+            self._mark(judged.worst)
+
+    @Slot(int)
+    def _mark(self, place: int) -> None:
+        self.chart.light(place)
+        self.table.choose_row(place)
+        self._offer()
+
+    # --- measuring ------------------------------------------------------------------------------
+
+    def _offer(self) -> None:
+        front = self._front_points()
+        self.this.setEnabled(self._marked_point() is not None)
+        self.chosen.setEnabled(self._chosen_point() is not None)
+        self.front.setEnabled(bool(front))
+        self.front.setText(f"Measure the &front ({len(front)})" if front else "Measure the &front")
+
+    def _marked_point(self) -> Point | None:
+        judged, place = self._current(), self.table.current()
+        if judged is None or place is None or place >= len(judged.points):
+            return None
+        return judged.points[place]
+
+    def _chosen_point(self) -> Point | None:
+        state = self._state
+        if state is None or state.table is None or state.frame is None:
+            return None
+        row = state.frame.selected
+        return None if row is None or row in state.table.names else state.table.point(row)
+
+    def _front_points(self) -> tuple[Point, ...]:
+        state = self._state
+        if state is None or state.table is None or state.frame is None:
+            return ()
+        table = state.table
+        # one shape trained on other tokens is one thing to time
+        return tuple(dict.fromkeys(table.point(r) for r in unmeasured_on_front(table, state.frame)))
+
+    @Slot()
+    def _measure_this(self) -> None:
+        point = self._marked_point()
+        if point is not None:
+            self.measure_point.emit((point,))
+
+    @Slot()
+    def _measure_chosen(self) -> None:
+        point = self._chosen_point()
+        if point is not None:
+            self.measure_point.emit((point,))
+
+    @Slot()
+    def _measure_front(self) -> None:
+        if points := self._front_points():
+            self.measure_point.emit(points)
+
+
+def _tip(judged: LatencyTrust, i: int) -> str:
+    what = METRICS[COLUMNS[judged.fit.metric]].label
+
+    def seconds(value: float) -> str:
+        return format_quantity(float(value), "s")
+
+    return (
+        f"{judged.labels[i]}\n{what}: measured {seconds(judged.measured[i])}, predicted"
+        f" {seconds(judged.predicted[i])} ({seconds(judged.low[i])} to {seconds(judged.high[i])})"
+    )
+
+
+def _sentence(name: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setAccessibleName(name)
+    label.setTextInteractionFlags(
+        Qt.TextInteractionFlag.TextSelectableByMouse
+        | Qt.TextInteractionFlag.TextSelectableByKeyboard
+    )
+    return label
+
+
+def _tell(label: QLabel, text: str, warn: bool) -> None:
+    label.setText(f"⚠ {text}" if warn and text else text)
+    label.setVisible(bool(text))
+    _paint(label, warn)
+
+
+def _paint(label: QLabel, warn: bool) -> None:
+    """The window's own colour for what went wrong, by a property its style knows."""
+    if label.property("bad") != warn:
+        label.setProperty("bad", warn)
+        label.style().unpolish(label)
+        label.style().polish(label)
