@@ -26,6 +26,8 @@ def write(architecture: Architecture, context: ExportContext) -> str:
     a = architecture
     if a.tied_embeddings:
         raise Unusable("litgpt keeps the output head apart from the input embedding")
+    if a.qk_norm and a.norm_bias:
+        raise Unusable("litgpt gives query and key norms a bias when the layer norms have one")
     bias = a.qkv_bias and a.out_bias and a.ffn_bias
     values: dict[str, object] = {
         "name": context.folder,
@@ -92,6 +94,8 @@ def read(text: str) -> Architecture:
     for key in ("lm_head_bias", "shared_attention_norm", "post_attention_norm", "post_mlp_norm"):
         if switch(key):
             raise Unusable(f"{what}: '{key}' is not supported")
+    if switch("norm_qk") and given["norm_class_name"] == "LayerNorm":
+        raise Unusable(f"{what}: 'norm_qk' with 'norm_class_name' LayerNorm is not supported")
     if switch("norm_qk") and given.get("norm_qk_type", "default") != "default":
         raise Unusable(f"{what}: 'norm_qk_type' {given['norm_qk_type']!r} is not supported")
     width, heads, multiple = number("n_embd"), number("n_head"), number("padding_multiple")

@@ -54,7 +54,7 @@ FORMATS: Mapping[str, Format] = {
             "model_args.py",
             _CORE + "torchtitan",
             "shape",
-            "source of pytorch/torchtitan, models/llama3",
+            "torchtitan 0.3.0: same parameter count on the meta device",
         ),
         Format(
             "megatron",
@@ -70,7 +70,7 @@ FORMATS: Mapping[str, Format] = {
             "model_config.yaml",
             _CORE + "litgpt",
             "shape",
-            "source of Lightning-AI/litgpt, config.py",
+            "litgpt 0.5.13: same parameter count on the meta device",
         ),
         Format(
             "vllm",
