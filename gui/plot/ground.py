@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,10 @@ class GridLayer(Layer):
 class ForbiddenLayer(Layer):
     """The side that each limit excludes, below everything: a solid tint costs less than a veil."""
 
-    def __init__(self, view: pg.ViewBox) -> None:
+    def __init__(self, view: pg.ViewBox, lines: Mapping[Hashable, LimitLine]) -> None:
         super().__init__(view, -110)
         self.colour = QColor()
-        self.lines: Iterable[LimitLine] = ()
+        self.lines = lines
 
     def set_colours(self, colours: Colours) -> None:
         """The limits' colour, thinned with the background's."""
@@ -68,7 +68,7 @@ class ForbiddenLayer(Layer):
     def paint(self, p: QPainter, *_: Any) -> None:
         """One rectangle a limit."""
         plane = plane_of(self.view)
-        for line in self.lines:
+        for line in self.lines.values():
             p.fillRect(line.forbidden(plane), self.colour)
 
 

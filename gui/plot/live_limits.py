@@ -18,17 +18,34 @@ class LiveLimits:
 
     def __init__(self, scene: Scene, last: LiveLimits | None = None) -> None:
         self.scene = scene
-        self.x = _minimised(scene.x, scene.x_axis.better)
-        self.y = _minimised(scene.y, scene.y_axis.better)
+        self.x: Floats
+        self.y: Floats
+        before = None if last is None else last.scene
+        if (
+            last is not None
+            and before is not None
+            and before.x is scene.x
+            and (before.x_axis.better == scene.x_axis.better)
+        ):
+            self.x = last.x
+        else:
+            self.x = oriented(scene.x, scene.x_axis.better or "lower")
+        if (
+            last is not None
+            and before is not None
+            and before.y is scene.y
+            and (before.y_axis.better == scene.y_axis.better)
+        ):
+            self.y = last.y
+        else:
+            self.y = oriented(scene.y, scene.y_axis.better or "lower")
         self._allows: dict[Hashable, tuple[LimitView, Bools]] = {}
         self._live: dict[Hashable, tuple[tuple[object, ...], LiveFront]] = {}
         if last is not None:
-            self._allows, self._live = last._allows, last._live
-            before = last.scene
-            if before.x is scene.x and before.x_axis.better == scene.x_axis.better:
-                self.x = last.x
-            if before.y is scene.y and before.y_axis.better == scene.y_axis.better:
-                self.y = last.y
+            # what belongs to limits that are gone is let go
+            keys = {limit.key for limit in scene.limits}
+            self._allows = {k: v for k, v in list(last._allows.items()) if k in keys}
+            self._live = {k: v for k, v in list(last._live.items()) if k in keys}
 
     @property
     def has_goal(self) -> bool:
@@ -96,12 +113,21 @@ class LiveLimits:
         return allowed
 
 
-def _minimised(column: Floats, better: str) -> Floats:
-    return oriented(column, better or "lower")
-
-
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
     """Equal sides and values, and the very same columns."""
     return len(a) == len(b) and all(
         p is q or (isinstance(p, float | str) and p == q) for p, q in zip(a, b, strict=True)
+    )
+
+
+def same_limits(a: tuple[LimitView, ...], b: tuple[LimitView, ...]) -> bool:
+    """Whether two sets of limits leave the same points."""
+
+    def strict(limits: tuple[LimitView, ...]) -> list[LimitView]:
+        return [limit for limit in limits if limit.value is not None]
+
+    mine, theirs = strict(a), strict(b)
+    return len(mine) == len(theirs) and all(
+        p.column is q.column and p.side == q.side and p.value == q.value
+        for p, q in zip(mine, theirs, strict=True)
     )

@@ -13,35 +13,28 @@ from gui.plot.scene import Scene
 MARK_REACH, CLOUD_REACH = 11.0, 7.0
 
 
-class Picker:
-    """Finds the nearest drawn point; what is drawn on top is taken first."""
+def nearest(
+    scene: Scene, plane: Plane, u: Floats, v: Floats, front: Indices, x: float, y: float
+) -> int | None:
+    """Index of the point drawn nearest to pixel (x, y); None where none is within reach.
 
-    def nearest(
-        self,
-        scene: Scene,
-        plane: Plane,
-        u: Floats,
-        v: Floats,
-        front: Indices,
-        x: float,
-        y: float,
-    ) -> int | None:
-        """Index of the point nearest to pixel (x, y), or None where none is within reach."""
-        marked = [np.array([i for i in (scene.selected, *scene.pinned) if i is not None], np.intp)]
-        if scene.measured is not None:
-            rows = scene.measured.rows
-            marked.append(rows[rows >= 0])
-        if scene.front_shown != "hidden":
-            marked.append(front)
-        found = _nearest_of(np.concatenate(marked), plane, u, v, x, y, MARK_REACH)
-        if found is not None or (scene.feasible_shown == scene.infeasible_shown == "hidden"):
-            return found
-        width = CLOUD_REACH / plane.width * (plane.right - plane.left)
-        height = CLOUD_REACH / plane.height * (plane.top - plane.bottom)
-        # two passes over the columns: a million points take about a millisecond
-        near = np.abs(u - plane.u(x)) <= width
-        near &= np.abs(v - plane.v(y)) <= height
-        return _nearest_of(np.flatnonzero(near), plane, u, v, x, y, CLOUD_REACH)
+    What is drawn on top is taken first: the selected, the pinned, the measured and the front.
+    """
+    marked = [np.array([i for i in (scene.selected, *scene.pinned) if i is not None], np.intp)]
+    if scene.measured is not None:
+        rows = scene.measured.rows
+        marked.append(rows[rows >= 0])
+    if scene.front_shown != "hidden":
+        marked.append(front)
+    found = _nearest_of(np.concatenate(marked), plane, u, v, x, y, MARK_REACH)
+    if found is not None or (scene.feasible_shown == scene.infeasible_shown == "hidden"):
+        return found
+    width = CLOUD_REACH / plane.width * (plane.right - plane.left)
+    height = CLOUD_REACH / plane.height * (plane.top - plane.bottom)
+    # two passes over the columns: a million points take about a millisecond
+    near = np.abs(u - plane.u(x)) <= width
+    near &= np.abs(v - plane.v(y)) <= height
+    return _nearest_of(np.flatnonzero(near), plane, u, v, x, y, CLOUD_REACH)
 
 
 def _nearest_of(

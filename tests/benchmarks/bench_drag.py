@@ -109,7 +109,7 @@ def drag_plot(points: int) -> tuple[np.ndarray, dict[str, float]]:
     app.processEvents()
     start = time.perf_counter()
     plot.view.scaleBy((0.8, 0.8))
-    plot.cloud.place()
+    plot.picture.cloud.place()
     plot.repaint()
     app.processEvents()
     costs["zoom"] = time.perf_counter() - start

@@ -109,8 +109,8 @@ def drag(plot, start, stops):
 
 
 def shown_counts(plot):
-    plot.cloud.place() if plot.cloud._stale else None
-    inside, _ = plot.cloud.raster.counts()
+    plot.picture.cloud.place() if plot.picture.cloud._stale else None
+    inside, _ = plot.picture.cloud.raster.counts()
     return int(inside.sum())
 
 
@@ -130,7 +130,7 @@ def test_shows_a_scene(plot):
     agrees(plot, scene)
     assert "candidates inside all limits" in plot.accessibleDescription()
     # every point is in view
-    _, total = plot.cloud.raster.counts()
+    _, total = plot.picture.cloud.raster.counts()
     assert total.sum() == len(scene.x)
 
 
@@ -247,7 +247,7 @@ def test_higher_is_better_turns_the_front(plot):
     state = plot.preview_limit("s", 900.0)
     assert state.front.tolist() == front_indices(scene.x, scene.y, speed >= 900.0).tolist()
     # the staircase runs towards worse, which is lower here, and ends at the limit
-    steps = plot.front_layer._steps[0]
+    steps = plot.picture.front._steps[0]
     assert min(steps) == pytest.approx(np.log10(900.0))
 
 
@@ -297,13 +297,16 @@ def test_a_click_takes_the_nearest_point_and_marks_before_cloud(plot, qtbot):
     QApplication.processEvents()
     plane = plane_of(plot.view)
     for index in (int(plot.front[2]), 17, 123):
-        at = plot.view.mapToScene(QPointF(plane.px(plot.u[index]), plane.py(plot.v[index])))
+        at = plot.view.mapToScene(
+            QPointF(plane.px(plot.picture.u[index]), plane.py(plot.picture.v[index]))
+        )
         QTest.mouseClick(
             plot.canvas.viewport(), Qt.MouseButton.LeftButton, pos=plot.canvas.mapFromScene(at)
         )
         assert plot.nearest(at) == clicked[-1][0]
         away = np.hypot(
-            plane.px(plot.u) - plane.px(plot.u[index]), plane.py(plot.v) - plane.py(plot.v[index])
+            plane.px(plot.picture.u) - plane.px(plot.picture.u[index]),
+            plane.py(plot.picture.v) - plane.py(plot.picture.v[index]),
         )
         assert away[clicked[-1][0]] <= 11
     assert clicked[0][0] == plot.front[2]
@@ -316,8 +319,11 @@ def test_hovering_shows_a_card_inside_the_plot(plot, qtbot):
     plot.refresh(scene)
     index = int(plot.front[0])
     plane = plane_of(plot.view)
-    plot._mouse = plot.view.mapToScene(QPointF(plane.px(plot.u[index]), plane.py(plot.v[index])))
-    plot._show_card(index)
+    plot._mouse = plot.view.mapToScene(
+        QPointF(plane.px(plot.picture.u[index]), plane.py(plot.picture.v[index]))
+    )
+    plot.canvas.viewport().underMouse = lambda: True
+    plot._hover()
     assert plot.card.isVisible() and f"candidate {index}" in plot.card.text()
     assert plot.canvas.rect().contains(plot.card.geometry())
     QApplication.sendEvent(plot.canvas.viewport(), QEvent(QEvent.Type.Leave))
@@ -410,7 +416,7 @@ def test_odd_scenes(plot):
     some = np.array([-1.0, 0.0, 1.0, 2.0])
     plot.refresh(Scene(some, np.array([4.0, 3.0, 2.0, 1.0]), X, Y))
     plot.grab()
-    assert np.isfinite(plot.u).sum() == 2
+    assert np.isfinite(plot.picture.u).sum() == 2
     one = np.array([1.0])
     plot.refresh(Scene(one, one, replace(X, better=""), Y))
     plot.grab()
@@ -454,7 +460,7 @@ def test_exports_png_and_svg(plot, tmp_path):
     assert "Nowhere" not in words
     assert any(e.tag.endswith("image") for e in root.iter())
     # the screen is as it was
-    assert plot.cloud.magnify == 1.0
+    assert plot.picture.cloud.magnify == 1.0
     with pytest.raises(Unusable, match="could not be written"):
         plot.export_png(tmp_path / "no such folder" / "plot.png")
     with pytest.raises(Unusable, match="could not be written"):
