@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from gui.window import Window
 
 FILTER = f"Paretoscope project (*{SUFFIX})"
+THEMES = (
+    ("system", "Theme of the &desktop", "Light or dark as the desktop is"),
+    ("light", "&Light theme", "Dark text on light ground"),
+    ("dark", "&Dark theme", "Light text on dark ground"),
+)
 
 
 class Asking:
@@ -35,22 +41,7 @@ class Asking:
         """Every action of the window."""
         row = ActionRow
         store, window = self._store, self._window
-        themes = tuple(
-            row(
-                f"theme_{name}",
-                "-&View" if name == "system" else "&View",
-                text,
-                "",
-                tip,
-                lambda name=name: window.set_theme(name),
-                checked=lambda name=name: window.settings["theme"] == name,
-            )
-            for name, text, tip in (
-                ("system", "Theme of the &desktop", "Light or dark as the desktop is"),
-                ("light", "&Light theme", "Dark text on light ground"),
-                ("dark", "&Dark theme", "Light text on dark ground"),
-            )
-        )
+        themes = tuple(self._theme_row(*words) for words in THEMES)
         panels = tuple(
             row(
                 f"show_{panel.name}",
@@ -58,7 +49,7 @@ class Asking:
                 panel.title,
                 panel.shortcut,
                 panel.tip,
-                lambda name=panel.name: window.show_panel(name),
+                partial(window.show_panel, panel.name),
             )
             for panel in PANELS
         )
@@ -242,6 +233,18 @@ class Asking:
                 "Where crash reports and the demonstration project are kept",
                 self.open_folder,
             ),
+        )
+
+    def _theme_row(self, name: str, text: str, tip: str) -> ActionRow:
+        window = self._window
+        return ActionRow(
+            f"theme_{name}",
+            "-&View" if name == "system" else "&View",
+            text,
+            "",
+            tip,
+            partial(window.set_theme, name),
+            checked=lambda: bool(window.settings["theme"] == name),
         )
 
     # --- files ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from core.choices import Choices
 from core.errors import Unusable
 from core.fit.latency import fit_latency
 from core.fit.memory import fit_memory
+from core.metrics import METRICS
 from core.picture import Contents, Frame, Laws, make_frame, make_laws, make_table, unlike
 from core.records import Progress
 from core.table import Table
@@ -107,6 +108,10 @@ def derive(now: Inputs, made: Derived | None) -> Generator[Progress, None, Deriv
             table = make_table(contents, laws, choices)
         except Unusable as error:
             return Derived(now, laws, None, None, (), str(error))
+        # every column is made here, so that the first click on a row does not wait for them
+        for key in METRICS:
+            table.estimates(key)
+            yield Progress(1, 3, "predicting the candidates")
         notes, message = unlike(contents, table), ""
     yield Progress(2, 3, "finding the front")
     frame = make_frame(table, choices) if table is not None else None

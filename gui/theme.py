@@ -137,6 +137,7 @@ def palette(theme: Theme) -> QPalette:
 def style_sheet(theme: Theme) -> str:
     """Shapes and spacing that the palette cannot say."""
     t = theme
+    check = resource(f"icons/check-{theme.name}.svg").as_posix()
     return f"""
     QToolBar {{ border: 0; border-bottom: 1px solid {t.line}; padding: 3px 6px; spacing: 4px;
         background: {t.window}; }}
@@ -179,6 +180,11 @@ def style_sheet(theme: Theme) -> str:
     QProgressBar {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 5px;
         text-align: center; min-height: 16px; }}
     QProgressBar::chunk {{ background: {t.chosen}; border-radius: 4px; }}
+    QCheckBox::indicator, QTreeView::indicator, QListView::indicator {{ width: 13px; height: 13px;
+        border: 1px solid {t.quiet}; border-radius: 3px; background: {t.base}; }}
+    QCheckBox::indicator:checked, QTreeView::indicator:checked, QListView::indicator:checked
+        {{ background: {t.accent}; border: 1px solid {t.accent}; image: url("{check}"); }}
+    QCheckBox::indicator:focus {{ border: 2px solid {t.accent}; }}
     QScrollArea {{ border: 0; background: transparent; }}
     QLabel[quiet="true"] {{ color: {t.quiet}; }}
     QLabel[bad="true"] {{ color: {t.bad}; }}

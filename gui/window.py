@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Slot
+from PySide6.QtCore import QByteArray, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QLabel,
     QMainWindow,
+    QSizePolicy,
     QSplitter,
     QTabWidget,
     QToolBar,
@@ -124,7 +125,9 @@ class Window(QMainWindow):
             (self.right, 0, self.inspector),
             (self.right, 1, self.limits),
         ):
-            splitter.replaceWidget(index, widget).deleteLater()
+            old = splitter.replaceWidget(index, widget)
+            if old is not None:
+                old.deleteLater()
             widget.show()
         self.left.setStretchFactor(0, 1)
         self._views |= {"plot": self.plot_view, "inspector": self.inspector, "limits": self.limits}
@@ -138,10 +141,10 @@ class Window(QMainWindow):
         index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
         if name not in self._views:
             row = self._tab_rows[index]
-            place = self.tabs.widget(index)
-            view = make_panel(row, self.store, place)
+            place = cast(_Place, self.tabs.widget(index))
+            view: Any = make_panel(row, self.store, place)
             view.setAccessibleName(row.title)
-            place.layout().addWidget(view)
+            place.column.addWidget(view)
             self._views[name] = view
             if hasattr(view, "set_settings"):
                 view.set_settings(self.settings)
@@ -283,7 +286,7 @@ class Window(QMainWindow):
             self.tabs.setCurrentIndex(names.index(self.settings["tab"]))
 
     def _restore_splits(self) -> None:
-        defaults = {"left": (0.68, 0.32), "right": (0.6, 0.4), "across": (0.7, 0.3)}
+        defaults = {"left": (0.68, 0.32), "right": (0.6, 0.4), "across": (0.69, 0.31)}
         stored = self.settings["splits"]
         for name, shares in defaults.items():
             splitter: QSplitter = getattr(self, name)
@@ -294,9 +297,6 @@ class Window(QMainWindow):
             else:
                 extent = splitter.height() if name != "across" else splitter.width()
                 splitter.setSizes([int(extent * share) for share in shares])
-        # sizes asked for before the first layout are only hints: ask again once it is there
-        if not self.isVisible():
-            QTimer.singleShot(0, lambda: None)
 
 
 class _Place(QWidget):
@@ -304,13 +304,11 @@ class _Place(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
 
 
 def _stretch() -> QWidget:
-    from PySide6.QtWidgets import QSizePolicy
-
     widget = QWidget()
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
     return widget

@@ -105,16 +105,19 @@ class Inspector(QWidget):
     def _tree(self) -> QTreeWidget:
         tree = QTreeWidget(self)
         tree.setColumnCount(3)
-        tree.setHeaderLabels(["Metric", "Value", "95 % interval"])
+        tree.setHeaderLabels(["Metric", "Value", "95 %"])
+        tree.headerItem().setToolTip(2, "The 95 % interval, in the unit of the value")
+        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         tree.setRootIsDecorated(False)
         tree.setIndentation(8)
         tree.setUniformRowHeights(True)
         tree.setAllColumnsShowFocus(True)
         tree.setAccessibleName("Metrics of the candidate")
         header = tree.header()
-        header.setStretchLastSection(True)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         return tree
 
     # --- showing ----------------------------------------------------------------------------------
@@ -326,15 +329,18 @@ def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str
     outside = " ⚠" if estimates.outside[row] else ""
     between = ""
     if kind not in ("exact", "unknown") and low < high:
-        between = f"{range_text(metric, low, high)}{outside}"
+        between = f"{range_text(metric, value, low, high)}{outside}"
     return (f"{metric.label} {mark}".rstrip(), metric.format(value), between)
 
 
-def range_text(metric: Metric, low: float, high: float) -> str:
-    """An interval, its unit said once where both ends have the same."""
-    first, last = metric.format(low), metric.format(high)
-    number, _, unit = first.partition(" ")
-    return f"{number} – {last}" if unit and last.endswith(f" {unit}") else f"{first} – {last}"
+def range_text(metric: Metric, value: float, low: float, high: float) -> str:
+    """An interval without its unit where that is the value's; with it where it is another."""
+    unit = metric.format(value).partition(" ")[2]
+    ends = []
+    for end in (low, high):
+        number, _, of_end = metric.format(end).partition(" ")
+        ends.append(number if of_end == unit else metric.format(end))
+    return " – ".join(ends)
 
 
 def parameter_parts(shape: Architecture) -> dict[str, float]:

@@ -42,7 +42,7 @@ class MeasurePanel(QWidget):
         self._store = store
         self._settings = Settings(None)
         self._proposed: tuple[Point, ...] = ()
-        self._asked = False
+        self._wanted: dict[Point, bool] = {}  # what the user ticked or unticked by hand
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("What to measure on")
@@ -63,7 +63,7 @@ class MeasurePanel(QWidget):
         self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
         self.again = QCheckBox("again", self)
         self.again.setToolTip("Measure also what this project has measured already")
-        self.again.toggled.connect(lambda _: self._refresh_points(self._store.state))
+        self.again.clicked.connect(self.on_again)
         self.start = QPushButton("Measure", self)
         self.start.setProperty("leading", True)
         self.start.clicked.connect(self.on_start)
@@ -86,8 +86,9 @@ class MeasurePanel(QWidget):
             "The latency law is fitted again after each result; this is its mean error on shapes"
             " left out of the fit. When it stops falling, measuring more of the same helps little."
         )
-        self.points = self._tree("Shapes to measure", ["Shape", "Parameters", "Runs as", "State"])
-        self.points.itemChanged.connect(lambda *_: self._refresh_start())
+        self.points = self._tree("Shapes to measure", ["Shape", "State", "Parameters", "Runs as"])
+        self.points.itemClicked.connect(self.on_ticked)
+        self.points.itemActivated.connect(self.on_ticked)
         self.results = self._tree(
             "Results",
             ["Result", "Per output token", "First token", "Peak memory", "Flags", "Measured"],
@@ -147,7 +148,7 @@ class MeasurePanel(QWidget):
         if old is None or new.devices is not old.devices:
             self._refresh_devices(new)
         if old is None or new.path != old.path:
-            self._proposed = ()
+            self._proposed, self._wanted = (), {}
         contents = new.contents
         if (
             old is None
@@ -176,6 +177,7 @@ class MeasurePanel(QWidget):
     def propose(self, points: tuple[Point, ...]) -> None:
         """Offer these points, ticked, in place of those of the space."""
         self._proposed = points
+        self._wanted = dict.fromkeys(points, True)
         self._refresh_points(self._store.state)
         self.start.setFocus(Qt.FocusReason.OtherFocusReason)
 
@@ -191,11 +193,6 @@ class MeasurePanel(QWidget):
             return ()
 
     def _refresh_points(self, state: State) -> None:
-        unticked = {
-            item.data(0, POINT)
-            for item in self._items()
-            if item.checkState(0) == Qt.CheckState.Unchecked
-        }
         done = self._latest(state)
         self.points.clear()
         for point in self.planned(state):
@@ -204,11 +201,11 @@ class MeasurePanel(QWidget):
             params = format_quantity(point.architecture.params_total, "count")
             item = QTreeWidgetItem(
                 self.points,
-                [label, params, f"{point.runtime.label}; {point.workload.label}", state_of(known)],
+                [label, state_of(known), params, f"{point.runtime.label}; {point.workload.label}"],
             )
             item.setData(0, POINT, point)
-            wanted = (known is None or known.failed or self.again.isChecked()) and (
-                point not in unticked or self.again.isChecked()
+            wanted = self._wanted.get(
+                point, known is None or known.failed or self.again.isChecked()
             )
             item.setCheckState(0, Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
         self._refresh_start()
@@ -287,6 +284,18 @@ class MeasurePanel(QWidget):
         """The look is over."""
         self.look.setEnabled(True)
         self._refresh_sweep(self._store.state)
+
+    @Slot(QTreeWidgetItem, int)
+    def on_ticked(self, item: QTreeWidgetItem, _column: int) -> None:
+        """A point was ticked or unticked (or only clicked: then it is as it was)."""
+        self._wanted[item.data(0, POINT)] = item.checkState(0) == Qt.CheckState.Checked
+        self._refresh_start()
+
+    @Slot()
+    def on_again(self) -> None:
+        """Tick what is known too, or no longer."""
+        self._wanted = {}
+        self._refresh_points(self._store.state)
 
     @Slot()
     def on_start(self) -> None:

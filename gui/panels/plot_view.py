@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -269,7 +269,8 @@ class PlotView(QWidget):
             self.sentence.say(alone_sentence(state.table, state.frame, live.best))
 
     def _choose_axis(self, axis: str, key: str) -> None:
-        self._store.choose(**{axis: key, f"{axis}_log": METRICS[key].log})
+        parts: dict[str, Any] = {axis: key, f"{axis}_log": METRICS[key].log}
+        self._store.choose("", **parts)
 
     def _cycle(self, part: str) -> None:
         now = getattr(self._store.state.choices, part)
@@ -280,7 +281,22 @@ class PlotView(QWidget):
             yield from ()
             return work()
 
-        self._store.background(steps, lane="plot").returned.connect(done)
+        # a child of ours: when this view is gone, so is what would be called
+        self._store.background(steps, lane="plot").returned.connect(_Once(done, self).call)
+
+
+class _Once(QObject):
+    """Calls a function once."""
+
+    def __init__(self, done: Callable[[Any], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._done = done
+
+    @Slot(object)
+    def call(self, value: Any) -> None:
+        """Call it and go."""
+        self._done(value)
+        self.deleteLater()
 
 
 def empty_text(state: State) -> str:

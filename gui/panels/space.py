@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QComboBox,
@@ -55,14 +55,21 @@ class SpacePanel(QWidget):
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setAccessibleName("Space as TOML")
         self.text.setTabChangesFocus(True)
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setPlaceholderText("Choose a preset, or write a space")
         self.text.textChanged.connect(self._check_soon)
         self.presets = QComboBox(self)
         self.presets.setAccessibleName("Preset spaces")
         self.presets.setToolTip("Begin from a space that ships with the program")
+        self.presets.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.presets.addItem("Presets …", "")
         for path in sorted(resource("spaces").glob("*.toml")):
             self.presets.addItem(preset_title(path), str(path))
+            self.presets.setItemData(
+                self.presets.count() - 1, preset_title(path), Qt.ItemDataRole.ToolTipRole
+            )
         self.presets.activated.connect(self.on_preset)
         self.apply = self._button(
             "Use this space", "Predict its candidates (Ctrl+Return)", self.on_apply
@@ -98,8 +105,8 @@ class SpacePanel(QWidget):
         side.addStretch(1)
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 6, 6, 6)
-        row.addWidget(self.text, 3)
-        row.addLayout(side, 2)
+        row.addWidget(self.text, 4)
+        row.addLayout(side, 3)
         self._timer = QTimer(self, singleShot=True, interval=CHECK_AFTER_MS)
         self._timer.timeout.connect(self.check)
 
