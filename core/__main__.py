@@ -21,6 +21,7 @@ COMMANDS = (
     "frontier",
     "select",
     "export",
+    "report",
 )
 
 
