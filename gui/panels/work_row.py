@@ -16,9 +16,11 @@ from gui.job import Job, Steps
 class WorkRow(QWidget):
     """Runs one piece of work at a time in the store's lane beside the fits.
 
-    `finished` carries what the work returns; `ended` always comes. Starting anew cancels what ran.
+    `found` carries what the work yields on its way, `finished` what it returns; `ended` always comes.
+    Starting anew cancels what ran.
     """
 
+    found = Signal(object)
     finished = Signal(object)
     ended = Signal()
 
@@ -60,6 +62,7 @@ class WorkRow(QWidget):
         job = self._store.background(work)
         self._job = job
         job.progressed.connect(self._on_progress)
+        job.yielded.connect(self._on_yielded)
         job.returned.connect(self._on_returned)
         job.failed.connect(self._on_failed)
         job.ended.connect(self._on_ended)
@@ -91,6 +94,11 @@ class WorkRow(QWidget):
         left = progress.seconds_left
         more = f", {left:.0f} s left" if left is not None and left >= 1 else ""
         self.text.setText(f"{progress.text}{more} …")
+
+    @Slot(object)
+    def _on_yielded(self, value: object) -> None:
+        if self._mine(self.sender()):
+            self.found.emit(value)
 
     @Slot(object)
     def _on_returned(self, found: object) -> None:
