@@ -165,6 +165,10 @@ class ParetoPlot(QWidget):
             stale = True
         if not stale and drawn is not None and self._same_front(new, drawn):
             return
+        self._show_limits(new)
+
+    def _show_limits(self, new: Scene) -> None:
+        """Cloud, count and front as the scene's own limits leave them."""
         assert self._limits is not None
         self._following = None
         mask = self._limits.mask()
@@ -240,6 +244,13 @@ class ParetoPlot(QWidget):
         )
         self.live.emit(state)
         return state
+
+    def end_preview(self) -> None:
+        """Show the scene's own limits again, for a drag elsewhere that was given up."""
+        if self._preview is not None and self.scene is not None:
+            self._preview = None
+            self.limit_lines.refresh(self.scene, self.picture.font)
+            self._show_limits(self.scene)
 
     def _on_line_moved(self, key: Hashable, side: str, value: float | None) -> None:
         self.card.hide()
