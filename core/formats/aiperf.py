@@ -80,6 +80,9 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         points.append(_point(_body(value), {}, settings, document, tool, version, runs))
     if value.get("was_cancelled") is True:
         points = [_noted(p, "the run was cancelled before its end") for p in points]
+    if value.get("is_complete") is False:
+        reason = str(value.get("incomplete_reason") or "no reason given")
+        points = [_noted(p, f"the run is not complete: {reason}") for p in points]
     return need(points, what, f"finite values above 0 of {', '.join(METRICS)}")
 
 
@@ -107,10 +110,13 @@ def _point(
     told = {k.rpartition(".")[2]: v for k, v in parameters.items()}
     lengths[0] = lengths[0] or number(told.get("isl"))
     lengths[1] = lengths[1] or number(told.get("osl"))
-    concurrency = told.get("concurrency", _deep(settings, "concurrency"))
-    model = _deep(settings, "model_names") or _deep(settings, "model") or document.path.stem
+    concurrency = told.get("concurrency", _concurrency(settings))
+    model = next((m for k in ("model_names", "model", "models") if (m := _deep(settings, k))), None)
+    if isinstance(model, Mapping):
+        model = [i.get("name") for i in model.get("items") or () if isinstance(i, Mapping)]
     if isinstance(model, list):
-        model = ", ".join(map(str, model))
+        model = ", ".join(str(m) for m in model if m)
+    model = model or document.path.stem
     words = ", ".join(f"{k} {v}" for k, v in told.items())
     notes = list(document.notes)
     if completed:
@@ -121,7 +127,7 @@ def _point(
         f"{model}, {words}" if words else str(model),
         workload(concurrency, *lengths),
         None,
-        "",
+        str(_deep(document.object.get("telemetry_data"), "gpu_name") or ""),
         keep(metrics),
         str(document.path),
         tool,
@@ -184,6 +190,15 @@ def _middle(given: Mapping[str, Mapping[str, Any]]) -> float | None:
     return None
 
 
+def _concurrency(settings: Any) -> Any:
+    """The concurrency of the measured phase; in recent versions a run is a list of phases, warm-up first."""
+    phases = settings.get("phases") if isinstance(settings, Mapping) else None
+    for phase in phases if isinstance(phases, list) else ():
+        if isinstance(phase, Mapping) and phase.get("kind", phase.get("name")) != "warmup":
+            return phase.get("concurrency")
+    return _deep(settings, "concurrency")
+
+
 def _deep(value: Any, key: str) -> Any:
     """The first value of a key anywhere inside nested objects."""
     return next(_walk(value, key), None)
@@ -194,4 +209,7 @@ def _walk(value: Any, key: str) -> Iterator[Any]:
         if value.get(key) not in (None, "", [], {}):
             yield value[key]
         for inner in value.values():
+            yield from _walk(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
             yield from _walk(inner, key)

@@ -7,6 +7,7 @@ program calls TPOT.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.errors import Unusable
@@ -15,6 +16,7 @@ from core.formats.imported import (
     Estimate,
     ImportedPoint,
     from_summary,
+    inside,
     keep,
     need,
     number,
@@ -75,7 +77,8 @@ def _point(
             # a rate over the run: its mean is the throughput, its median only a moment's
             summary = {"mean": given.get("mean")}
         count = whole(given.get("count")) or 0
-        metrics[metric] = from_summary(summary, metric, factor, 0 if len(summary) == 1 else count)
+        found = from_summary(summary, metric, factor, 0 if len(summary) == 1 else count)
+        metrics[metric] = _with_interval(found, given, factor)
     lengths = [
         number(_successful(measured, f"{side}_token_count").get("mean"))
         for side in ("prompt", "output")
@@ -107,6 +110,20 @@ def _point(
         version,
         tuple(notes),
     )
+
+
+def _with_interval(
+    found: Estimate | None, given: Mapping[str, Any], factor: float
+) -> Estimate | None:
+    """The estimate with GuideLLM's own interval of its statistic, where the file has one."""
+    if found is None:
+        return None
+    inner = inside(given, "percentile_cis")
+    interval = inside(inner, "p50") if found.statistic == "median" else inside(given, "mean_ci")
+    low, high = number(interval.get("lower")), number(interval.get("upper"))
+    if low is None or high is None:
+        return found
+    return replace(found, low=low * factor, high=high * factor)
 
 
 def _successful(measured: Mapping[str, Any], name: str) -> Mapping[str, Any]:

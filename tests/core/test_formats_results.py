@@ -191,6 +191,32 @@ def test_aiperf_and_genai_perf():
     assert aggregate.metrics["tpot_s"].n == 3 and aggregate.workload is None
 
 
+def test_aiperf_files_written_by_its_own_classes():
+    """Fixtures dumped by AIPerf 0.13.0's JsonExportData and SweepAnalyzer from made-up samples."""
+    point = one("aiperf_0_13.json")
+    raw = json.loads((FIXTURES / "aiperf_0_13.json").read_text())
+    assert (point.name, point.tool_version) == ("Qwen/Qwen3-0.6B", "0.13.0")
+    # the measured phase's concurrency, not the warm-up's
+    assert point.workload == Workload(8, 128, 32)
+    assert value(point, "ttft_s") == pytest.approx(raw["time_to_first_token"]["p50"] / 1e3)
+    assert point.metrics["tpot_s"].n == 100
+    single, eight = read_results(FIXTURES / "aiperf_sweep_0_13.json")
+    assert (single.workload, eight.workload) == (Workload(1, 128, 32), Workload(8, 128, 32))
+    assert value(eight, "ttft_s") == pytest.approx(0.018)
+    assert eight.metrics["tokens_per_s"].high == pytest.approx(1200 * 1.025)
+
+
+def test_aiperf_says_when_a_run_is_not_complete(tmp_path):
+    raw = json.loads((FIXTURES / "aiperf_0_13.json").read_text())
+    raw |= {"is_complete": False, "incomplete_reason": "records stalled"}
+    raw["telemetry_data"] = {"endpoints": {"e": {"gpus": {"0": {"gpu_name": "NVIDIA H200"}}}}}
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(raw))
+    (point,) = read_results(file)
+    assert "the run is not complete: records stalled" in point.notes
+    assert point.device == "NVIDIA H200"
+
+
 def test_aiperf_metrics_nested_in_records(tmp_path):
     value_ = json.loads((FIXTURES / "aiperf.json").read_text())
     config = value_.pop("input_config")
@@ -208,6 +234,9 @@ def test_guidellm():
     assert value(loaded, "tpot_s") == pytest.approx(0.0074)
     assert value(loaded, "e2e_s") == 0.99 and value(loaded, "tokens_per_s") == 1024
     assert "4 of 100 requests failed or did not finish" in loaded.notes
+    # its own interval of the median
+    ttft = loaded.metrics["ttft_s"]
+    assert (ttft.low, ttft.high) == (pytest.approx(0.043), pytest.approx(0.0455))
     tpot = alone.metrics["tpot_s"]
     half = 2.0930 * 0.0002 / math.sqrt(20)
     assert tpot.high - tpot.value == pytest.approx(half, rel=1e-3)
