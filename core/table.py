@@ -421,7 +421,10 @@ def _certain(value: Floats) -> Estimates:
 
 
 def _inverse(of: Estimates, amount: Any) -> Estimates:
-    return _frozen(amount / of.value, amount / of.high, amount / of.low, of.measured, of.outside)
+    # an interval that reaches down to no time at all is one up to any speed
+    with np.errstate(divide="ignore"):
+        turned = amount / of.value, amount / of.high, amount / of.low
+    return _frozen(*turned, of.measured, of.outside)
 
 
 def _frozen(value: Floats, low: Floats, high: Floats, measured: Mask, outside: Mask) -> Estimates:

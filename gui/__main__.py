@@ -6,6 +6,7 @@ import argparse
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ CHILD = "--measure-child"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window; the exit status. A frozen bundle starts its measuring child through here too."""
+    started = time.monotonic()
     multiprocessing.freeze_support()
     _survive_without_console()
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from gui.shot import take_shot
 
         return take_shot(app, window, Path(options.shot), panel=options.panel)
+    if options.walk:
+        from gui.walk import walk
+
+        return walk(app, window, Path(options.walk), started)
     window.show()
     return int(app.exec())
 
@@ -72,7 +78,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
 
     crash.install(data_folder())
     # a picture for the README must not depend on what this user once chose
-    settings = Settings(None if options.shot else settings_path())
+    settings = Settings(None if options.shot or options.walk else settings_path())
     if options.theme:
         settings["theme"] = options.theme
     theme.use_own_font(app)
@@ -106,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=_size, metavar="WxH", help="size of the window, e.g. 1280x800"
     )
     parser.add_argument("--shot", metavar="PATH", help="write a picture of the window and quit")
+    parser.add_argument(
+        "--walk",
+        metavar="FOLDER",
+        help="check this installation: go through the whole job and quit",
+    )
     parser.add_argument("--panel", default="", help="with --shot: the panel to bring to the front")
     return parser
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 BUNDLE = DIST / "paretoscope"
 # debug symbols of these are a quarter of the bundle
-STRIPPED = ("libtorch_cpu.so", "libtorch_python.so")
+STRIPPED = ("libtorch_cpu.so", "libtorch_python.so", "libpython3.*.so*")
 
 
 def main() -> int:
@@ -40,6 +40,8 @@ def main() -> int:
         *("--distpath", DIST, "--workpath", ROOT / "build" / "pyinstaller"),
         ROOT / "packaging" / "paretoscope.spec",
     )
+    if sys.platform != "win32":
+        (BUNDLE / "paretoscope-cli").symlink_to("paretoscope")
     if sys.platform.startswith("linux"):
         strip()
         (BUNDLE / "share").mkdir(exist_ok=True)

@@ -1,7 +1,8 @@
-"""The bundle's `paretoscope`: the window, or the measuring process when started with its flag."""
+"""The bundle's program: the window, the command line under its other name, or the measuring process."""
 
 import multiprocessing
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
@@ -9,6 +10,10 @@ if __name__ == "__main__":
         from core.measure.child import main as measure
 
         sys.exit(measure())
+    if Path(sys.argv[0]).stem == "paretoscope-cli":
+        from core.__main__ import main as command
+
+        sys.exit(command())
     from gui.__main__ import main
 
     sys.exit(main())
