@@ -113,7 +113,9 @@ def _point(
     concurrency = told.get("concurrency", _concurrency(settings))
     model = next((m for k in ("model_names", "model", "models") if (m := _deep(settings, k))), None)
     if isinstance(model, Mapping):
-        model = [i.get("name") for i in model.get("items") or () if isinstance(i, Mapping)]
+        items = model.get("items")
+        named = [i for i in items if isinstance(i, Mapping)] if isinstance(items, list) else []
+        model = [i.get("name") for i in named]
     if isinstance(model, list):
         model = ", ".join(str(m) for m in model if m)
     model = model or document.path.stem
