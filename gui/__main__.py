@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return child()
     options = _parser().parse_args(words)
+    # the window's fits solve many tiny systems, which threads only slow down; the measuring child
+    # times with torch, which does not look at this
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.shot:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from gui.system_libraries import missing_message, missing_packages

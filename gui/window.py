@@ -116,7 +116,7 @@ class Window(QMainWindow):
         self.limits = LimitsPanel(self.store, self)
         self.plot_view.recolour(self.theme)
         self.plot_view.live_best.connect(self.inspector.show_live)
-        self.plot_view.live_counts.connect(self.counts.setText)
+        self.plot_view.live_counts.connect(self.on_live_counts)
         self.plot_view.live_limit.connect(self.limits.show_live)
         self.limits.dragged.connect(self.plot_view.preview)
         self.inspector.measure_point.connect(self.asking.measure_points)
@@ -200,6 +200,14 @@ class Window(QMainWindow):
                 f"{new.frame.feasible.sum():,} of {len(new.table):,} candidates keep the limits,"
                 f" {len(new.frame.front):,} on the front  "
             )
+
+    @Slot(str)
+    def on_live_counts(self, text: str) -> None:
+        """Counts under a limit in hand; empty when it was let go."""
+        if text:
+            self.counts.setText(text)
+        else:
+            self._show_counts(self.store.state, None)
 
     # --- theme ------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ class MetricBox(QComboBox):
         self.setAccessibleName(name)
         self.setMaxVisibleItems(30)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.setToolTip(name)
         if prompt:
             self.addItem(prompt, "")
         group = ""

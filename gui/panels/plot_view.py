@@ -46,7 +46,7 @@ class PlotView(QWidget):
     """Shows the picture and turns what the hand does on it into choices."""
 
     live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand
-    live_counts = Signal(str)
+    live_counts = Signal(str)  # empty: nothing in hand
     live_limit = Signal(object, object)  # key and value (None: no limit) of the limit in hand
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
@@ -223,6 +223,7 @@ class PlotView(QWidget):
             # it came back to where it was: nothing changed, so nothing is refreshed
             self._live = None
             self.live_best.emit(None)
+            self.live_counts.emit("")
             self._refresh_chips(self._store.state)
             self.sentence.refresh(self._store.state, None)
 
