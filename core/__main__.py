@@ -20,9 +20,12 @@ COMMANDS = (
     "profile",
     "frontier",
     "select",
+    "import",
     "export",
     "report",
 )
+# `import` is a word of the language and cannot name a module
+MODULES = {"import": "import_results"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     wanted = [w for w in words if w in COMMANDS][:1]
     for name in wanted or COMMANDS:
-        module = importlib.import_module(f"core.commands.{name}")
+        module = importlib.import_module(f"core.commands.{MODULES.get(name, name)}")
         command = commands.add_parser(
             name, help=module.HELP, description=module.HELP, prog=f"paretoscope-cli {name}"
         )

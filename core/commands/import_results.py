@@ -1,0 +1,107 @@
+"""`import`: results of other tools into a project, where they are laid over its candidates."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.formats.imported import ImportedPoint
+
+HELP = "read result files of benchmark tools into a project"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """P.paretoscope and the files or folders to read."""
+    parser.add_argument("project", metavar="P.paretoscope", help="the project, made if missing")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="results of lm-eval, optimum-benchmark, llama-bench, vLLM, SGLang, llm-optimizer,"
+        " AIPerf, GenAI-Perf, GuideLLM, AIConfigurator, a table of this program or any CSV with"
+        " units in its column names; or a folder of them",
+    )
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Read every file, then store what is new; nothing is stored when one cannot be read."""
+    from core.formats.imported_records import point_to_dict
+    from core.formats.read_results import read_results
+    from core.overlays import new_points
+    from core.project import Project
+
+    read = [(Path(name), read_results(Path(name).expanduser())) for name in options.files]
+    told: list[dict[str, Any]] = []
+    with Project.open_or_create(Path(options.project).expanduser()) as project:
+        for path, points in read:
+            fresh = new_points(project.imported(), points)
+            if fresh:
+                project.add_imported(str(path), [point_to_dict(p) for p in fresh])
+            told.append(
+                {
+                    "file": str(path),
+                    "read": len(points),
+                    "stored": len(fresh),
+                    "points": [described(p) for p in points],
+                }
+            )
+        total = len(project.imported())
+    return human(told, options.project), {"project": options.project, "total": total, "files": told}
+
+
+def described(point: ImportedPoint) -> dict[str, Any]:
+    """One imported point as plain values."""
+    w = point.workload
+    return {
+        "name": point.name,
+        "tool": point.tool,
+        "tool_version": point.tool_version,
+        "device": point.device,
+        "workload": {
+            "batch": w.batch,
+            "prompt_tokens": w.prompt_tokens,
+            "output_tokens": w.output_tokens,
+        }
+        if w is not None
+        else None,
+        "metrics": {
+            key: {"value": e.value, "low": e.low, "high": e.high, "statistic": e.statistic}
+            for key, e in point.metrics.items()
+        },
+        "notes": list(point.notes),
+    }
+
+
+def human(told: Sequence[dict[str, Any]], project: str) -> str:
+    """Each file with its points: name, workload and numbers."""
+    lines = []
+    for file in told:
+        again = file["read"] - file["stored"]
+        known = f" ({again} known already)" if again else ""
+        lines.append(f"{file['file']}: {file['stored']} points stored in {project}{known}")
+        for point in file["points"]:
+            w = point["workload"]
+            about = (
+                f"batch {w['batch']}, {w['prompt_tokens']} in, {w['output_tokens']} out"
+                if w
+                else "unknown workload"
+            )
+            values = ", ".join(
+                shown(key, e["value"]) for key, e in point["metrics"].items() if ":" not in key
+            )
+            version = f" {point['tool_version']}" if point["tool_version"] else ""
+            lines.append(f"  {point['name']} ({point['tool']}{version}; {about}): {values}")
+            lines += [f"    note: {note}" for note in point["notes"]]
+    return "\n".join(lines)
+
+
+def shown(key: str, value: float) -> str:
+    """A metric's short name and its value with a unit; ITL is no metric of the plot."""
+    from core.metrics import METRICS
+    from core.units import format_quantity
+
+    if key in METRICS:
+        return f"{METRICS[key].short} {METRICS[key].format(value)}"
+    return f"{key.removesuffix('_s')} {format_quantity(value, 's')}"
