@@ -86,6 +86,11 @@ def fit(
         np.ones((1, start.n)),
         delta,
     )
+    refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
+    if refusal and insist:
+        notes.insert(0, refusal + "; predictions given because you insisted")
+        refusal = ""
+    start = start.noted(tuple(notes), refusal)
     best = minimum(problem)
     if not np.isfinite(best.objective[0]):
         return start.failed(
@@ -100,8 +105,9 @@ def fit(
         "" if best.converged[0] else "the search was still improving when it was stopped",
         ranges(chosen, columns, params, usable),
     )
+    if not np.isfinite(found.vector()).all():
+        return start.failed("the search ran off: an exponent grew beyond what numbers can hold")
     found = quality(found, kept.take(usable), everything)
-    refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
     notes += warnings_of(found, problem, best)
     sets = set(kept.labels.get("train_dataset", ()))
     if len(sets) > 1:
@@ -109,9 +115,6 @@ def fit(
             f"runs on {len(sets)} training sets are fitted together; choose one of "
             f"{', '.join(sorted(sets))} by train_dataset"
         )
-    if refusal and insist:
-        notes.insert(0, refusal + "; predictions given because you insisted")
-        refusal = ""
     return found.noted(tuple(notes), refusal)
 
 
