@@ -68,6 +68,9 @@ def tick_labels(values: list[float], axis: Axis) -> tuple[list[str], str]:
     if axis.unit not in SCALES:
         return _plain(values, not axis.log), axis.unit
     if axis.log:
+        if len(axis.unit) > 2 and axis.unit != "count":
+            # a unit of words is said once, by the axis
+            return [tick_text(v, "count") for v in values], axis.unit
         return [tick_text(v, axis.unit) for v in values], ""
     suffix, factor = scale_for(max(abs(v) for v in values), axis.unit)
     return _plain([v / factor for v in values], True), suffix

@@ -94,6 +94,11 @@ class FrontLayer(Layer):
         self._steps = steps_along(self.u, self.v, better, self._ends(scene, better))
         self.update()
 
+    def boxes(self, plane: Plane) -> list[QRectF]:
+        """Where the line and its marks are, for labels to keep clear of."""
+        steps = plane.steps(*self._steps)[:MOST_STAMPS]
+        return [QRectF(s.p1(), s.p2()).normalized().adjusted(-4, -4, 4, 4) for s in steps]
+
     def set_limits(self, limits: dict[str, float]) -> None:
         """Where limits on the axes stand ('x<=' and so on, view coordinates): the steps end there."""
         self._limits = limits
@@ -199,7 +204,7 @@ class OverlayLayer(Layer):
         self.update()
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """Every overlay in its colour; one of another workload is dashed and says so."""
+        """Every overlay in its colour; one that is not comparable is dashed and says so."""
         plane = plane_of(self.view)
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
         p.setFont(self.font)
@@ -217,9 +222,12 @@ class OverlayLayer(Layer):
                     p.drawRect(QRectF(x - 2.5, y - 2.5, 5, 5))
             if lines:
                 self._paint_tag(p, plane, overlay, lines[len(lines) // 3].p2())
+            elif len(u):
+                # a single result has no steps to hang its tag on
+                self._paint_tag(p, plane, overlay, QPointF(plane.px(u[0]), plane.py(v[0])))
 
     def _paint_tag(self, p: QPainter, plane: Plane, overlay: Overlay, at: QPointF) -> None:
-        tag = overlay.tag + ("" if overlay.comparable else " (another workload)")
+        tag = overlay.tag + ("" if overlay.comparable else " (not comparable)")
         metrics = QFontMetricsF(self.font)
         wide, high = metrics.horizontalAdvance(tag) + 8, metrics.height() + 2
         x = min(max(2.0, at.x() + 6), plane.width - wide - 2)

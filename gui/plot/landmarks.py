@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,23 +29,23 @@ def placed_labels(
 ) -> list[QRectF | None]:
     """A rectangle for each label near its anchor, inside the picture, covering no other label, no
     anchor and nothing `taken`; None where there is no room (better no label than a smear)."""
-    frame = QRectF(0, 0, width, height)
-    marks = [QRectF(x - MARK, y - MARK, 2 * MARK, 2 * MARK) for x, y in anchors]
-    used = list(taken)
+    used = [(b.left(), b.top(), b.right(), b.bottom()) for b in taken]
+    used += [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in anchors]
     placed: list[QRectF | None] = []
     for (x, y), (w, h) in zip(anchors, sizes, strict=True):
+        walls = np.array(used).reshape(-1, 4)
         found = None
-        for reach in REACHES:
-            for dx, dy in DIRECTIONS:
-                centre = QPointF(x + dx * (reach + w / 2), y + dy * (reach + h / 2))
-                box = QRectF(centre.x() - w / 2, centre.y() - h / 2, w, h)
-                if frame.contains(box) and not any(box.intersects(o) for o in (*used, *marks)):
-                    found = box
-                    break
-            if found is not None:
+        for reach, (dx, dy) in itertools.product(REACHES, DIRECTIONS):
+            left, top = x + dx * (reach + w / 2) - w / 2, y + dy * (reach + h / 2) - h / 2
+            right, bottom = left + w, top + h
+            if left < 0 or top < 0 or right > width or bottom > height:
+                continue
+            covers = (walls[:, 0] < right) & (walls[:, 2] > left)
+            covers &= (walls[:, 1] < bottom) & (walls[:, 3] > top)
+            if not covers.any():
+                found = QRectF(left, top, w, h)
+                used.append((left, top, right, bottom))
                 break
-        if found is not None:
-            used.append(found)
         placed.append(found)
     return placed
 
@@ -59,6 +60,13 @@ class LandmarkLayer(Layer):
         self.landmarks: tuple[Landmark, ...] = ()
         self.taken: Callable[[Plane], Sequence[QRectF]] = lambda _: ()
         self._at: list[tuple[float, float]] = []
+        self._placed: tuple[Plane, list[QRectF | None]] | None = None
+
+    def replace_labels(self) -> None:
+        """What labels must keep clear of has changed. While a limit moves they stay where they are:
+        labels that jump about under the hand would be worse than one that covers something."""
+        self._placed = None
+        self.update()
 
     def set_landmarks(self, landmarks: tuple[Landmark, ...], x_axis: Axis, y_axis: Axis) -> None:
         """Other landmarks or axes."""
@@ -67,7 +75,7 @@ class LandmarkLayer(Layer):
         known = np.isfinite(u) & np.isfinite(v)
         self.landmarks = tuple(m for m, k in zip(landmarks, known, strict=True) if k)
         self._at = list(zip(u[known].tolist(), v[known].tolist(), strict=True))
-        self.update()
+        self.replace_labels()
 
     def paint(self, p: QPainter, *_: Any) -> None:
         """Marks that are in view, with their labels."""
@@ -79,10 +87,13 @@ class LandmarkLayer(Layer):
             for (u, v), m in zip(self._at, self.landmarks, strict=True)
             if plane.shows(plane.px(u), plane.py(v))
         ]
-        metrics = QFontMetricsF(self.font)
-        anchors = [(x, y) for x, y, _ in shown]
-        sizes = [(metrics.horizontalAdvance(t) + 6, metrics.height()) for _, _, t in shown]
-        boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken(plane))
+        if self._placed is None or self._placed[0] != plane:
+            metrics = QFontMetricsF(self.font)
+            anchors = [(x, y) for x, y, _ in shown]
+            sizes = [(metrics.horizontalAdvance(t) + 6, metrics.height()) for _, _, t in shown]
+            boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken(plane))
+            self._placed = (plane, boxes)
+        boxes = self._placed[1]
         colour = QColor(self.colours.landmark)
         halo = QColor(self.colours.background)
         halo.setAlphaF(0.82)

@@ -123,6 +123,7 @@ class Picture:
             self.overlays.set_overlays(new.overlays, x_axis, y_axis)
         self.chosen.scene_shown, self.chosen.u, self.chosen.v = new, self.u, self.v
         self.chosen.update()
+        self.landmarks.replace_labels()
         self.front.scene_shown = new
         self.front.update()
 
@@ -143,7 +144,7 @@ class Picture:
     def extent(self, scene: Scene) -> tuple[tuple[float, float], tuple[float, float]]:
         """Ranges of view coordinates that hold everything, with a margin."""
         across, up = self._shown_coordinates(scene)
-        return _span(across), _span(up)
+        return _span(across, scene.x_axis.log), _span(up, scene.y_axis.log)
 
     def _shown_coordinates(self, scene: Scene) -> list[list[Floats]]:
         values: list[list[Floats]] = [[self.u], [self.v]]
@@ -166,14 +167,15 @@ class Picture:
         return values
 
     def _taken(self, plane: Plane) -> list[QRectF]:
-        """What labels of landmarks must not cover: measured marks and the labels of limits."""
+        """What labels of landmarks must not cover: measured marks, the front, labels of limits."""
         return [
             *self.marks.boxes(plane),
+            *self.front.boxes(plane),
             *(line.label_box() for line in self.lines.values()),
         ]
 
 
-def _span(parts: list[Floats]) -> tuple[float, float]:
+def _span(parts: list[Floats], log: bool) -> tuple[float, float]:
     """A range that shows all finite values, with a margin."""
     lows, highs = [], []
     for values in parts:
@@ -188,4 +190,7 @@ def _span(parts: list[Floats]) -> tuple[float, float]:
         reach = abs(low) * 0.1 or 1.0
         return low - reach, high + reach
     room = (high - low) * MARGIN
+    if not log and 0 <= low < room:
+        # nothing lies below zero, so there is nothing to show there
+        return low - max(low, room / 3), high + room
     return low - room, high + room

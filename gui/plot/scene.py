@@ -89,7 +89,8 @@ class Overlay:
     tag: str
     x: Floats
     y: Floats
-    comparable: bool = True  # False: another workload, marked as such
+    comparable: bool = True  # False: marked as such
+    caution: str = ""  # why it is not comparable
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def test_a_linear_axis_shares_one_unit():
     assert (labels, unit) == (["0.0", "0.5", "1.0", "1.5"], "ms")
     labels, unit = tick_labels([2.2, 2.25, 2.3], Axis("loss", "Loss", "nats/token"))
     assert (labels, unit) == (["2.20", "2.25", "2.30"], "nats/token")
+    labels, unit = tick_labels([500.0, 1e4], Axis("s", "S", "tokens/s", log=True))
+    assert (labels, unit) == (["500", "10k"], "tokens/s")
     labels, unit = tick_labels([1.0, 10.0, 1e7], Axis("x", "X", "", log=True))
     assert labels[0] == "1" and float(labels[2]) == 1e7 and unit == ""
 
