@@ -33,6 +33,8 @@ from core.workload import Runtime
 
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
+# enough for a 95 % band on the picture; the bootstrap command takes a thousand and more
+RESAMPLES = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +110,7 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
         all_rows=runs,
         insist=choices.insist,
     )
-    return with_resamples(found, used) if found.ok else found
+    return with_resamples(found, used, RESAMPLES) if found.ok else found
 
 
 def make_table(contents: Contents, laws: Laws, choices: Choices) -> Table:
