@@ -209,10 +209,11 @@ class LimitLine(Layer):
         if self.colours is None:
             return
         plane = plane_of(self.view)
-        pixel = self._pixel(plane)
+        # on a whole pixel, so that the line is as wide wherever it stands
+        pixel = float(round(self._pixel(plane)))
         colour = QColor(self.colours.limit)
         held = self.dragging or self._hovered or self.focused
-        pen = QPen(colour, 2.6 if held else 1.6)
+        pen = QPen(colour, 3.0 if held else 2.0)
         if self.value is None:
             pen.setStyle(Qt.PenStyle.DashLine)
             pen.setWidthF(2.0 if held else 1.0)
