@@ -16,6 +16,7 @@ _CONFIG = re.compile(r"<<'CONFIG'\n(.*?)\nCONFIG\n", re.S)
 def script(
     architecture: Architecture,
     context: ExportContext,
+    server: str,
     program: str,
     arguments: tuple[str, ...],
     random_weights: tuple[str, ...],
@@ -25,7 +26,7 @@ def script(
     Unusable for an 8-bit integer cache, which neither server has.
     """
     if context.cache == "int8":
-        raise Unusable(f"{program.split()[0]} has no int8 cache; choose fp8 or 16 bits")
+        raise Unusable(f"{server} has no int8 cache; choose fp8 or 16 bits")
     note = ""
     if context.weights == "int8":
         note = (
@@ -55,7 +56,7 @@ exec {program} \\
     {options} \\
     "$@"
 """
-    return proved(architecture, text, read, program.split()[0])
+    return proved(architecture, text, read, server)
 
 
 def read(text: str) -> Architecture:

@@ -26,6 +26,7 @@ def write(architecture: Architecture, context: ExportContext) -> str:
     return serve.script(
         architecture,
         context,
+        "SGLang",
         'python -m sglang.launch_server --model-path "$model"',
         tuple(arguments),
         ("--load-format", "dummy", "--skip-tokenizer-init"),

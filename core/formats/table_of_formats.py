@@ -106,19 +106,58 @@ FORMATS: Mapping[str, Format] = {
     )
 }
 
+
+@dataclass(frozen=True, slots=True)
+class ResultFormat:
+    """Results of one tool that can be read: its usual file, and what the reader was checked against."""
+
+    title: str
+    file: str
+    module: str
+    checked_against: str
+
+
+_KEYS = "documented keys, files by hand"
 # in the order they are asked; the general table comes last
-RESULT_READERS = (
-    _CORE + "own_results",
-    _CORE + "lm_eval",
-    _CORE + "optimum_benchmark",
-    _CORE + "guidellm",
-    _CORE + "aiperf",
-    _CORE + "llama_bench",
-    _CORE + "bench_serving",
-    _CORE + "bench_latency",
-    _CORE + "aiconfigurator",
-    _CORE + "generic_csv",
+RESULT_FORMATS = (
+    ResultFormat(
+        "Paretoscope table", "selection.csv, .json", _CORE + "own_results", "files it wrote itself"
+    ),
+    ResultFormat("lm-eval", "results_*.json", _CORE + "lm_eval", _KEYS),
+    ResultFormat(
+        "optimum-benchmark",
+        "benchmark.json, benchmark_report.json",
+        _CORE + "optimum_benchmark",
+        "source of 0.6.0, files by hand",
+    ),
+    ResultFormat(
+        "GuideLLM", "benchmarks.json, .yaml", _CORE + "guidellm", "source of 0.8.1 (format 2)"
+    ),
+    ResultFormat(
+        "AIPerf, GenAI-Perf",
+        "profile_export_*.json",
+        _CORE + "aiperf",
+        "files dumped by the classes of AIPerf 0.13.0",
+    ),
+    ResultFormat("llama-bench", "-o json, jsonl, csv", _CORE + "llama_bench", _KEYS),
+    ResultFormat(
+        "vLLM bench serve, SGLang bench_serving, llm-optimizer",
+        "*.json, **/summary.json, *.jsonl",
+        _CORE + "bench_serving",
+        _KEYS,
+    ),
+    ResultFormat(
+        "vLLM bench latency, SGLang bench_one_batch",
+        "*.json, *.jsonl",
+        _CORE + "bench_latency",
+        _KEYS,
+    ),
+    ResultFormat(
+        "AIConfigurator", "pareto.csv, best_config_topn.csv", _CORE + "aiconfigurator", _KEYS
+    ),
+    ResultFormat("any table", "*.csv, *.jsonl", _CORE + "generic_csv", "column names with units"),
 )
+RESULT_READERS = tuple(row.module for row in RESULT_FORMATS)
 
 
 def format_of(key: str) -> Format:

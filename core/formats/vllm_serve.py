@@ -27,6 +27,7 @@ def write(architecture: Architecture, context: ExportContext) -> str:
     return serve.script(
         architecture,
         context,
+        "vLLM",
         'vllm serve "$model"',
         tuple(arguments),
         ("--load-format", "dummy", "--skip-tokenizer-init"),

@@ -118,6 +118,7 @@ def test_decode_reads_weights_once_and_cache_per_sequence():
     assert one == 2 * (8_030_261_248 - 128256 * 4096) + 1000 * 131_072
 
 
+@settings(deadline=None)
 @given(st.lists(shapes, min_size=1, max_size=8))
 def test_columns_equal_rows(rows):
     columns = Shapes.of(rows)
@@ -139,6 +140,7 @@ def test_columns_equal_rows(rows):
     assert len(kept) == 1 and kept.row(0) == rows[-1]
 
 
+@settings(deadline=None)
 @given(shapes, st.sampled_from(SIZES), st.integers(1, 5))
 def test_more_of_anything_is_never_cheaper(shape, name, factor):
     values = {f: getattr(shape, f) for f in (*SIZES, *SWITCHES)}
@@ -153,6 +155,7 @@ def test_more_of_anything_is_never_cheaper(shape, name, factor):
     assert larger.cache_bytes_per_token(2) >= shape.cache_bytes_per_token(2)
 
 
+@settings(deadline=None)
 @given(shapes)
 def test_parts_add_up(shape):
     assert shape.params_total == shape.params_non_embedding + shape.params_embedding

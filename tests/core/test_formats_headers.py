@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_shapes import LLAMA_31_8B, QWEN_25_05B
 
@@ -136,6 +136,7 @@ def test_damaged_gguf(tmp_path):
     with pytest.raises(Unusable, match="no such file"):
         read_gguf(tmp_path / "gone.gguf")
 
+    @settings(deadline=None)
     @given(st.integers(8, len(whole) - 1), st.integers(0, 255))
     def flipped(at, byte):
         file.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])

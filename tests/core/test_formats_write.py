@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_shapes import LLAMA_2_7B, LLAMA_31_8B, QWEN_25_05B, shapes
 
@@ -40,6 +40,7 @@ def test_every_format_reads_back_to_the_same_shape(key, tmp_path):
 def test_any_shape_is_written_truly_or_refused_with_a_reason(key, tmp_path):
     path = tmp_path / "file"
 
+    @settings(deadline=None)
     @given(shapes)
     def check(shape):
         try:
@@ -85,6 +86,7 @@ def test_published_ffn_widths_of_torchtitan():
     assert torchtitan.ffn_arguments(4096, 11008) == (256, None)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20000), st.integers(1, 100000))
 def test_any_ffn_width_is_found_for_torchtitan(dim, d_ff):
     multiple_of, multiplier = torchtitan.ffn_arguments(dim, d_ff)
@@ -183,7 +185,7 @@ def test_serve_scripts_run(key, tmp_path):
     trained = served("/models/mine", "--port", "1")
     assert "/models/mine" in trained and "dummy" not in trained
     assert trained[-2:] == ["--port", "1"]
-    with pytest.raises(Unusable, match="no int8 cache"):
+    with pytest.raises(Unusable, match=r"(vLLM|SGLang) has no int8 cache"):
         write_shape(key, MORPH_1B, ExportContext(cache="int8"))
 
 
