@@ -133,7 +133,7 @@ class ParetoPlot(QWidget):
         self._refresh_limits(new, drawn, points)
         self.picture.set_marks(new, drawn, axes)
         self._describe()
-        if self.lines:
+        if new.limits:
             self._prepare_timer.start()
 
     def fit_view(self) -> None:
@@ -262,10 +262,11 @@ class ParetoPlot(QWidget):
         scene, limits = self.scene, self._limits
         if scene is None or limits is None or self.limit_lines.in_hand:
             return
-        waiting = [limit for limit in scene.limits if limit.axis and not limits.is_ready(limit)]
+        waiting = [limit for limit in scene.limits if not limits.is_ready(limit)]
         if not waiting:
             return
-        limit = waiting[0]
+        # the lines on the axes are the likeliest to be taken
+        limit = min(waiting, key=lambda one: not one.axis)
         if self._background is None:
             limits.live(limit)
             self._prepare_timer.start()
