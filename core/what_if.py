@@ -10,9 +10,11 @@ import numpy as np
 
 from core.choices import Choices, WhatIf
 from core.errors import Unusable
+from core.explain import nothing_feasible
 from core.fit.latency import LatencyFit
 from core.front import front_indices
 from core.laws.speculative import MAX_LOOKAHEAD, best_lookahead, expected_tokens, speedup
+from core.metrics import METRICS
 from core.picture import Contents, Frame, Laws, make_frame, make_table
 from core.table import Table
 
@@ -44,6 +46,18 @@ def snapshot(table: Table, frame: Frame) -> Snapshot:
     values = {} if row is None else {key: float(table.column(key)[row]) for key in SHOWN}
     label = "none" if row is None else table.label(row)
     return Snapshot(label, values, int(frame.feasible.sum()), len(frame.front))
+
+
+def why_nothing(table: Table, frame: Frame) -> str:
+    """Why no candidate is best: a metric that no described one has under this what-if, or limits."""
+    for key in (frame.x, frame.y):
+        described = table.column(key)[: table.described]
+        if len(described) and not np.isfinite(described).any():
+            return (
+                f"No described candidate has a value for {METRICS[key].label.lower()} like this:"
+                f" {table.source(key, 0).text}."
+            )
+    return nothing_feasible(table, frame)
 
 
 def as_described(contents: Contents, laws: Laws, choices: Choices) -> Snapshot:
