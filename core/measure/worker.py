@@ -17,6 +17,18 @@ from core.measure.pipe import receive, send
 
 CHILD_FLAG = "--measure-child"
 TICK_S = 0.2
+# what `python -m core.measure.child` would do, with the package taken from the folder named
+BOOT = """
+import importlib.util, sys
+folder = sys.argv[1] + "/core"
+spec = importlib.util.spec_from_file_location(
+    "core", folder + "/__init__.py", submodule_search_locations=[folder]
+)
+sys.modules["core"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["core"])
+from core.measure.child import main
+sys.exit(main())
+"""
 
 
 class WorkerDied(RuntimeError):
@@ -28,27 +40,35 @@ class WorkerHung(RuntimeError):
 
 
 def child_command(python: str | Path | None = None) -> list[str]:
-    """How to start a measuring process: this Python, a frozen bundle's own, or the user's `python`."""
-    if python:
-        return [str(python), "-m", "core.measure.child"]
-    if getattr(sys, "frozen", False):
+    """How to start a measuring process: this Python, a frozen bundle's own, or the user's `python`.
+
+    Another Python is given this very package and nothing else of ours: a search path would lead it
+    to our numpy and torch instead of its own.
+    """
+    if getattr(sys, "frozen", False) and not python:
         return [sys.executable, CHILD_FLAG]
-    return [sys.executable, "-m", "core.measure.child"]
+    root = getattr(sys, "_MEIPASS", None) or str(Path(__file__).resolve().parents[2])
+    return [str(python or sys.executable), "-c", BOOT, root]
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a measuring process: ours, with every way to the network's models shut."""
+    environment = dict(os.environ)
+    environment.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    if getattr(sys, "frozen", False) and "LD_LIBRARY_PATH" in environment:
+        # a bundle leads the loader to its own libraries; another Python has to find those it had
+        before = environment.pop("LD_LIBRARY_PATH_ORIG", None)
+        if before is None:
+            del environment["LD_LIBRARY_PATH"]
+        else:
+            environment["LD_LIBRARY_PATH"] = before
+    return environment
 
 
 class Worker:
     """One measuring process. `close` ends it at once and leaves nothing behind."""
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
-        package = str(Path(__file__).resolve().parents[2])
-        environment = dict(os.environ)
-        # the other Python finds this package, and nothing is ever downloaded while measuring
-        environment["PYTHONPATH"] = os.pathsep.join(
-            p for p in (package, environment.get("PYTHONPATH", "")) if p
-        )
-        environment.update(
-            HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false"
-        )
         options: dict[str, Any] = {}
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NO_WINDOW
@@ -58,7 +78,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env=child_environment(),
                 **options,
             )
         except OSError as error:

@@ -65,7 +65,7 @@ class Window(QWidget):
             ).copy()
             self.update()
 
-    def paintEvent(self, _event):  # noqa: N802
+    def paintEvent(self, _event):
         painter = QPainter(self)
         painter.drawImage(0, 0, self._image)
 

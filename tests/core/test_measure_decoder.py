@@ -204,6 +204,29 @@ def test_generate_makes_exactly_the_tokens_asked_for():
         assert subject.describe()["bytes_read_per_step"] == 4 * a.params_read_per_step
 
 
+@pytest.mark.parametrize("execution", ["eager", "transformers"])
+def test_a_model_folder_is_measured_with_its_own_weights(execution, tmp_path):
+    pytest.importorskip("transformers")
+    pytest.importorskip("safetensors")
+    from transformers import AutoModelForCausalLM
+
+    from core.measure.bench import Laboratory, measure
+    from core.measure.devices import cpu_device
+    from core.measure.folder import read_folder
+    from core.measure.hf_generate import hugging_face_config
+    from core.measure.protocol import Settings
+
+    model = AutoModelForCausalLM.from_config(hugging_face_config(GQA, 64), dtype=torch.float32)
+    model.save_pretrained(tmp_path / "tiny-llama")
+    folder = read_folder(tmp_path / "tiny-llama")
+    point = Point(folder.architecture, Workload(1, 8, 12), Runtime(execution), str(folder.path))
+    quick = Settings(warm_s=0.1, max_blocks=6, budget_s=0.5, retries=0)
+    m = measure(point, Laboratory(cpu_device(), quick, threads=1))
+    assert not m.failed, m.message
+    assert m.model == "tiny-llama" and m.architecture == GQA
+    assert m.memory_bytes["weights"] == 4 * GQA.params_total
+
+
 def test_what_does_not_work_here_says_why():
     with pytest.raises(Unsupported, match="fp8 needs a GPU"):
         Decoder(GQA, Runtime("eager", "fp8"), "cpu", 1, 8)
