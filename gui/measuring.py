@@ -100,8 +100,11 @@ class Measuring(QObject):
         """New laws are there: note how well they predict shapes left out, as it falls."""
         state = self._store.state
         error = heldout_error(state.laws, self._device)
-        if not state.sweep.running or error is None:
+        if not self.running or error is None:
             return
+        if state.table is not None and state.table.device_key != self._device:
+            # there is a law of this device now: show what was asked to be measured
+            self._store.choose(device_key=self._device)
         done = sum(
             1 for m in state.contents.measurements if m.device.key == self._device and not m.failed
         )

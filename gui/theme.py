@@ -178,7 +178,8 @@ def style_sheet(theme: Theme) -> str:
     QSplitter::handle:hover {{ background: {t.accent}; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
     QProgressBar {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 5px;
-        text-align: center; min-height: 16px; }}
+        text-align: center; min-height: 8px; max-height: 12px; }}
+    QListView::item {{ padding: 3px 4px; }}
     QProgressBar::chunk {{ background: {t.chosen}; border-radius: 4px; }}
     QCheckBox::indicator, QTreeView::indicator, QListView::indicator {{ width: 13px; height: 13px;
         border: 1px solid {t.quiet}; border-radius: 3px; background: {t.base}; }}

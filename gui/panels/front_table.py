@@ -72,8 +72,9 @@ class FrontTable(QWidget):
             if not same_front:
                 keys = tuple(dict.fromkeys((new.frame.x, new.frame.y, *ALWAYS)))
                 keys = tuple(k for k in keys if new.table.known(k))
+                before = self.model.keys
                 self.model.show_rows(new.table, rows_of(new.frame), keys)
-                if old is None or old.table is not new.table:
+                if before != keys:
                     self.view.resizeColumnsToContents()
             self._mark(new.frame.selected)
 
@@ -115,6 +116,11 @@ class FrontModel(QAbstractTableModel):
         if self._sorted is not None:
             self._order(*self._sorted)
         self.endResetModel()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Metrics shown, in order."""
+        return self._keys
 
     def row_at(self, position: int) -> int | None:
         """The table's row shown in a line."""

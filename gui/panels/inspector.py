@@ -174,7 +174,7 @@ class Inspector(QWidget):
         self.metrics.clear()
         quiet = QBrush(self.palette().color(QPalette.ColorRole.PlaceholderText))
         group = ""
-        for metric in METRICS.values():
+        for metric in by_group():
             if not math.isfinite(float(table.column(metric.key)[row])):
                 source = table.source(metric.key, row)
                 if metric.group not in ("Quality", "Speed") or metric.key in (
@@ -325,12 +325,11 @@ def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str
     """Name, value and interval of a metric, marked by where it came from."""
     estimates = table.estimates(metric.key)
     value, low, high = (float(c[row]) for c in (estimates.value, estimates.low, estimates.high))
-    mark = MARKS[kind]
     outside = " ⚠" if estimates.outside[row] else ""
     between = ""
     if kind not in ("exact", "unknown") and low < high:
         between = f"{range_text(metric, value, low, high)}{outside}"
-    return (f"{metric.label} {mark}".rstrip(), metric.format(value), between)
+    return metric.label, f"{metric.format(value)} {MARKS[kind]}".rstrip(), between
 
 
 def range_text(metric: Metric, value: float, low: float, high: float) -> str:
@@ -341,6 +340,12 @@ def range_text(metric: Metric, value: float, low: float, high: float) -> str:
         number, _, of_end = metric.format(end).partition(" ")
         ends.append(number if of_end == unit else metric.format(end))
     return " – ".join(ends)
+
+
+def by_group() -> list[Metric]:
+    """All metrics, those of one group together."""
+    groups = list(dict.fromkeys(metric.group for metric in METRICS.values()))
+    return sorted(METRICS.values(), key=lambda metric: groups.index(metric.group))
 
 
 def parameter_parts(shape: Architecture) -> dict[str, float]:

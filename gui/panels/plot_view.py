@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
@@ -27,7 +27,7 @@ from gui.panels.metric_box import MetricBox, metric_menu
 from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
 from gui.plot.pareto_plot import ParetoPlot
-from gui.plot.scene import LiveState
+from gui.plot.scene import LiveState, Overlay
 from gui.state import State
 from gui.store import Store
 from gui.theme import LIGHT, Theme
@@ -54,6 +54,7 @@ class PlotView(QWidget):
         self._store = store
         self._theme = LIGHT
         self._live: LiveState | None = None
+        self._chip_labels: dict[tuple[str, str, str], QLabel] = {}
         self._shown: State | None = None
         self.plot = ParetoPlot(self, background=self._background)
         self.plot.setToolTip("")
@@ -66,6 +67,12 @@ class PlotView(QWidget):
         self.chip_row = FlowLayout(self.chips)
         self.chip_row.setContentsMargins(10, 0, 10, 5)
         self.chips.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.caution = QLabel("", self)
+        self.caution.setProperty("bad", True)
+        self.caution.setWordWrap(True)
+        self.caution.setContentsMargins(12, 0, 12, 4)
+        self.caution.setAccessibleName("What must not be compared")
+        self.caution.hide()
         stack = QStackedLayout()
         stack.addWidget(self.empty)
         stack.addWidget(self.plot)
@@ -75,6 +82,7 @@ class PlotView(QWidget):
         column.setSpacing(0)
         column.addLayout(self._build_axes())
         column.addWidget(self.chips)
+        column.addWidget(self.caution)
         column.addLayout(stack, 1)
         column.addWidget(self.sentence)
         self._live_timer = QTimer(self, singleShot=True, interval=LIVE_EVERY_MS)
@@ -135,6 +143,8 @@ class PlotView(QWidget):
             or new.choices is not old.choices
             or new.frame is not old.frame
             or new.table is not old.table
+            or new.others is not old.others
+            or new.contents.imported is not old.contents.imported
         ):
             self._refresh_plot(new)
         if new.table is None:
@@ -174,6 +184,7 @@ class PlotView(QWidget):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
+        self._chip_labels = {}
         frame = new.frame
         if frame is not None:
             for limit, hidden in zip(frame.limits, frame.hidden, strict=True):
@@ -189,6 +200,7 @@ class PlotView(QWidget):
             f"{METRICS[limit.metric].formula}. Without this limit alone, {hidden:,} candidates"
             f" would come back. As text: {limit.text}"
         )
+        self._chip_labels[limit.key] = label
         close = QToolButton(chip)
         close.setText("✕")
         close.setProperty("flat", True)
@@ -208,6 +220,13 @@ class PlotView(QWidget):
         self._shown = new
         if scene is not None:
             self.plot.refresh(scene, before)
+            if before is None or scene.overlays is not before.overlays:
+                self._refresh_caution(scene.overlays)
+
+    def _refresh_caution(self, overlays: tuple[Overlay, ...]) -> None:
+        said = dict.fromkeys(f"{o.tag}: {o.caution}" for o in overlays if o.caution)
+        self.caution.setText("⚠ Do not compare with the candidates: " + "; ".join(said) + ".")
+        self.caution.setVisible(bool(said))
 
     # --- what the hand does ---------------------------------------------------------------------------
 
@@ -262,12 +281,19 @@ class PlotView(QWidget):
             f"{live.feasible:,} of {live.total:,} candidates keep the limits,"
             f" {len(live.front):,} on the front  "
         )
+        self._follow_in_chip(live)
         self.live_limit.emit(live.key, live.value)
         self.live_best.emit(live.best)
         if live.best is None:
             self.sentence.say("No candidate keeps every limit.")
         else:
             self.sentence.say(alone_sentence(state.table, state.frame, live.best))
+
+    def _follow_in_chip(self, live: LiveState) -> None:
+        metric, statistic, side = key = cast(tuple[str, str, str], live.key)
+        if key in self._chip_labels:
+            limit = None if live.value is None else Limit(metric, side, live.value, statistic)
+            self._chip_labels[key].setText(limit.label if limit else "no limit")
 
     def _choose_axis(self, axis: str, key: str) -> None:
         parts: dict[str, Any] = {axis: key, f"{axis}_log": METRICS[key].log}

@@ -9,6 +9,9 @@ from core.explain import sentences
 from gui.state import State
 from gui.store import Store
 
+# the rest is in the tooltip: the plot needs the room more
+MOST_OTHERS = 3
+
 
 class SentenceBar(QFrame):
     """The sentences of `core.explain`: the first in full size, the others below it."""
@@ -45,7 +48,8 @@ class SentenceBar(QFrame):
             return
         said = sentences(new.table, new.frame, new.choices)
         self.first.setText(said[0] if said else "")
-        self.others.setText("  ".join(said[1:]))
+        self.others.setText("  ".join(said[1 : 1 + MOST_OTHERS]))
+        self.others.setToolTip("\n".join(said[1:]))
         self.others.setVisible(len(said) > 1)
 
     def say(self, text: str) -> None:

@@ -7,6 +7,8 @@ import time
 # before Qt is imported anywhere
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# tiny matrices in many threads on a busy machine are slower by a factor of ten
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 

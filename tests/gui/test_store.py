@@ -6,7 +6,7 @@ from conftest import DEVICE, SPACE, failed, timed
 from core.errors import Unusable
 from core.limits import parse_limit
 from core.project import Project
-from core.records import Progress
+from core.records import Device, Progress
 from core.space_file import parse_space
 
 
@@ -255,3 +255,19 @@ def test_a_read_only_project_is_not_measured_into(qtbot, store, project_path):
     assert not store.state.sweep.running
     store.choose(x="memory_bytes")
     store.flush()
+
+
+def test_measuring_another_device_shows_it_once_it_has_a_law(qtbot, opened):
+    other = Device("cuda", "Some GPU", 80 * 2**30)
+    assert opened.state.table.device_key == DEVICE.key
+    points = parse_space(SPACE).measurement_points()
+    opened.measuring.sweeper = stub_sweeper([timed(p, other) for p in points])
+    opened.measure(points, other)
+    qtbot.waitUntil(lambda: not opened.state.sweep.running, timeout=60_000)
+    settle(qtbot, opened)
+    assert opened.state.table.device_key == other.key
+    assert opened.state.table.known("tpot_s")
+    assert opened.state.choices.device_key == other.key
+    opened.choose(device_key=DEVICE.key)
+    settle(qtbot, opened)
+    assert opened.state.table.device_key == DEVICE.key
