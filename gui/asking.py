@@ -109,6 +109,7 @@ class Asking:
                 enabled=with_table,
                 toolbar=True,
             ),
+            *window.showing.file_rows(),
             row("quit", "-&File", "&Quit", "Ctrl+Q", "Close the window", window.close),
             row(
                 "undo",
@@ -148,6 +149,7 @@ class Asking:
                 self.copy_choice,
                 enabled=lambda state: state.frame is not None and state.frame.selected is not None,
             ),
+            *window.showing.edit_rows(),
             row(
                 "drop_limits",
                 "&Edit",
@@ -211,6 +213,7 @@ class Asking:
                 self.fit_view,
                 enabled=with_table,
             ),
+            *window.showing.view_rows(),
             *themes,
             *panels,
             row(
@@ -223,8 +226,8 @@ class Asking:
                 enabled=with_project,
                 toolbar=True,
             ),
-            row("keys", "&Help", "&Keys", "F1", "All keys in one list", self.keys),
-            row("about", "&Help", "&About", "", "What this program is", self.about),
+            *window.showing.help_rows(),
+            row("keys", "&Help", "&Keys", "Ctrl+F1", "All keys in one list", self.keys),
             row(
                 "folder",
                 "&Help",
@@ -369,22 +372,6 @@ class Asking:
         box.setWindowTitle("Keys")
         box.setText(keys_help(self._window.actions_table.rows) + PLOT_KEYS)
         box.open()
-
-    def about(self) -> None:
-        """Say what this is."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("paretoscope")
-        except PackageNotFoundError:
-            number = "from source"
-        QMessageBox.about(
-            self._window,
-            "About Paretoscope",
-            f"<b>Paretoscope {number}</b><p>Choose a language model by what it costs to run:"
-            " describe candidates, measure on this machine, fit laws, see the trade-off, export."
-            "</p><p>Apache-2.0. Nothing leaves this machine.</p>",
-        )
 
     def open_folder(self) -> None:
         """Open our folder in the desktop's file browser."""

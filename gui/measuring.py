@@ -102,7 +102,8 @@ class Measuring(QObject):
         error = heldout_error(state.laws, self._device)
         if not self.running or error is None:
             return
-        if state.table is not None and state.table.device_key != self._device:
+        others = any(m.device.key != self._device for m in state.contents.measurements)
+        if others and state.choices.device_key != self._device:
             # there is a law of this device now: show what was asked to be measured
             self._store.choose(device_key=self._device)
         done = sum(

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from core.choices import Choices
 from core.errors import Unusable
 from core.limits import Limit, with_limit, without_limit
+from core.overlays import Other
 from core.picture import Contents, read_contents
 from core.project import Project
 from core.records import Device, Measurement, Point, TrainingRuns
@@ -361,6 +362,10 @@ class Store(QObject):
     def tell(self, message: str) -> None:
         """Show one line about what went wrong; an empty one takes it away."""
         self._set(message=message)
+
+    def set_others(self, others: Sequence[Other]) -> None:
+        """Lay these other projects over this one; they are not stored."""
+        self._set(others=tuple(others))
 
     def set_devices(self, devices: Sequence[Device]) -> None:
         """The devices of this machine."""

@@ -26,6 +26,7 @@ from gui.asking import Asking
 from gui.panels.banner import Banner, MessageBar
 from gui.panels_table import PANELS, PanelRow, make_panel
 from gui.settings import Settings
+from gui.showing import Showing
 from gui.state import State
 from gui.store import Store
 from gui.theme import Theme
@@ -47,6 +48,7 @@ class Window(QMainWindow):
         self.resize(1280, 800)
         self._views: dict[str, Any] = {}
         self._tab_rows: list[PanelRow] = list(PANELS)
+        self.showing = Showing(self)
         self.asking = Asking(self)
         self.actions_table = Actions(self.asking.rows(), self)
         self._build()
@@ -240,30 +242,18 @@ class Window(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open a dropped project; hand other files to the import panel."""
+        """Open a dropped project; read other files in."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         self.take_files([p for p in paths if p])
 
     def take_files(self, paths: list[Path]) -> None:
-        """Open the first project among these files; the others go to the import panel."""
+        """Open the first project among these files and read the others into it."""
         projects = [p for p in paths if p.suffix == SUFFIX]
         others = [p for p in paths if p.suffix != SUFFIX]
         if projects:
             self.store.open(projects[0])
         if others:
-            panel = self._importer()
-            if panel is None:
-                self.store.tell(f"{others[0].name} is not a {SUFFIX} project")
-                return
-            for path in others:
-                panel.take_file(path)
-
-    def _importer(self) -> Any:
-        for row in self._tab_rows:
-            if row.name.startswith("import"):
-                panel = self.show_panel(row.name)
-                return panel if hasattr(panel, "take_file") else None
-        return None
+            self.showing.dropping.take(others)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when a sweep runs; then write what waits and end every job."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.limits import Limit
 from core.metrics import METRICS
+from core.overlays import overlay_layers
 from core.suites import Landmark as Published
 from core.suites import landmarks
 from core.table import Table
@@ -23,6 +24,7 @@ from gui.plot.scene import (
     Landmark,
     LimitView,
     Measured,
+    Overlay,
     Scene,
 )
 from gui.state import State
@@ -70,6 +72,9 @@ def scene_of(
         landmarks=points.landmarks
         if same_points and old is not None and old.choices.loss_suite == choices.loss_suite
         else landmarks_of(state, x_key, y_key),
+        overlays=points.overlays
+        if same_points and old is not None and _same_overlays(old, state)
+        else overlays_of(state, x_key, y_key),
         selected=frame.selected,
         pinned=pinned,
         baseline=table.find(choices.baseline) if choices.baseline else None,
@@ -78,6 +83,21 @@ def scene_of(
         infeasible_shown=choices.dominated_shown,
         colours=colours,
         card=lambda row: card(table, row, x_key, y_key),
+    )
+
+
+def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
+    """Imported results and other projects on these axes."""
+    layers = overlay_layers(state.contents, state.others, state.table, state.choices, x_key, y_key)
+    return tuple(Overlay(o.tag, o.x, o.y, not o.caution, o.caution) for o in layers)
+
+
+def _same_overlays(old: State, new: State) -> bool:
+    laws = ("loss_suite", "loss_law", "loss_where")
+    return (
+        old.contents.imported is new.contents.imported
+        and old.others is new.others
+        and all(getattr(old.choices, k) == getattr(new.choices, k) for k in laws)
     )
 
 

@@ -10,9 +10,9 @@ from core.errors import Unusable
 from core.fit.compare import comparison
 from core.fit.fit import Fit
 from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
-from core.fit.identify import free_share
+from core.fit.identify import findings, free_share
 from core.fit.mixing import mixed
-from core.fit.optimum import compute_optimal, optimal_interval
+from core.fit.optimum import compute_optimal, crossing, optimal_interval
 from core.fit.published import published
 from core.fit.resample import bootstrap, outcome, percentiles, with_resamples
 from core.fit.sensitivity import sensitivity
@@ -20,6 +20,10 @@ from core.fit.solve import fit
 from core.fit.validate import judge_largest, trust, validate
 from core.records import Progress, TrainingRuns
 from core.suites import suite
+
+DEEP = {"params_total": 1e9, "d_model": 1024.0, "n_layers": 40.0}
+WIDE = {"params_total": 1.07e9, "d_model": 4096.0, "n_layers": 8.0}
+BY_HAND = {"A": 5e4, "B": 8e5, "E": 2.0, "alpha": 0.5, "epsilon": 4e-4}
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +199,24 @@ def test_best_tokens_per_parameter_with_interval():
         compute_optimal(published("gemstones"), 1e21)
 
 
+def test_two_designs_cross_where_their_losses_meet():
+    """More tokens make up for a worse shape factor once the size term dominates, and never before."""
+    law = replace(published("inference-aware"), theta=BY_HAND)
+    met = crossing(law, DEEP, WIDE, (1e9, 1e14))
+
+    def loss(design, tokens):
+        return law.predict({k: np.array([v]) for k, v in (design | {"tokens": tokens}).items()})[0]
+
+    assert loss(DEEP, met.tokens) == pytest.approx(loss(WIDE, met.tokens), rel=1e-6)
+    before, after = (loss(DEEP, met.tokens * f) - loss(WIDE, met.tokens * f) for f in (0.5, 2.0))
+    assert before * after < 0
+    assert crossing(law, DEEP, DEEP | {"params_total": 2e9}, (1e9, 1e14)).tokens is None
+    theta = np.array(list(BY_HAND.values()))
+    spread = theta * (1 + 0.01 * np.random.default_rng(0).normal(size=(40, theta.size)))
+    unsure = crossing(replace(law, resamples=spread), DEEP, WIDE, (1e9, 1e14))
+    assert unsure.low < unsure.tokens < unsure.high and 0 < unsure.share <= 1
+
+
 # --- validation --------------------------------------------------------------------------------
 
 
@@ -261,9 +283,9 @@ def test_shape_is_refused_where_it_moves_with_size(law):
     runs.columns["d_model"][::3] *= 1.5
     found = fit(runs, law, tied=True)
     assert "cannot tell shape from size" in found.withheld and not found.ok
-    with pytest.raises(Unusable, match="withheld|failed"):
+    with pytest.raises(Unusable, match=r"withheld|failed"):
         found.predict(runs.columns)
-    with pytest.raises(Unusable, match="withheld|failed"):
+    with pytest.raises(Unusable, match=r"withheld|failed"):
         found.interval(runs.columns)
     insisted = fit(runs, law, tied=True, insist=True)
     assert not insisted.withheld and any("insisted" in w for w in insisted.warnings)
@@ -287,6 +309,21 @@ def test_warnings_in_plain_words(morph):
     assert any("training sets" in w for w in fit(suite("overtraining"), "chinchilla").warnings)
     bound = fit(morph, "width-depth", tied=True, method="huber")
     assert "A is at its lower bound, 0" in bound.warnings
+
+
+def test_findings_put_worries_first(morph):
+    fine = findings(fit(morph, "inference-aware", tied=True), morph)
+    assert not any(f.worry for f in fine)
+    assert {f.question for f in fine} >= {"Can shape be told from size?"}
+    only = morph.take(np.array([n.endswith("@20N") for n in morph.names]))
+    worried = findings(fit(only, "chinchilla", tied=True), only)
+    assert worried[0].worry and "ln D" in worried[0].words
+    over = suite("overtraining")
+    asked = {f.question: f for f in findings(fit(over, "u-shaped", tied=True), over)}
+    assert asked["Can shape be told from size?"].worry
+    # centring is what makes the numbers behave (3465 to 59 in one published case)
+    free = {f.question: f for f in findings(fit(morph, "chinchilla"), morph)}
+    assert free["Do the parameters move apart?"].value < 1000
 
 
 # --- sensitivity, comparison, mixing -----------------------------------------------------------
