@@ -49,8 +49,8 @@ output_tokens = 32
 [train]
 tokens_per_parameter = [20, 160]
 [measure]
-levels = ["4M", "8M", "20M"]
-shapes_per_level = 4
+levels = ["5M", "20M"]
+shapes_per_level = 3
 tolerance = 0.2
 """
 DEVICE = Device("cpu", "Test processor (2 cores)", 8 * 2**30)
@@ -87,7 +87,7 @@ def failed(point, flag="oom", device=DEVICE):
 
 @pytest.fixture
 def project_path(tmp_path):
-    """A project of a tiny space with a dozen measured shapes."""
+    """A project of a tiny space with six measured shapes."""
     path = tmp_path / "tiny.paretoscope"
     with Project.create(path) as project:
         project.put_text("space", SPACE)
@@ -110,5 +110,5 @@ def store(qtbot):
 def opened(qtbot, store, project_path):
     """A store with the tiny project, everything derived."""
     store.open(project_path)
-    qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=30_000)
+    qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
     return store
