@@ -14,6 +14,7 @@ from core.metrics import METRICS
 from core.picture import Contents, Laws, loss_text
 from core.records import Floats
 from core.table import EXACT, Table, loss_columns
+from core.units import digits
 
 # what a comparison shows where any of its candidates has a value
 SHOWN = (
@@ -21,6 +22,8 @@ SHOWN = (
     "memory_bytes", "weight_bytes", "energy_j_per_token", "params_total", "train_flops",
     "lifetime_flops", "n_layers", "d_model",
 )  # fmt: skip
+# a larger difference reads better as a factor
+LARGEST_PERCENT = 400.0
 VERDICTS = ("same", "better", "worse", "differs", "cannot tell apart", "unknown")
 
 
@@ -75,7 +78,10 @@ class Comparison:
 
 
 def percent_text(percent: float, unit: bool = True) -> str:
-    """A signed percentage with two digits that matter: '-3.2 %', '+0.31 %', '+140 %'."""
+    """A signed percentage with two digits that matter: '-3.2 %', '+0.31 %', '+140 %'; from five
+    times the baseline on, the factor: '×7.3'."""
+    if percent >= LARGEST_PERCENT:
+        return f"×{digits(1.0 + percent / 100.0, 2 if percent < 900 else 3)}"
     size = abs(percent)
     places = 0 if size >= 99.5 else 1 if size >= 0.95 else 2
     number = f"{percent:+.{places}f}".replace("-", "−")

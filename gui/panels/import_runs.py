@@ -60,7 +60,7 @@ LOSSES = (
 MEANINGS = (
     ("validation", "on data held out"),
     ("train average", "training loss averaged over the run"),
-    ("unknown", "not known"),
+    ("unknown", "the file does not say"),
 )
 UNITS = ("nats/token", "bits/token", "bits/byte")
 NOT_HERE = "not in this file"
@@ -99,7 +99,7 @@ class ImportRuns(QDialog):
         self.head = QLabel(f"Reading {self._path.name} …")
         self.head.setWordWrap(True)
         self.head.setAccessibleName("What was found")
-        self.work = WorkRow(self._store)
+        self.work = WorkRow(self._store, "import")
         self.work.finished.connect(self._on_read)
         self.work.ended.connect(self._on_ended)
 
@@ -263,8 +263,9 @@ class ImportRuns(QDialog):
             if guess is None:
                 continue
             box.setCurrentIndex(max(0, box.findData(guess.column)))
-            self._why[field].setText("guessed" if guess.confidence >= SURE else "check this")
+            self._why[field].setText("" if guess.confidence >= SURE else "check this")
             self._why[field].setToolTip(_why(guess))
+            box.setToolTip(f"{FIELDS[field][1]}\n{_why(guess)}")
             scale = self._scales.get(field)
             if scale is not None:
                 wanted = (guess.scale, guess.transform) if field == "loss" else (guess.scale,)

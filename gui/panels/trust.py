@@ -84,7 +84,7 @@ class Trust(QWidget):
         self.law.setToolTip("Which latency law: time per token or to the first, and how it runs")
         self.law.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.law.activated.connect(self._on_law)
-        self.work = WorkRow(self._store)
+        self.work = WorkRow(self._store, "trust")
         self.work.finished.connect(self._on_finished)
         self.this = QPushButton("&Measure this point")
         self.this.setToolTip("Time the marked point again on this machine")

@@ -121,7 +121,7 @@ class WhatIf(QWidget):
         self.keep = QLabel("Changes the picture at once; the project's space stays as it is.")
         self.keep.setProperty("quiet", True)
         self.keep.setWordWrap(True)
-        self.work = WorkRow(self._store)
+        self.work = WorkRow(self._store, "what-if")
         self.work.finished.connect(self._on_before)
 
         controls = QWidget()

@@ -14,7 +14,8 @@ from gui.job import Job, Steps
 
 
 class WorkRow(QWidget):
-    """Runs one piece of work at a time in the store's lane beside the fits.
+    """Runs one piece of work at a time in one of the store's lanes beside the fits; short work names
+    a lane of its own, so as not to wait behind long work.
 
     `found` carries what the work yields on its way, `finished` what it returns; `ended` always comes.
     Starting anew cancels what ran.
@@ -24,9 +25,10 @@ class WorkRow(QWidget):
     finished = Signal(object)
     ended = Signal()
 
-    def __init__(self, store: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, store: Any, lane: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
+        self._lane = lane
         self._job: Job | None = None
         self.text = QLabel()
         self.text.setProperty("quiet", True)
@@ -37,9 +39,9 @@ class WorkRow(QWidget):
         self.bar.setAccessibleName("Progress")
         self.bar.setTextVisible(False)
         self.bar.setMaximumWidth(110)
-        self.stop = QPushButton("Stop")
-        self.stop.setToolTip("Stop working this out (Escape)")
-        self.stop.setShortcut("Esc")
+        self.stop = QPushButton("S&top")
+        self.stop.setAccessibleName("Stop")
+        self.stop.setToolTip("Stop working this out")
         self.stop.clicked.connect(self.cancel)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -59,7 +61,7 @@ class WorkRow(QWidget):
         self.text.setText(f"{text} …")
         self.bar.setRange(0, 0)
         self._show(True)
-        job = self._store.background(work)
+        job = self._store.background(work, self._lane)
         self._job = job
         job.progressed.connect(self._on_progress)
         job.yielded.connect(self._on_yielded)

@@ -160,7 +160,7 @@ def test_a_local_model_is_found_by_name_and_warned_of():
 @given(st.floats(1e-4, 1e3), st.floats(1e-4, 1e3), st.floats(0.001, 0.5), st.floats(0.001, 0.5))
 def test_swapping_the_sides_swaps_better_and_worse(a, b, wa, wb):
     class Two:
-        names = {}
+        names = ()
 
         def estimates(self, key):
             from core.table import Estimates
@@ -183,3 +183,5 @@ def test_percentages_read_well():
     assert percent_text(0.314) == "+0.31 %"
     assert percent_text(140.2) == "+140 %"
     assert percent_text(0.001) == "0 %"
+    assert percent_text(630.0) == "×7.3"
+    assert percent_text(11900.0) == "×120"
