@@ -112,8 +112,9 @@ def _gpu(device: Device, missing: list[str]) -> dict[str, Any]:
         "ecc": lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0]),
         "mig": lambda: bool(nvml.nvmlDeviceGetMigMode(handle)[0]),
         "throttle_reasons": lambda: int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
-        "other_gpu_processes": lambda: len(
-            [p for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle) if p.pid != os.getpid()]
+        # one of them is this process, by whatever number the driver knows it in a container
+        "other_gpu_processes": lambda: max(
+            0, len(nvml.nvmlDeviceGetComputeRunningProcesses(handle)) - 1
         ),
     }
     for name, read in readings.items():

@@ -28,8 +28,6 @@ from core.workload import Runtime, Workload
 
 DRIFT = 0.05
 START_PATIENCE_S = 180.0
-# one crash may be the point's doing; so many in a row are the process's
-CRASHES_IN_A_ROW = 3
 
 Steps = Generator[Progress | Measurement, None, "Swept"]
 
@@ -242,7 +240,7 @@ def sweep(
     fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
     session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
     begun = time.monotonic()
-    measured = skipped = crashes = 0
+    measured = skipped = 0
     waited = 0.0
     known = set(already)
     pace = _Pace()
@@ -298,11 +296,6 @@ def sweep(
             known.add(point_key(point, found))
             measured += 1
             yield stored
-            crashes = crashes + 1 if "crashed" in result.flags else 0
-            if crashes >= CRASHES_IN_A_ROW and session.pid is None:
-                raise Unusable(
-                    f"the measuring process died {crashes} times in a row; last: {result.message}"
-                )
         total_left = _left(listed, measured)
         yield Progress(
             measured, measured + total_left, "done" if not total_left else "out of time", 0.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -72,6 +74,9 @@ class Worker:
         options: dict[str, Any] = {}
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NO_WINDOW
+        else:
+            # a session of its own, so that what it started (compilers) can be ended with it
+            options["start_new_session"] = True
         try:
             self._process = subprocess.Popen(
                 list(command or child_command()),
@@ -163,10 +168,18 @@ class Worker:
             how += " (often the system's doing when memory runs out)"
         return f"the measuring process ended {how}" + (f": {last[:300]}" if last else "")
 
+    def _kill(self) -> None:
+        """End it and whatever it started."""
+        if self._process.poll() is not None:
+            return
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+
     def close(self) -> None:
         """End it now; safe to call again."""
-        if self._process.poll() is None:
-            self._process.kill()
+        self._kill()
         self._process.wait()
         for thread in self._threads:
             thread.join(timeout=2)
