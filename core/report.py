@@ -115,23 +115,6 @@ def to_html(report: Report) -> str:
     )
 
 
-def to_text(report: Report) -> str:
-    """The report's sentences, limits and candidates as plain text."""
-    facts = report.facts
-    lines = [facts["title"], "", *facts["sentences"], ""]
-    lines += [f"Limit: {limit['label']} (--limit '{limit['text']}')" for limit in facts["limits"]]
-    for row in facts["candidates"]:
-        known = row["metrics"]
-        values = ", ".join(
-            f"{METRICS[k].label.lower()} {cell(known[k], k)}"
-            for k in facts["columns"]
-            if k in known
-        )
-        lines.append(f"{row['number']}. {row['label']} ({row['role']}): {values}")
-    lines += ["", "* measured   ~ predicted   ! outside the range the law was fitted on"]
-    return "\n".join([*lines, *facts["notes"]])
-
-
 # --- how it is written ---------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.choices import Choices, choices_to_dict
-from core.commands.frontier import describe
+from core.commands.frontier import cell, describe
 from core.explain import sentences
 from core.fit.fit import Fit
 from core.fit.latency import LatencyFit
@@ -295,3 +295,15 @@ def commands(
             }
         )
     return found
+
+
+def plain_text(table: Table, frame: Frame, choices: Choices, top: int = 8) -> str:
+    """The picture as plain text: sentences, limits as they can be typed, candidates with marks."""
+    lines = [*sentences(table, frame, choices), ""]
+    lines += [f"Limit: {limit.label} (--limit {quote(limit.text)})" for limit in frame.limits]
+    keys = dict.fromkeys((frame.y, frame.x, "memory_bytes", "params_total"))
+    for row, role in chosen_rows(table, frame, choices, top):
+        known = describe(table, row)["metrics"]
+        values = (f"{METRICS[k].label.lower()} {cell(known[k], k)}" for k in keys if k in known)
+        lines.append(f"{table.label(row)} ({role}): {', '.join(values)}")
+    return "\n".join([*lines, "", "* measured   ~ predicted   ! outside the fitted range"])

@@ -19,6 +19,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "splits": ({}, "how the window is divided"),
     "tab": ("front_table", "the panel in front at the bottom"),
     "python": ("", "a Python environment whose torch does the measuring; empty: our own"),
+    "toured": (False, "whether the tour was seen or skipped"),
     "statistic": ("p50", "the statistic that tables of measurements show"),
 }
 MOST_RECENT = 10

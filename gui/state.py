@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.choices import Choices
+from core.overlays import Other
 from core.picture import Contents, Frame, Laws
 from core.records import Device, Progress
 from core.table import Table
@@ -43,4 +44,5 @@ class State:
     can_redo: bool = False
     read_only: bool = False
     demo: bool = False
+    others: tuple[Other, ...] = ()  # other projects laid over this one
     message: str = ""  # what went wrong last, in one line; empty: nothing

@@ -1,0 +1,121 @@
+"""Files given to the window: each is read off the window's thread and goes where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Slot
+
+from core.formats.imported_records import point_to_dict
+from core.overlays import load_other, new_points
+from core.what_file import Found, what_file
+from gui.job import Steps
+
+if TYPE_CHECKING:
+    from gui.window import Window
+
+LANE = "files"
+
+
+class Dropping(QObject):
+    """Takes files into the window: projects are opened, spaces shown, runs and results stored."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._window = window
+        self._store = window.store
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Find out what each file is and act on it, one after the other."""
+        for path in paths:
+
+            def work(path: Path = path) -> Steps:
+                yield from ()
+                return what_file(path)
+
+            self._store.background(work, lane=LANE).returned.connect(self.on_found)
+
+    def overlay(self, path: Path) -> None:
+        """Lay another project over the present one."""
+        self._store.background(lambda: load_other(path), lane=LANE).returned.connect(self.on_other)
+
+    @Slot(object)
+    def on_found(self, found: Found) -> None:
+        """A file was recognised."""
+        take = {
+            "project": self._take_project,
+            "space": self._take_space,
+            "runs": self._take_runs,
+            "results": self._take_results,
+            "model": self._take_model,
+        }[found.kind]
+        take(found)
+
+    @Slot(object)
+    def on_other(self, other: Any) -> None:
+        """Another project was read: show it in place of an earlier reading of the same file."""
+        rest = tuple(o for o in self._store.state.others if o.path != other.path)
+        self._store.set_others((*rest, other))
+
+    # -----------------------------------------------------------------------------------------------
+
+    def _take_project(self, found: Found) -> None:
+        self._store.open(found.path)
+
+    def _take_space(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        # shown and not used yet: it would take the place of the present space
+        panel = self._window.show_panel("space")
+        panel.text.setPlainText(found.value)
+        self._store.tell(f"{found.path.name} is a space; look at it below and apply it to use it.")
+
+    def _take_runs(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        runs, reading = found.value.runs, found.value
+        self._store.put_runs(runs)
+        left_out = f", {len(reading.errors)} rows left out" if reading.errors else ""
+        self._store.tell(
+            f"{found.path.name}: {len(runs)} training runs stored as suite '{runs.suite}'{left_out};"
+            " choose it in the Laws panel."
+        )
+
+    def _take_results(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        points = new_points(self._store.state.contents.imported, found.value)
+        if points:
+            self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])
+        self._store.tell(results_text(found, len(points)))
+
+    def _take_model(self, found: Found) -> None:
+        folder = found.path if found.path.is_dir() else found.path.parent
+        self._store.tell(
+            f"{found.path.name} is a model; to time it choose its folder ({folder}) in the Measure"
+            " panel."
+        )
+        self._window.show_panel("measure")
+
+    def _can_store(self, found: Found) -> bool:
+        state = self._store.state
+        if state.path and not state.read_only:
+            return True
+        self._store.tell(
+            f"{found.path.name}: open or begin a project that can be written first"
+            if not state.path
+            else f"{found.path.name} was not read in: {state.path} is read-only; save a copy first"
+        )
+        return False
+
+
+def results_text(found: Found, fresh: int) -> str:
+    """What was read in: how many points of which tool, and the metrics they speak of."""
+    points = found.value
+    tools = ", ".join(dict.fromkeys(f"{p.tool} {p.tool_version}".strip() for p in points))
+    keys = ", ".join(dict.fromkeys(k for p in points for k in p.metrics if ":" not in k))
+    known = len(points) - fresh
+    again = f" ({known} known already)" if known else ""
+    return f"{found.path.name}: {fresh} points of {tools} laid over the candidates{again}; they hold {keys}."
