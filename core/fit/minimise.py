@@ -20,6 +20,8 @@ ROUND = 24
 REWEIGHTED = 4
 # a Newton step that crosses kinks is tried at these parts of its length too
 SHORTER = (0.5, 0.2, 0.05)
+# numbers in one block of slopes
+STACKED = 60_000
 Indices = NDArray[np.intp]
 
 
@@ -164,7 +166,7 @@ def descend(
         newton = exact and problem.method == "huber" and step % ROUND >= REWEIGHTED
         if step and step % ROUND == 0:
             damping[live] = 1e-3
-        move = _step(part, now, damping[live], low, high, newton)
+        move, promised = _step(part, now, damping[live], low, high, newton)
         trial = np.clip(now + move, low, high)
         value = part.objective(part.residuals(part.value(trial)))
         if newton:
@@ -186,8 +188,14 @@ def descend(
         fails[live[~better]] += 1
         quiet[live[better & ~small]] = 0
         quiet[live[better & small]] += 1
+        # the model of the objective sees nothing left to gain: believed once it is hardly damped
+        spent = (promised <= 1e-14 * np.abs(objective[live])) & ~(better & ~small)
+        if problem.method == "huber" and not newton:
+            spent[:] = False
+        sure = spent & (damping[live] <= 1e-7)
+        damping[live[spent & ~sure]] = 1e-8
         # no step of any length helps, or two good steps in a row changed nothing
-        still = (fails[live] >= 12) | (quiet[live] >= 2)
+        still = sure | (fails[live] >= 12) | (quiet[live] >= 2)
         converged[live[still]] = True
         live = live[~still]
     return Minima(theta, objective, converged)
@@ -195,8 +203,11 @@ def descend(
 
 def _step(
     part: Problem, theta: Floats, damping: Floats, low: Floats, high: Floats, newton: bool
-) -> Floats:
-    """One damped step for every row of theta, with parameters that push on a bound held there."""
+) -> tuple[Floats, Floats]:
+    """One damped step for every row of theta, and the decrease of the objective it promises.
+
+    Parameters that push on a bound are held there.
+    """
     value, jacobian = part.slopes(theta)
     residuals = part.residuals(value)
     finite = np.isfinite(residuals)
@@ -254,7 +265,9 @@ def _step(
     uphill = (solved * right).sum(axis=1) <= 0
     solved[uphill] = right[uphill] / (1.0 + damping[uphill, None])
     step: Floats = solved * scale
-    return step
+    # half of gradient times step: exact where the damping is small (least squares counts double)
+    promised: Floats = 0.5 * (solved * right).sum(axis=1)
+    return step, promised * (2.0 if part.method == "least-squares" else 1.0)
 
 
 def _second(part: Problem, theta: Floats, here: Floats, slope: Floats) -> Floats:
@@ -263,15 +276,19 @@ def _second(part: Problem, theta: Floats, here: Floats, slope: Floats) -> Floats
     `here` (K,P) is the sum of slope times the first derivative. Only the law is differenced, never
     the kinks of the Huber function, so the result is smooth.
     """
-    count = theta.shape[1]
-    second = np.zeros((len(theta), count, count))
-    for i in range(count):
-        h = 1e-6 * np.maximum(np.abs(theta[:, i]), 1e-2)
-        moved = theta.copy()
-        moved[:, i] += h
-        value, jacobian = part.slopes(moved)
-        rate = slope / np.where(value > 0, value, 1.0)
-        there = (jacobian @ rate[:, :, None])[:, :, 0]
-        second[:, i, :] = (there - here) / h[:, None]
+    starts, count = theta.shape
+    step = 1e-6 * np.maximum(np.abs(theta), 1e-2)
+    second = np.empty((starts, count, count))
+    # as many parameters at once as fit in the cache
+    width = max(1, STACKED // (starts * count * slope.shape[1]))
+    for first in range(0, count, width):
+        some = np.arange(first, min(count, first + width))
+        moved = np.repeat(theta[None], some.size, axis=0)
+        moved[np.arange(some.size), :, some] += step[:, some].T
+        many = part.rows(np.tile(np.arange(starts), some.size))
+        value, jacobian = many.slopes(moved.reshape(-1, count))
+        rate = np.tile(slope, (some.size, 1)) / np.where(value > 0, value, 1.0)
+        there = (jacobian @ rate[:, :, None])[:, :, 0].reshape(some.size, starts, count)
+        second[:, some, :] = ((there - here) / step[:, some].T[:, :, None]).transpose(1, 0, 2)
     second = 0.5 * (second + second.transpose(0, 2, 1))
     return np.where(np.isfinite(second), second, 0.0)

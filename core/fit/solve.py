@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.errors import Unusable
 from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
-from core.fit.minimise import HUBER_DELTA, Indices, Minima, Problem, descend
+from core.fit.minimise import HUBER_DELTA, ROUND, Indices, Minima, Problem, descend
 from core.fit.nonnegative import linear_solve
 from core.laws.columns import log_columns, params_column
 from core.laws.law import Law, Tying
@@ -25,6 +25,10 @@ LEAST_RATIO_SPREAD = 1.5
 CHUNK = 1_000_000
 # how many unlike descents of one weighting are carried to the end
 DISTINCT = 6
+# steps that every start takes before the best are picked
+SCOUT = 6
+# a descent is given up when this many rounds like its last would not bring it to the best
+PATIENCE = 10.0
 
 
 def fit(
@@ -295,7 +299,7 @@ def _minimum(problem: Problem, size: int, grid: Floats, starts: int, steps: int)
     count = picked.shape[1]
     theta = np.take_along_axis(solved.reshape(size, len(grid), -1), picked[:, :, None], axis=1)
     which = np.repeat(np.arange(size), count)
-    first = descend(problem, theta.reshape(size * count, -1), which, 10, exact=False)
+    first = descend(problem, theta.reshape(size * count, -1), which, SCOUT, exact=False)
     return finish(problem, size, count, first, which, steps)
 
 
@@ -308,7 +312,7 @@ def unlike_best(problem: Problem, grid: Floats, value: Floats, starts: int) -> I
     apart = [i for i, n in enumerate(names) if n not in ("alpha", "beta", "eta")]
     family = np.unique(grid[:, apart], axis=0, return_inverse=True)[1].reshape(-1)
     if family.max() + 1 < 4:
-        return np.argsort(value, axis=1)[:, : min(6, len(grid))]
+        return np.argsort(value, axis=1)[:, : min(4, len(grid))]
     members = [np.flatnonzero(family == k) for k in range(int(family.max()) + 1)]
     best = np.stack([m[np.argmin(value[:, m], axis=1)] for m in members], axis=1)
     order = np.argsort(np.take_along_axis(value, best, axis=1), axis=1)[:, :starts]
@@ -331,13 +335,33 @@ def finish(
     keep = fresh & (rank <= DISTINCT)
     rows, places = np.nonzero(keep)
     picked = rows * count + order[rows, places]
-    last = descend(problem, first.theta[picked], rows, steps)
+    none = np.zeros(picked.size, dtype=bool)
+    last = _race(problem, Minima(first.theta[picked], first.objective[picked], none), rows, steps)
     objective = np.full(size, np.inf)
     winner = np.zeros(size, dtype=np.intp)
     for k in np.argsort(-last.objective, kind="stable"):
         objective[rows[k]] = last.objective[k]
         winner[rows[k]] = k
     return Minima(last.theta[winner], last.objective[winner], last.converged[winner])
+
+
+def _race(problem: Problem, at: Minima, rows: Indices, steps: int) -> Minima:
+    """Descents carried on round by round; one that creeps far above the best is given up."""
+    live = np.arange(len(rows))
+    for _ in range(0, steps, ROUND):
+        if not live.size:
+            break
+        before = at.objective[live]
+        more = descend(problem, at.theta[live], rows[live], ROUND)
+        at.theta[live], at.objective[live] = more.theta, more.objective
+        at.converged[live] = more.converged
+        lowest = np.full(problem.size, np.inf)
+        np.minimum.at(lowest, rows, at.objective)
+        with np.errstate(invalid="ignore"):
+            gain = before - more.objective
+            behind = more.objective - lowest[rows[live]]
+        live = live[~more.converged & (behind <= PATIENCE * gain)]
+    return at
 
 
 def grid_of(problem: Problem) -> Floats:
