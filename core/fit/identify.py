@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.fit.minimise import Minima, Problem
 from core.laws.law import Law
-from core.records import Floats
+from core.records import Floats, TrainingRuns
 
 if TYPE_CHECKING:
     from core.fit.fit import Fit
 
+# below this share of ln D that ln N leaves free, tokens cannot be told from parameters
+LEAST_FREE_TOKENS = 0.02
+# slopes this close to dependent make single constants meaningless, though not predictions
+WORST_CONDITION = 1e4
 # below this share of ln R that ln N leaves free, shape cannot be told from size
 LEAST_FREE_SHAPE = 1 / 3
+# and below this standard deviation of the free part of ln R there is nothing to learn from
+LEAST_SPREAD = 0.1
 
 
 def free_share(of: Floats, given: Floats) -> float:
@@ -41,6 +48,13 @@ def shape_refusal(law: Law, columns: Mapping[str, Floats], logs: Mapping[str, Fl
     else:
         ratio = logs["x"]
     share, shapes = shape_share(ratio, logs["N"])
+    spread = float(np.std(ratio)) * np.sqrt(share)
+    if spread < LEAST_SPREAD:
+        return (
+            "these runs cannot tell what shape does: among shapes of one size R = "
+            f"d_model/n_layers differs by {100 * np.expm1(spread):.0f} % only; add shapes of "
+            "equal size and unlike width"
+        )
     if share < LEAST_FREE_SHAPE:
         return (
             f"these runs cannot tell shape from size: {100 * share:.0f} % of ln R is free over "
@@ -64,7 +78,7 @@ def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
     told = []
     logs = {k: v[0] for k, v in problem.logs.items()}
     share = free_share(logs["D"], logs["N"])
-    if share < 0.02:
+    if share < LEAST_FREE_TOKENS:
         told.append(
             f"tokens and parameters move together ({100 * share:.1f} % of ln D is free of ln N): "
             "A and B cannot be told apart; add runs with more tokens per parameter"
@@ -80,3 +94,74 @@ def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
         if fit.theta.get(name, 1.0) < 0:
             told.append(f"{name} is negative: more of something good would raise the loss")
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the data can or cannot tell: what was asked, a number, words, and whether to worry."""
+
+    question: str
+    value: float
+    words: str
+    worry: bool
+
+
+def findings(fit: Fit, runs: TrainingRuns) -> tuple[Finding, ...]:
+    """Can this data answer? Everything that was looked at, worries first."""
+    from core.fit.solve import problem_of
+
+    if not fit.theta:
+        return (Finding("Is there a fit?", float("nan"), fit.message, True),)
+    problem, usable = problem_of(fit, runs)
+    logs = {k: v[0] for k, v in problem.logs.items()}
+    found = []
+    share = free_share(logs["D"], logs["N"])
+    found.append(
+        Finding(
+            "Can tokens be told from parameters?",
+            share,
+            f"{100 * share:.1f} % of the variance of ln D is free of ln N",
+            share < LEAST_FREE_TOKENS,
+        )
+    )
+    columns = {k: v[usable] for k, v in runs.columns.items()}
+    if "d_model" in columns and "n_layers" in columns:
+        ratio = np.log(columns["d_model"] / columns["n_layers"])
+        share, shapes = shape_share(ratio, logs["N"])
+        found.append(
+            Finding(
+                "Can shape be told from size?",
+                share,
+                f"{100 * share:.0f} % of ln R is free of ln N over {shapes} shapes",
+                fit.definition.has_shape_term and bool(shape_refusal(fit.definition, columns, logs)),
+            )
+        )
+    number = condition(problem, fit.vector())
+    found.append(
+        Finding(
+            "Do the parameters move apart?",
+            number,
+            f"condition number {number:.3g} around the means of the logs",
+            number > WORST_CONDITION,
+        )
+    )
+    bounds = [w for w in fit.warnings if "bound" in w]
+    told = "; ".join(bounds) if bounds else "no parameter is at a bound"
+    found.append(Finding("Is a parameter at a bound?", float(len(bounds)), told, bool(bounds)))
+    unsure = [w for w in fit.warnings if "disagree" in w]
+    if fit.resamples is not None:
+        told = "; ".join(unsure) if unsure else "the resamples agree on every sign of shape"
+        question = "Do resamples agree on the sign of shape?"
+        found.append(Finding(question, float(len(unsure)), told, bool(unsure)))
+    return tuple(sorted(found, key=lambda f: not f.worry))
+
+
+def condition(problem: Problem, theta: Floats) -> float:
+    """Condition number of the slopes at theta (P,), each parameter's scaled to length one."""
+    value, jacobian = problem.slopes(theta[None])
+    slopes = jacobian[0] / value[0]
+    length = np.linalg.norm(slopes, axis=1)
+    if (length <= 0).any() or not np.isfinite(length).all():
+        return float("inf")
+    singular = np.linalg.svd(slopes / length[:, None], compute_uv=False)
+    return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")

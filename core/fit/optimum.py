@@ -1,6 +1,9 @@
-"""What a loss law recommends: the best size and tokens for a compute budget."""
+"""What a loss law recommends: the best size and tokens for a budget, and where designs cross."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,3 +55,65 @@ def _optimal(fit: Fit, theta: Floats, train_flops: float) -> tuple[Floats, Float
         scale = np.where(ratio > 0, ratio, np.nan) ** (1.0 / (alpha + beta))
         n = scale * (train_flops / 6.0) ** (beta / (alpha + beta))
         return n, train_flops / 6.0 / n
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Training tokens at which two designs have one loss, with its interval over the resamples.
+
+    `tokens` is None where the losses do not cross in the range asked about. `share` is the share of
+    resamples in which they do; the interval is over those.
+    """
+
+    tokens: float | None
+    low: float | None
+    high: float | None
+    share: float
+
+
+def crossing(
+    fit: Fit,
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+    tokens: tuple[float, float],
+    level: float = 0.95,
+    points: int = 241,
+) -> Crossing:
+    """Where the losses of two designs cross as both are trained longer, within a range of tokens.
+
+    A design is its columns as single numbers (params_total, d_model, ...), tokens left out.
+    """
+    grid = np.geomspace(*tokens, points)
+
+    def columns(design: Mapping[str, float]) -> dict[str, Floats]:
+        return {k: np.full(points, float(v)) for k, v in design.items()} | {"tokens": grid}
+
+    here, there = columns(first), columns(second)
+    found = _zero(grid, (fit.predict(here) - fit.predict(there))[None])
+    share, low, high = 0.0, None, None
+    if fit.resamples is not None and len(fit.resamples):
+        names = list(fit.theta)
+        each = np.concatenate([
+            _zero(grid, (one.predict(here) - one.predict(there))[None])
+            for row in fit.resamples
+            for one in [replace(fit, theta=dict(zip(names, row, strict=True)), resamples=None)]
+        ])
+        crossed = each[np.isfinite(each)]
+        share = crossed.size / each.size
+        if crossed.size:
+            tail = 50.0 * (1.0 - level)
+            low, high = (float(v) for v in np.percentile(crossed, [tail, 100.0 - tail]))
+    return Crossing(float(found[0]) if np.isfinite(found[0]) else None, low, high, share)
+
+
+def _zero(grid: Floats, difference: Floats) -> Floats:
+    """First zero of every row of differences (K,G), between grid points in the log; NaN: none."""
+    sign = np.sign(difference)
+    turns = (sign[:, :-1] * sign[:, 1:] <= 0) & (sign[:, :-1] != sign[:, 1:])
+    rows = np.flatnonzero(turns.any(axis=1))
+    at = np.argmax(turns[rows], axis=1)
+    left, right = difference[rows, at], difference[rows, at + 1]
+    log = np.log(grid)
+    found = np.full(len(difference), np.nan)
+    found[rows] = np.exp(log[at] + (log[at + 1] - log[at]) * left / (left - right))
+    return found
