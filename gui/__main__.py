@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    if not (options.shot or options.walk or options.new_window) and _is_taken(options.file):
+        return 0
     app, window = build(options)
     if options.shot:
         from gui.shot import take_shot
@@ -61,27 +63,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(app.exec())
 
 
+def _is_taken(file: str | None) -> bool:
+    """Whether a window that runs already has taken the file (or the wish to be seen)."""
+    _name_application()
+    from gui.settings import data_folder
+    from gui.single import hand_over, server_name
+
+    return hand_over(server_name(data_folder()), file)
+
+
+def _name_application() -> None:
+    """The platform's places for settings and data depend on these names."""
+    from PySide6.QtCore import QCoreApplication
+
+    QCoreApplication.setApplicationName("Paretoscope")
+    QCoreApplication.setOrganizationName("Paretoscope")
+
+
 def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
     """The application and its window, empty; the project is loaded once it is painted."""
-    from PySide6.QtCore import QTimer
+    from PySide6.QtGui import QIcon
     from PySide6.QtWidgets import QApplication
 
     app = QApplication.instance()
     if not isinstance(app, QApplication):
-        app = QApplication(sys.argv[:1])
-    app.setApplicationName("Paretoscope")
+        from gui.application import Application
+
+        app = Application(sys.argv[:1])
+    _name_application()
     app.setApplicationDisplayName("Paretoscope")
-    app.setOrganizationName("Paretoscope")
     app.setDesktopFileName("paretoscope")
-    from gui import crash, theme
+    from core.resources import resource
+    from gui import crash, logs, theme
     from gui.machine import find_processor
     from gui.settings import Settings, data_folder, settings_path
+    from gui.single import Listener, server_name
     from gui.store import Store
-    from gui.window import Window
+    from gui.window import Window, when_painted
 
+    alone = bool(options.shot or options.walk)
+    if not alone:
+        logs.install(data_folder())
     crash.install(data_folder())
+    app.setWindowIcon(QIcon(str(resource("icons/paretoscope.svg"))))
     # a picture for the README must not depend on what this user once chose
-    settings = Settings(None if options.shot or options.walk else settings_path())
+    settings = Settings(None if alone else settings_path())
     if options.theme:
         settings["theme"] = options.theme
     theme.use_own_font(app)
@@ -91,8 +117,16 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
         width, _, height = options.size.partition("x")
         window.resize(int(width), int(height))
 
+    listener = Listener(server_name(data_folder()), window)
+    listener.asked.connect(window.on_asked)
+    if hasattr(app, "asked"):
+        app.asked.connect(window.on_asked)
+    app.aboutToQuit.connect(listener.close)
+
     def load() -> None:
         window.fill()
+        if not alone:
+            listener.listen()
         find_processor(window.store)
         if options.file:
             window.take_files([Path(options.file)])
@@ -101,7 +135,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
 
             open_demonstration(window.store)
 
-    QTimer.singleShot(0, load)
+    when_painted(window, load)
     return app, window
 
 
@@ -119,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
         "--walk",
         metavar="FOLDER",
         help="check this installation: go through the whole job and quit",
+    )
+    parser.add_argument(
+        "--new-window",
+        action="store_true",
+        help="open a window of its own even where one runs already",
     )
     parser.add_argument("--panel", default="", help="with --shot: the panel to bring to the front")
     return parser

@@ -254,6 +254,8 @@ class Asking:
 
     def new(self) -> None:
         """Ask where, then begin a project with the small space."""
+        if not self.may_leave():
+            return
         name, _ = QFileDialog.getSaveFileName(
             self._window, "New project", self._folder(f"untitled{SUFFIX}"), FILTER
         )
@@ -263,6 +265,8 @@ class Asking:
 
     def open(self) -> None:
         """Ask which, then open it."""
+        if not self.may_leave():
+            return
         name, _ = QFileDialog.getOpenFileName(self._window, "Open", self._folder(""), FILTER)
         if name:
             self._store.open(name)
@@ -270,7 +274,7 @@ class Asking:
     def open_recent(self) -> None:
         """Open the newest recent project that is not open now."""
         recent = self._recent(self._store.state)
-        if recent:
+        if recent and self.may_leave():
             self._store.open(recent[0])
 
     def _recent(self, state: State) -> list[str]:
@@ -280,10 +284,13 @@ class Asking:
         """Open the demonstration project."""
         from gui.demonstration import open_demonstration
 
-        open_demonstration(self._store)
+        if self.may_leave():
+            open_demonstration(self._store)
 
     def save_as(self) -> None:
         """Ask where, then copy the project there."""
+        if not self.may_leave("Stop measuring and go on in the copy?"):
+            return
         suggested = Path(self._store.state.path).name or f"project{SUFFIX}"
         name, _ = QFileDialog.getSaveFileName(
             self._window, "Save as", self._folder(suggested), FILTER
@@ -355,12 +362,16 @@ class Asking:
 
     # --- the rest -------------------------------------------------------------------------------
 
-    def leave_sweep(self) -> bool:
-        """Whether to close although a sweep runs."""
+    def may_leave(self, question: str = "Stop measuring and go to the other project?") -> bool:
+        """Whether this project may be left: at once, or when asked while a sweep runs."""
+        return not self._store.state.sweep.running or self.leave_sweep(question)
+
+    def leave_sweep(self, question: str = "Stop measuring and close?") -> bool:
+        """Whether to end a sweep that runs."""
         answer = QMessageBox.question(
             self._window,
             "A sweep is running",
-            "Stop measuring and close? What was measured is stored, and the sweep can be resumed.",
+            f"{question} What was measured is stored, and the sweep can be resumed.",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from PySide6.QtCore import QByteArray, Qt, Slot
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -32,6 +33,7 @@ from gui.store import Store
 from gui.theme import Theme
 
 TITLE = "Paretoscope"
+PAINT_PATIENCE_MS = 2000
 
 
 class Window(QMainWindow):
@@ -250,14 +252,25 @@ class Window(QMainWindow):
         """Open the first project among these files and read the others into it."""
         projects = [p for p in paths if p.suffix == SUFFIX]
         others = [p for p in paths if p.suffix != SUFFIX]
-        if projects:
+        if projects and self.asking.may_leave():
             self.store.open(projects[0])
         if others:
             self.showing.dropping.take(others)
 
+    @Slot(str)
+    def on_asked(self, file: str) -> None:
+        """Come to the front; open the file that another start of the program was given."""
+        if self.isMinimized():
+            self.showNormal()
+        self.raise_()
+        self.activateWindow()
+        state = self.store.state
+        if file and not (state.path and _same_file(state.path, file)):
+            self.take_files([Path(file)])
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when a sweep runs; then write what waits and end every job."""
-        if self.store.state.sweep.running and not self.asking.leave_sweep():
+        if not self.asking.may_leave("Stop measuring and close?"):
             event.ignore()
             return
         self._remember()
@@ -295,6 +308,41 @@ class Window(QMainWindow):
             else:
                 extent = splitter.height() if name != "across" else splitter.width()
                 splitter.setSizes([int(extent * share) for share in shares])
+
+
+class _FirstPaint(QObject):
+    """Calls once the window has been painted, or is not going to be (it was started minimised)."""
+
+    def __init__(self, window: QWidget, then: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._then: Callable[[], None] | None = then
+        window.installEventFilter(self)
+        QTimer.singleShot(PAINT_PATIENCE_MS, self._call)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """See the first paint pass by."""
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            # after this event, so that what was painted is on the screen
+            QTimer.singleShot(0, self._call)
+        return False
+
+    def _call(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+
+def when_painted(window: QWidget, then: Callable[[], None]) -> None:
+    """Call once the window has been painted for the first time."""
+    _FirstPaint(window, then)
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False
 
 
 class _Place(QWidget):

@@ -1,0 +1,172 @@
+"""One window a user: a second start hands its file to the window that runs already, and ends.
+
+The windows of one user, data folder and screen know each other by a local socket that only this user
+may open. A window that does not answer in time counts as absent, so a start never hangs on another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+if TYPE_CHECKING:
+    from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
+PATIENCE_MS = 1500
+LONGEST_MESSAGE = 64 * 1024
+TAKEN = b"taken\n"
+# a Unix socket's path is cut off at 104 bytes on macOS and 108 on Linux
+LONGEST_PATH = 100
+# what the desktop gives a started program so that a window may come to the front for it
+TOKENS = ("XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID")
+
+
+def server_name(folder: Path) -> str:
+    """The socket of this user's window with this data folder on this screen.
+
+    A path in the user's own run-time folder, or the name of a pipe on Windows.
+    """
+    parts = [str(folder.absolute())]
+    # a window on another screen (a remote login) must not swallow what is opened on this one
+    parts += [os.environ.get(name, "") for name in ("DISPLAY", "WAYLAND_DISPLAY", "SESSIONNAME")]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    if sys.platform == "win32":
+        user = os.environ.get("USERNAME", "")
+        return f"paretoscope-{hashlib.sha256(user.encode()).hexdigest()[:8]}-{digest}"
+    name = f"paretoscope-{os.getuid()}-{digest}"
+    for place in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+        if place and Path(place).is_dir() and len(os.fsencode(place)) < LONGEST_PATH - len(name):
+            return str(Path(place) / name)
+    return f"/tmp/{name}"
+
+
+def hand_over(name: str, file: str | None) -> bool:
+    """Give the file, or only the wish to be seen, to the running window; True when it took it.
+
+    False when no window runs, or when the one that does gives no answer: then open one here.
+    """
+    if not _somebody_listens(name):
+        return False
+    from PySide6.QtNetwork import QLocalSocket
+
+    if sys.platform == "win32":
+        _let_others_come_to_front()
+    client = QLocalSocket()
+    client.connectToServer(name)
+    if not client.waitForConnected(PATIENCE_MS):
+        return False
+    message = {
+        "file": str(Path(file).absolute()) if file else "",
+        "tokens": {key: os.environ[key] for key in TOKENS if os.environ.get(key)},
+    }
+    client.write(json.dumps(message).encode() + b"\n")
+    while not client.canReadLine() and client.waitForReadyRead(PATIENCE_MS):
+        pass
+    answer = bytes(client.readLine().data())
+    client.abort()
+    return answer == TAKEN
+
+
+def _somebody_listens(name: str) -> bool:
+    """A look without Qt's network library, which the first window need not load to be painted."""
+    if sys.platform == "win32":
+        return True
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # in a folder for everybody somebody else may have made it
+        if Path(name).stat().st_uid != os.getuid():
+            return False
+        probe.settimeout(PATIENCE_MS / 1e3)
+        probe.connect(name)
+        return True
+    return False
+
+
+def _let_others_come_to_front() -> None:
+    # windows lets a program come to the front only when the one in front allows it
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        windll: Any = ctypes.windll  # type: ignore[attr-defined,unused-ignore]
+        windll.user32.AllowSetForegroundWindow(-1)
+
+
+class Listener(QObject):
+    """Hears later starts of the program."""
+
+    asked = Signal(str)  # a file's path, or empty for the wish to be seen
+
+    def __init__(self, name: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.name = name
+        self._server: QLocalServer | None = None
+
+    def listen(self) -> bool:
+        """Begin to hear; False when another window does already, which then stays the one that is asked."""
+        from PySide6.QtNetwork import QLocalServer
+
+        if sys.platform != "win32" and _somebody_listens(self.name):
+            return False
+        # left by a window that was killed
+        QLocalServer.removeServer(self.name)
+        server = QLocalServer(self)
+        server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        if not server.listen(self.name):
+            return False
+        server.newConnection.connect(self.on_connection)
+        self._server = server
+        return True
+
+    def close(self) -> None:
+        """Hear no more, and let the next start find nobody."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    @Slot()
+    def on_connection(self) -> None:
+        """Another start has come."""
+        while self._server is not None and self._server.hasPendingConnections():
+            client = self._server.nextPendingConnection()
+            client.readyRead.connect(lambda client=client: self._read(client))
+            client.disconnected.connect(client.deleteLater)
+            # it may have spoken already
+            self._read(client)
+
+    def _read(self, client: QLocalSocket) -> None:
+        if client.bytesAvailable() > LONGEST_MESSAGE:
+            client.abort()
+        if not client.canReadLine() or client.state() != client.LocalSocketState.ConnectedState:
+            return
+        words = read_message(bytes(client.readLine().data()))
+        if words is None:
+            client.abort()
+            return
+        client.write(TAKEN)
+        client.flush()
+        file, tokens = words
+        os.environ.update(tokens)
+        # after this slot: what is asked may open a dialog, and the other start must not wait for it
+        QTimer.singleShot(0, lambda: self.asked.emit(file))
+
+
+def read_message(line: bytes) -> tuple[str, dict[str, str]] | None:
+    """The file and the desktop's tokens of a message; None when it is not one of ours."""
+    try:
+        said: Any = json.loads(line)
+        file, tokens = said["file"], said.get("tokens", {})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not isinstance(file, str) or not isinstance(tokens, Mapping):
+        return None
+    known = {key: tokens[key] for key in TOKENS if isinstance(tokens.get(key), str)}
+    return file, known
