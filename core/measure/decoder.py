@@ -9,7 +9,7 @@ host; captured in CUDA graphs; and through torch.compile.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.architecture import Architecture
 from core.measure.products import Product, Unsupported, cache_dtype, compute_dtype, pack
@@ -283,6 +283,14 @@ class Decoder:
         return self.logits(x).argmax(-1)
 
 
+class Replayable(Protocol):
+    """A captured step."""
+
+    def replay(self) -> None:
+        """Do it again, on the device alone."""
+        ...
+
+
 class GraphStep:
     """Decode steps replayed from CUDA graphs, one per stretch of cache length.
 
@@ -298,15 +306,13 @@ class GraphStep:
     ) -> None:
         import torch
 
-        if not decoder.device.startswith("cuda"):
-            raise Unsupported("CUDA graphs need a CUDA device")
         self._torch = torch
         self._decoder = decoder
         self._bucket = bucket
         self._run = run or decoder.static_step
         self._tokens = torch.zeros(decoder.batch, dtype=torch.int64, device=decoder.device)
         self._position = torch.zeros(1, dtype=torch.int64, device=decoder.device)
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._graphs: dict[int, Replayable] = {}
         self._pool: tuple[int, int] | None = None
 
     def length_for(self, position: int) -> int:
@@ -315,25 +321,35 @@ class GraphStep:
 
     def prepare(self, first: int, last: int) -> None:
         """Warm and capture every graph needed for steps at positions first..last."""
-        torch = self._torch
         for length in sorted({self.length_for(p) for p in range(first, last + 1)}):
-            if length in self._graphs:
-                continue
-            self._position.fill_(length - 1)
-            stream = torch.cuda.Stream(self._decoder.device)
-            stream.wait_stream(torch.cuda.current_stream(self._decoder.device))
-            with torch.cuda.stream(stream):
-                for _ in range(3):
-                    self._run(self._tokens, self._position, length)
-            torch.cuda.current_stream(self._decoder.device).wait_stream(stream)
-            torch.cuda.synchronize(self._decoder.device)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
-                chosen = self._run(self._tokens, self._position, length)
-                self._tokens.copy_(chosen)
-                self._position.add_(1)
-            self._pool = self._pool or graph.pool()
-            self._graphs[length] = graph
+            if length not in self._graphs:
+                self._graphs[length] = self._capture(length)
+
+    def _advance(self, length: int) -> None:
+        """One step that leaves its token and the next position where it found them."""
+        self._tokens.copy_(self._run(self._tokens, self._position, length))
+        self._position.add_(1)
+
+    def _capture(self, length: int) -> Replayable:
+        torch, device = self._torch, self._decoder.device
+        if not device.startswith("cuda"):
+            raise Unsupported("CUDA graphs need a CUDA device")
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                # warming moves on too: each run starts at the last entry this length may see
+                self._position.fill_(length - 1)
+                self._advance(length)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        torch.cuda.synchronize(device)
+        self._position.fill_(length - 1)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            self._advance(length)
+        self._pool = self._pool or graph.pool()
+        captured: Replayable = graph
+        return captured
 
     def start(self, tokens: torch.Tensor, position: int) -> None:
         """Set where decoding continues from; no host synchronisation."""

@@ -1,6 +1,7 @@
 """The timed decoder computes what a decoder computes: against transformers, itself and ONNX Runtime."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -231,11 +232,32 @@ def test_what_does_not_work_here_says_why():
     with pytest.raises(Unsupported, match="fp8 needs a GPU"):
         Decoder(GQA, Runtime("eager", "fp8"), "cpu", 1, 8)
     with pytest.raises(Unsupported, match="CUDA"):
-        GraphStep(Decoder(GQA, Runtime(), "cpu", 1, 8))
+        GraphStep(Decoder(GQA, Runtime(), "cpu", 1, 8)).prepare(1, 2)
     with pytest.raises(Unsupported, match="int8 cache"):
         Decoder(GQA, Runtime(cache="int8"), "cpu", 1, 8)
     with pytest.raises(Unsupported, match="served"):
         DecoderSubject(Point(GQA, Workload(), Runtime("served")), "cpu", Clock(), Pulse())
+
+
+class Rerun(GraphStep):
+    """Runs the step again where a graph would be replayed: all but the capture itself."""
+
+    def _capture(self, length):
+        return types.SimpleNamespace(replay=lambda: self._advance(length))
+
+
+def test_steps_that_advance_themselves_cross_from_one_graph_to_the_next():
+    eager, other = (Decoder(GQA, Runtime(), "cpu", 2, 40, fp32(GQA)) for _ in range(2))
+    graph = Rerun(other, bucket=8)
+    graph.prepare(17, 38)
+    for _ in range(2):
+        # a second request starts over in the same buffers
+        chosen = eager.prefill(TOKENS)
+        graph.start(other.prefill(TOKENS), 17)
+        for _ in range(17, 39):
+            chosen = eager.step(chosen)
+            assert torch.equal(graph.step(), chosen)
+    assert [graph.length_for(p) for p in (0, 7, 8, 31, 39)] == [8, 8, 16, 32, 40]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
