@@ -186,6 +186,9 @@ class Laws(QWidget):
         for name in dict.fromkeys(names):
             self.suite.addItem(name, name)
         self.suite.setCurrentIndex(max(0, self.suite.findData(chosen)))
+        if self._found is None and not self._asked:
+            # begin with how the law in the plot was fitted
+            self.method.setCurrentIndex(max(0, self.method.findData(state.choices.loss_method)))
         self._fill_rows()
 
     def _fill_rows(self) -> None:
@@ -297,9 +300,8 @@ class Laws(QWidget):
             sentence, warn = trust(fit)
             notes = f"   Note: {'; '.join(fit.warnings)}." if fit.warnings else ""
             sign = "⚠ " if warn else ""
-            self.told.setText(
-                f"{sign}{fit.title}: L = {fit.definition.formula}.   {sentence}{notes}"
-            )
+            self.told.setText(f"{sign}{fit.title}: {sentence}{notes}")
+            self.told.setToolTip(f"L = {fit.definition.formula}\n{fit.definition.source}")
         self._offer()
         if self.tabs.currentIndex() >= ANSWERS:
             self._show_tab()

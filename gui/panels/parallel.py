@@ -17,7 +17,7 @@ from gui.panels.parallel_axes import AxisView, Lines, ParallelAxes
 from gui.state import State
 
 # lines drawn of each kind: more would be a blot
-MOST_FRONT, MOST_FEASIBLE, MOST_OUTSIDE = 120, 260, 160
+MOST_FRONT, MOST_FEASIBLE, MOST_OUTSIDE = 60, 240, 160
 HINT = (
     "Drag along an axis to set limits, a title to reorder; double-click a title to invert."
     " Right-click for more."

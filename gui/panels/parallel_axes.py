@@ -395,7 +395,7 @@ class ParallelAxes(QWidget):
         looks = {
             0: (colours.infeasible, 0.45, 1.0),
             1: (colours.feasible, 0.45, 1.0),
-            2: (colours.front, 0.9, 1.8),
+            2: (colours.front, 0.85, 1.3),
             3: (colours.selected, 1.0, 2.8),
         }
         painter = QPainter(cloud)

@@ -89,7 +89,7 @@ class TriedValue(QWidget):
         if not self.field.hasFocus() or self.field.text() != text:
             self.field.setText(text)
         self.field.setPlaceholderText(
-            self._none_text if described is None else f"{_short(described)} (described)"
+            self._none_text if described is None else f"{_short(described)} (as is)"
         )
         self.reset.setEnabled(value is not None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -105,6 +105,10 @@ class Trust(QWidget):
         self.numbers: dict[str, QLabel] = {}
         numbers = QHBoxLayout()
         numbers.setSpacing(18)
+        self.shapes = QLabel()
+        self.shapes.setAccessibleName("Shapes measured")
+        self.shapes.setToolTip("Each was left out of the fit once and predicted from the others")
+        numbers.addWidget(self.shapes)
         for title, name, tip in NUMBERS:
             label = QLabel()
             label.setToolTip(tip)
@@ -124,6 +128,7 @@ class Trust(QWidget):
         )
         self.legend.setProperty("quiet", True)
         self.legend.setWordWrap(True)
+        self.chart.setToolTip(self.legend.text())
         self.table = NumbersTable("Measured points with their predictions")
         self.table.chosen.connect(self._mark)
         self.table.activated_row.connect(self._measure_this)
@@ -170,6 +175,11 @@ class Trust(QWidget):
         """The first look judges the laws."""
         super().showEvent(event)
         self._start_once()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a low dock the chart needs the room more than its legend, which its tooltip repeats."""
+        super().resizeEvent(event)
+        self.legend.setVisible(self.height() >= 330)
 
     def changeEvent(self, event: QEvent) -> None:
         """Other colours with another palette."""
@@ -235,7 +245,7 @@ class Trust(QWidget):
         there = judged is not None and len(judged.measured) > 0
         self.both.setVisible(there)
         self.empty.setVisible(not there)
-        for label in self.numbers.values():
+        for label in (self.shapes, *self.numbers.values()):
             label.setVisible(there)
         self.law.setVisible(bool(self._judged))
         if judged is None:
@@ -243,7 +253,10 @@ class Trust(QWidget):
             self.empty.setText(self._why_empty())
         else:
             told, warn = latency_sentence(judged)
-            _tell(self.latency, f"Latency: {told}", warn)
+            # the numbers below say the same where there are any
+            _tell(self.latency, "" if there else f"Latency: {told}", warn)
+            self.law.setToolTip(told)
+            self.shapes.setText(f"{'⚠ ' if warn else ''}{judged.fit.n_shapes} shapes")
             self.empty.setText(judged.fit.message if not there else "")
         if judged is not None and there:
             self._show_numbers(judged)

@@ -19,7 +19,7 @@ def panel(qtbot, opened):
 
 
 def settle(qtbot, store, panel):
-    qtbot.waitUntil(lambda: store.settled and not panel.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: store.settled and not panel.busy, timeout=120_000)
 
 
 def cells(panel):
@@ -35,7 +35,7 @@ def test_untouched_nothing_is_changed(panel, opened):
     assert opened.state.choices.what_if == Tried()
     assert not panel.reset.isEnabled()
     assert cells(panel)["Parameters"][2] == "same"
-    assert panel.values["batch"].field.placeholderText() == "1 (described)"
+    assert panel.values["batch"].field.placeholderText() == "1 (as is)"
     assert panel.values["prompt_tokens"].slider.value() == 1  # 2^5 = 32
 
 
@@ -88,7 +88,7 @@ def test_the_described_best_is_found_even_when_the_panel_opens_on_a_what_if(qtbo
     panel = WhatIf(opened)
     qtbot.addWidget(panel)
     opened.changed.connect(panel.refresh)
-    qtbot.waitUntil(lambda: opened.settled, timeout=30_000)
+    qtbot.waitUntil(lambda: opened.settled, timeout=120_000)
     panel.refresh(opened.state, None)
     panel.show()
     settle(qtbot, opened, panel)
