@@ -191,7 +191,7 @@ def reproduction(runs: TrainingRuns | None = None) -> Steps[Reproduction]:
     rows = []
     for done, published in enumerate(PUBLISHED):
         yield Progress(done, 100, published.title)
-        rows.append(_row(table, published))
+        rows.append(published_row(table, published))
     draws = yield from _draws(table)
     yield Progress(97, 100, "asking what holds up")
     holds, fails = _sentences(table, rows, draws)
@@ -209,7 +209,8 @@ def fit_set(table: TrainingRuns, which: str) -> TrainingRuns:
     return table.take(marked)
 
 
-def _row(table: TrainingRuns, published: Published) -> Row:
+def published_row(table: TrainingRuns, published: Published) -> Row:
+    """One published fit done again."""
     found = fit(fit_set(table, published.runs), published.law, tied=published.tied, all_rows=table)
     largest = judge_largest(found, table)
     obtained = {

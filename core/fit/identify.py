@@ -133,7 +133,8 @@ def findings(fit: Fit, runs: TrainingRuns) -> tuple[Finding, ...]:
                 "Can shape be told from size?",
                 share,
                 f"{100 * share:.0f} % of ln R is free of ln N over {shapes} shapes",
-                fit.definition.has_shape_term and bool(shape_refusal(fit.definition, columns, logs)),
+                fit.definition.has_shape_term
+                and bool(shape_refusal(fit.definition, columns, logs)),
             )
         )
     number = condition(problem, fit.vector())

@@ -93,11 +93,13 @@ def crossing(
     share, low, high = 0.0, None, None
     if fit.resamples is not None and len(fit.resamples):
         names = list(fit.theta)
-        each = np.concatenate([
-            _zero(grid, (one.predict(here) - one.predict(there))[None])
-            for row in fit.resamples
-            for one in [replace(fit, theta=dict(zip(names, row, strict=True)), resamples=None)]
-        ])
+        each = np.concatenate(
+            [
+                _zero(grid, (one.predict(here) - one.predict(there))[None])
+                for row in fit.resamples
+                for one in [replace(fit, theta=dict(zip(names, row, strict=True)), resamples=None)]
+            ]
+        )
         crossed = each[np.isfinite(each)]
         share = crossed.size / each.size
         if crossed.size:

@@ -332,7 +332,8 @@ def finish(
         gap = np.diff(sorted_values, axis=1)
         fresh[:, 1:] = gap > 1e-4 * np.abs(sorted_values[:, 1:])
     rank = np.cumsum(fresh, axis=1)
-    keep = fresh & (rank <= DISTINCT)
+    far = sorted_values > 2.0 * sorted_values[:, :1] + 1e-6 * problem.loss.shape[1]
+    keep = fresh & (rank <= DISTINCT) & ~far
     rows, places = np.nonzero(keep)
     picked = rows * count + order[rows, places]
     none = np.zeros(picked.size, dtype=bool)
