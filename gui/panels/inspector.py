@@ -28,6 +28,7 @@ from gui.panels.shape_picture import ShapePicture
 from gui.state import State
 from gui.store import Store
 
+INTERVAL_WIDTH = 116
 MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
 # with these the reader sees at a glance what was measured: filled is measured, as in the plot
 KINDS = {
@@ -117,7 +118,8 @@ class Inspector(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
+        header.resizeSection(2, INTERVAL_WIDTH)
         return tree
 
     # --- showing ----------------------------------------------------------------------------------
@@ -194,6 +196,8 @@ class Inspector(QWidget):
                 heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
             item = QTreeWidgetItem(self.metrics, list(texts))
             tip = f"{metric_tip(metric)}\n{KINDS[source.kind]}: {source.text}"
+            if texts[2]:
+                tip += f"\n95 % interval: {texts[2]}"
             for column in range(3):
                 item.setToolTip(column, tip)
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

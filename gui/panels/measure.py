@@ -204,6 +204,8 @@ class MeasurePanel(QWidget):
                 [label, state_of(known), params, f"{point.runtime.label}; {point.workload.label}"],
             )
             item.setData(0, POINT, point)
+            if known is not None:
+                item.setToolTip(1, flags_text(known))
             wanted = self._wanted.get(
                 point, known is None or known.failed or self.again.isChecked()
             )
@@ -339,7 +341,7 @@ def state_of(known: Measurement | None) -> str:
         return "to measure"
     if known.failed:
         return f"failed: {', '.join(known.flags) or 'no samples'}"
-    return f"measured{f' ({chr(44).join(known.flags)})' if known.flags else ''}"
+    return "measured ⚠" if known.flags else "measured"
 
 
 def result_item(m: Measurement) -> QTreeWidgetItem:
@@ -359,15 +361,19 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
             m.started_at[:16].replace("T", " "),
         ]
     )
-    meanings = [f"{flag}: {FLAGS.get(flag, 'a flag of a newer version')}" for flag in m.flags]
-    tip = "\n".join(
-        [f"{m.runtime.label}; {m.workload.label}; {m.device.name}", *meanings, m.message]
-    ).strip()
+    about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
+    tip = f"{about}\n{flags_text(m)}".strip()
     for column in range(item.columnCount()):
         item.setToolTip(column, tip)
         if 0 < column < 4:
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
     return item
+
+
+def flags_text(m: Measurement) -> str:
+    """What the flags of a measurement mean, one a line, and its message."""
+    meanings = [f"{flag}: {FLAGS.get(flag, 'a flag of a newer version')}" for flag in m.flags]
+    return "\n".join([*meanings, *([m.message] if m.message else [])])
 
 
 def plan_text(state: State) -> str:
