@@ -25,6 +25,10 @@ LEAST_RATIO_SPREAD = 1.5
 CHUNK = 1_000_000
 # how many unlike descents of one weighting are carried to the end
 DISTINCT = 6
+STILL_FALLING = (
+    "the search was still improving when it was stopped: the data do not hold the parameters, "
+    "which may run off to infinity; tie exponents or fit by huber, which has bounds"
+)
 # steps that every start takes before the best are picked
 SCOUT = 6
 # a descent is given up when this many rounds like its last would not bring it to the best
@@ -106,7 +110,7 @@ def fit(
         centre,
         float(best.objective[0]),
         bool(best.converged[0]),
-        "" if best.converged[0] else "the search was still improving when it was stopped",
+        "" if best.converged[0] else STILL_FALLING,
         ranges(chosen, columns, params, usable),
     )
     if not np.isfinite(found.vector()).all():
@@ -312,7 +316,7 @@ def unlike_best(problem: Problem, grid: Floats, value: Floats, starts: int) -> I
     apart = [i for i, n in enumerate(names) if n not in ("alpha", "beta", "eta")]
     family = np.unique(grid[:, apart], axis=0, return_inverse=True)[1].reshape(-1)
     if family.max() + 1 < 4:
-        return np.argsort(value, axis=1)[:, : min(4, len(grid))]
+        return np.argsort(value, axis=1)[:, : min(3, len(grid))]
     members = [np.flatnonzero(family == k) for k in range(int(family.max()) + 1)]
     best = np.stack([m[np.argmin(value[:, m], axis=1)] for m in members], axis=1)
     order = np.argsort(np.take_along_axis(value, best, axis=1), axis=1)[:, :starts]
