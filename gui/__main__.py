@@ -124,6 +124,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
     app.aboutToQuit.connect(listener.close)
 
     def load() -> None:
+        logs.logger().info("painted after %.2f s of CPU time", time.process_time())
         window.fill()
         if not alone:
             listener.listen()
@@ -133,6 +134,8 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
         else:
             from gui.demonstration import open_demonstration
 
+            if not alone:
+                window.showing.first_start()
             open_demonstration(window.store)
 
     when_painted(window, load)

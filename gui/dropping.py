@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Qt, Slot
 
 from core.formats.imported_records import point_to_dict
 from core.overlays import load_other, new_points
@@ -20,7 +20,7 @@ LANE = "files"
 
 
 class Dropping(QObject):
-    """Takes files into the window: projects are opened, spaces shown, runs and results stored."""
+    """Takes files into the window: projects are opened, spaces and runs shown, results stored."""
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
@@ -75,13 +75,12 @@ class Dropping(QObject):
     def _take_runs(self, found: Found) -> None:
         if not self._can_store(found):
             return
-        runs, reading = found.value.runs, found.value
-        self._store.put_runs(runs)
-        left_out = f", {len(reading.errors)} rows left out" if reading.errors else ""
-        self._store.tell(
-            f"{found.path.name}: {len(runs)} training runs stored as suite '{runs.suite}'{left_out};"
-            " choose it in the Laws panel."
-        )
+        from gui.panels.import_runs import ImportRuns
+
+        # which column is which, and what its loss means, is for the user to confirm
+        dialog = ImportRuns(self._store, found.path, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
     def _take_results(self, found: Found) -> None:
         if not self._can_store(found):

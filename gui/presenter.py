@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QCloseEvent, QFont, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QFont, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from core.choices import Choices
@@ -41,9 +41,16 @@ PLAIN = {
     "weight_bytes": "is smaller to store",
     "cache_bytes": "needs less memory for long texts",
     "energy_j_per_token": "uses less electricity",
+    "params_total": "has fewer parameters",
+    "params_non_embedding": "has fewer parameters",
+    "train_tokens": "needs less text to train on",
     "train_flops": "is cheaper to train",
     "lifetime_flops": "is cheaper to train and run",
 }
+# what remote controls of projectors send, too
+ON = (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_PageDown, Qt.Key.Key_Space, Qt.Key.Key_Return)
+BACK = (Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_PageUp, Qt.Key.Key_Backspace)
+LEAVE = (Qt.Key.Key_Escape, Qt.Key.Key_F5)
 LIVE_EVERY_MS = 60
 # shares of the window's height: title, sentence, small print, and the plot's own type
 TITLE, SENTENCE, SMALL, PLOT = 0.036, 0.034, 0.021, 0.0155
@@ -73,7 +80,8 @@ class Presenter(QWidget):
         self.frame: Frame | None = None
         self._live: LiveState | None = None
         self._build()
-        self._add_keys()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.plot.installEventFilter(self)
         self._live_timer = QTimer(self, singleShot=True, interval=LIVE_EVERY_MS)
         self._live_timer.timeout.connect(self._tell_live)
         store.changed.connect(self.on_changed)
@@ -114,17 +122,29 @@ class Presenter(QWidget):
         label.setAccessibleName(name)
         return label
 
-    def _add_keys(self) -> None:
-        keys: tuple[tuple[tuple[str, ...], Callable[[], None]], ...] = (
-            (("Right", "Down", "PgDown", "Space"), lambda: self.go(self.at + 1)),
-            (("Left", "Up", "PgUp", "Backspace"), lambda: self.go(self.at - 1)),
-            (("Home",), lambda: self.go(0)),
-            (("End",), lambda: self.go(len(self.steps) - 1)),
-            (("Esc", "F5"), self._leave),
-        )
-        for names, do in keys:
-            for name in names:
-                QShortcut(QKeySequence(name), self).activated.connect(do)
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Step, jump to an end, or leave."""
+        key = event.key()
+        if key in ON:
+            self.go(self.at + 1)
+        elif key in BACK:
+            self.go(self.at - 1)
+        elif key == Qt.Key.Key_Home:
+            self.go(0)
+        elif key == Qt.Key.Key_End:
+            self.go(len(self.steps) - 1)
+        elif key in LEAVE:
+            self.close()
+        else:
+            super().keyPressEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The plot may have the focus; before an audience its keys step through the scenes too."""
+        if watched is self.plot and isinstance(event, QKeyEvent):
+            if event.type() == QEvent.Type.KeyPress:
+                self.keyPressEvent(event)
+            return True
+        return super().eventFilter(watched, event)
 
     # --- stepping --------------------------------------------------------------------------------
 
@@ -135,18 +155,16 @@ class Presenter(QWidget):
         self.at = to
         title, text = self.steps[to]
         self.title.setText(title)
-        if text:
-            try:
-                self._choose(self._store.state.choices.changed(**scene_parts(text)))
-            except Unusable as error:
-                self.sentence.setText(str(error))
-        else:
-            self._choose(self._store.state.choices)
+        problem, choices = "", self._store.state.choices
+        try:
+            choices = choices.changed(**(scene_parts(text) if text else {}))
+        except Unusable as error:
+            problem = str(error)
+        self._choose(choices)
+        if problem:
+            self.sentence.setText(problem)
         count = f"{to + 1} of {len(self.steps)}   ← → step   " if len(self.steps) > 1 else ""
         self.place.setText(f"{count}Esc leaves")
-
-    def _leave(self) -> None:
-        self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Back to the window."""
@@ -200,7 +218,7 @@ class Presenter(QWidget):
         self.plain.setText(plain_words(frame.x, frame.y))
         self.legend.setText(legend_html(few, self._theme.plot, self._table))
         said = sentences(self._table, frame, self.choices)
-        self.sentence.setText(said[0] if said else "")
+        self.sentence.setText(kept_together(said[0]) if said else "")
         elsewhere = [li.label for li in frame.limits if li.metric not in (frame.x, frame.y)]
         self.limits.setText("Only models with " + ", ".join(elsewhere) if elsewhere else "")
 
@@ -263,7 +281,7 @@ class Presenter(QWidget):
         if live is None or self._table is None or self.frame is None:
             return
         self.sentence.setText(
-            alone_sentence(self._table, self.frame, live.best)
+            kept_together(alone_sentence(self._table, self.frame, live.best))
             if live.best is not None
             else "No model keeps every limit."
         )
@@ -283,7 +301,7 @@ def steps_of(state: State) -> tuple[tuple[str, str], ...]:
 
 def few_series(scene: Scene) -> Scene:
     """At most three things to look at: the candidates, the front, and one more - another project or
-    tool where one is laid over, else what was measured."""
+    tool where one is laid over, else what was measured. Only limits that hold have a line."""
     overlays = scene.overlays[:1]
     return replace(
         scene,
@@ -294,6 +312,7 @@ def few_series(scene: Scene) -> Scene:
         baseline=None,
         band=None,
         outside=None,
+        limits=tuple(limit for limit in scene.limits if limit.value is not None),
         large=True,
     )
 
@@ -318,17 +337,22 @@ def plain(key: str) -> str:
 def legend_html(scene: Scene, colours: Colours, table: Table) -> str:
     """The colours in words, in their own colour."""
     device = table.device_key.partition(":")[2].rpartition(":")[0]
-    parts = [(colours.feasible, "●", "possible models"), (colours.front, "▬", "the best of them")]
+    parts = [(colours.feasible, "•", "possible models"), (colours.front, "▬", "the best of them")]
     if scene.overlays:
         tag = scene.overlays[0].tag
         parts.append((colours.overlays[0], "■", tag + ("" if scene.overlays[0].comparable else
                       " (not comparable)")))  # fmt: skip
     elif scene.measured is not None:
-        parts.append((colours.measured, "◆", f"timed on {device}" if device else "timed"))
+        parts.append((colours.measured, "●", f"timed on {device}" if device else "timed"))
     return "&nbsp;&nbsp;&nbsp;&nbsp;".join(
         f'<span style="color:{colour}">{sign}</span> {_escaped(text)}'
         for colour, sign, text in parts
     )
+
+
+def kept_together(text: str) -> str:
+    """The text with numbers and their signs on one line."""
+    return text.replace("± ", "±\u00a0").replace(" %", "\u00a0%").replace(" ms", "\u00a0ms")
 
 
 def _escaped(text: str) -> str:

@@ -257,9 +257,11 @@ SCENE_PARTS = (
 
 
 def scene_title(state: State) -> str:
-    """E.g. 'Loss against time per output token, 2 limits'."""
+    """E.g. 'Loss against time per output token; peak memory ≤ 24.0 GB'."""
     c = state.choices
-    limits = f", {len(c.limits)} limit{'s' if len(c.limits) != 1 else ''}" if c.limits else ""
+    labels = [label[:1].lower() + label[1:] for label in (limit.label for limit in c.limits)]
+    several = f"; {len(labels)} limits" if len(labels) > 1 else ""
+    limits = several or "".join(f"; {label}" for label in labels)
     return f"{METRICS[c.y].label} against {METRICS[c.x].label.lower()}{limits}"
 
 

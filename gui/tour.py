@@ -19,11 +19,11 @@ GAP = 12
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One step: its sentence and the part of the window it is about."""
+    """One step: its sentence and the parts of the window it is about."""
 
     title: str
     text: str
-    part: Callable[[Any], QWidget]
+    parts: Callable[[Any], tuple[QWidget, ...]]
 
 
 STOPS = (
@@ -31,39 +31,37 @@ STOPS = (
         "Every dot is a model",
         "Each dot is a model that could be built: further left it writes faster, further down it"
         " predicts text better, and on the dark steps stand those that nothing beats.",
-        lambda window: window.plot_view.plot,
+        lambda window: (window.plot_view.plot,),
     ),
     Stop(
         "Say what you need",
         "Drag the red line: models that take longer than that turn grey, and the best of the rest"
         " is found while you drag. Each limit shows here what it hides.",
-        lambda window: (
-            window.plot_view.chips if window.plot_view.chips.isVisible() else window.plot_view.plot
-        ),
+        lambda window: (window.plot_view.chips, window.plot_view.plot),
     ),
     Stop(
         "Read the answer",
         "This says in plain words what the chosen model gains and loses, and what a little more"
         " time would buy.",
-        lambda window: window.plot_view.sentence,
+        lambda window: (window.plot_view.sentence,),
     ),
     Stop(
         "Ask where a number comes from",
         "Click any dot: here stands everything known about it, and for each number whether it was"
         " measured or predicted, and how sure it is.",
-        lambda window: window.inspector,
+        lambda window: (window.inspector,),
     ),
     Stop(
         "Make it your machine",
         "The demonstration was timed on another machine; the Measure panel times a dozen shapes on"
         " yours, and the picture becomes your own.",
-        lambda window: window.tabs,
+        lambda window: (window.tabs,),
     ),
     Stop(
         "Take it with you",
         "Export writes the chosen model for training and serving tools, Report writes a page that"
         " others can read and repeat, Present shows it on a projector. F1 explains the rest.",
-        lambda window: window.toolbar,
+        lambda window: (window.toolbar,),
     ),
 )
 
@@ -143,10 +141,12 @@ class Tour(QWidget):
 
     @property
     def lit(self) -> QRect:
-        """The part of the window that is lit, in the window's coordinates."""
-        part = STOPS[self.at].part(self._window)
-        corner = part.mapTo(self._window, QPoint(0, 0))
-        return QRect(corner, part.size()).intersected(self.rect()).adjusted(-2, -2, 2, 2)
+        """What is lit of the window, in its coordinates."""
+        found = QRect()
+        for part in STOPS[self.at].parts(self._window):
+            if part.isVisible():
+                found = found.united(QRect(part.mapTo(self._window, QPoint(0, 0)), part.size()))
+        return found.intersected(self.rect()).adjusted(-2, -2, 2, 2)
 
     def _place(self) -> None:
         self.bubble.adjustSize()
@@ -154,21 +154,24 @@ class Tour(QWidget):
         wide, high = self.bubble.width(), self.bubble.sizeHint().height()
         self.bubble.resize(wide, high)
         room = self.rect().adjusted(GAP, GAP, -GAP, -GAP)
-        # where it covers least: below, above, left, right of the lit part, else inside it
+        # where it covers nothing of the lit part: below, above, left, right; else inside it
         spots = (
             QPoint(hole.left(), hole.bottom() + GAP),
             QPoint(hole.left(), hole.top() - high - GAP),
             QPoint(hole.left() - wide - GAP, hole.top()),
             QPoint(hole.right() + GAP, hole.top()),
-        )
-        at = next(
-            (p for p in spots if room.contains(QRect(p, self.bubble.size()))),
             QPoint(hole.right() - wide - GAP, hole.top() + GAP),
         )
         # never over the edge of the window
-        x = min(max(at.x(), room.left()), room.right() - wide)
-        y = min(max(at.y(), room.top()), room.bottom() - high)
-        self.bubble.move(x, y)
+        inside = [
+            QPoint(
+                min(max(p.x(), room.left()), room.right() - wide),
+                min(max(p.y(), room.top()), room.bottom() - high),
+            )
+            for p in spots
+        ]
+        free = (p for p in inside if not hole.intersects(QRect(p, self.bubble.size())))
+        self.bubble.move(next(free, inside[-1]))
         # the lit part stays usable: the hole takes no clicks
         self.setMask(QRegion(self.rect()).subtracted(QRegion(hole)).united(self.bubble.geometry()))
         self.update()
