@@ -26,7 +26,7 @@ LOSS_PARTS = (
 TABLE_PARTS = ("device_key", "what_if")
 FRAME_PARTS = ("x", "y", "limits")
 # up to here a frame is made between two mouse events; above, the window would be felt to wait
-ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 300_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

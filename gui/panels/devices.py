@@ -98,7 +98,7 @@ class DevicesPanel(QWidget):
         self.tree.clear()
         for key, device in known.items():
             peaks = ", ".join(
-                f"{name} {format_quantity(value, 'count')}FLOP/s"
+                f"{name} {value / 1e12:.3g} TFLOP/s"
                 for name, value in device.peak_flops_per_s.items()
             )
             bandwidth = device.bandwidth_bytes_per_s

@@ -28,7 +28,7 @@ from gui.panels.shape_picture import ShapePicture
 from gui.state import State
 from gui.store import Store
 
-INTERVAL_WIDTH = 116
+INTERVAL_WIDTH = 92
 MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
 # with these the reader sees at a glance what was measured: filled is measured, as in the plot
 KINDS = {

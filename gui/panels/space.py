@@ -76,6 +76,7 @@ class SpacePanel(QWidget):
         )
         self.apply.setProperty("leading", True)
         self.apply.setShortcut("Ctrl+Return")
+        self.apply.setEnabled(False)
         self.revert = self._button("Revert", "Back to the space in use", self.on_revert)
         self.read = self._button("Read a file …", "Read a space from a TOML file", self.on_read)
         self.write = self._button("Write a file …", "Write this text to a TOML file", self.on_write)
