@@ -7,6 +7,7 @@ measured by the product's own sweep, with its flags; nothing is compared across 
 """
 
 import argparse
+import sys
 
 from core.architecture import Architecture, rounded_ffn
 from core.measure.floor import floor_ratio
@@ -54,6 +55,7 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one shape, short requests")
+    parser.add_argument("--budget-s", type=float, default=6.0, help="seconds of timing a point")
     options = parser.parse_args()
     cuda = options.device != "cpu"
     shapes = CUDA_SHAPES if cuda else CPU_SHAPES
@@ -73,10 +75,12 @@ def main():
         budget_s=None,
         store=lambda m: m,
         threads=options.threads,
-        settings=Settings(budget_s=6.0, retries=1),
+        settings=Settings(budget_s=options.budget_s, warm_s=options.budget_s / 3, retries=0),
+        anchor=None,
     ):
         if isinstance(step, Measurement):
             device = step.device
+            print(f"measured {step.architecture.label} {step.runtime.label}", file=sys.stderr)
             key = (step.architecture.label, step.runtime.execution, step.runtime.weights)
             found[key] = step
     print(f"{device.name}: reads {device.bandwidth_bytes_per_s / 1e9:.1f} GB/s")
