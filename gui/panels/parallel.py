@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, Slot
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from core.limits import Limit, with_limit, without_limit
@@ -102,7 +102,7 @@ class Parallel(QWidget):
         views = [view for key in state.choices.parallel_axes if (view := self._view(state, key))]
         self.axes.show_axes(views)
         shown = state.choices
-        lines = lines_of(state, [view.key for view in views])
+        lines = lines_of(state, [view.key for view in views], self._room())
         names = {row: card(state.table, row, views) for row in lines.rows}
         states = (shown.dominated_shown, shown.feasible_shown, shown.front_shown, "shown")
         self.axes.show_lines(lines, names, states)
@@ -114,6 +114,17 @@ class Parallel(QWidget):
         self.axes.setToolTip("")
         keys = {view.key for view in views}
         self.free.setEnabled(any(limit.metric in keys for limit in shown.limits))
+
+    def _room(self) -> float:
+        """How much of the full number of lines the height has room for."""
+        return min(1.0, max(0.3, round(self.axes.height() / 600, 1)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """More room, more lines."""
+        before = self._room()
+        super().resizeEvent(event)
+        if self._room() != before:
+            self._draw()
 
     def _view(self, state: State, key: str) -> AxisView | None:
         table, frame, choices = state.table, state.frame, state.choices
@@ -234,15 +245,15 @@ class Parallel(QWidget):
         menu.setToolTipsVisible(True)
 
 
-def lines_of(state: State, keys: list[str]) -> Lines:
+def lines_of(state: State, keys: list[str], room: float = 1.0) -> Lines:
     """The candidates to draw: the front, then some of the feasible and some of the others, taken at
-    even steps so that the same table always shows the same ones."""
+    even steps so that the same table always shows the same ones; fewer where there is less room."""
     table, frame = state.table, state.frame
     if table is None or frame is None or not keys:
         return Lines()
-    front = _some(frame.front, MOST_FRONT)
-    feasible = _some(np.flatnonzero(frame.feasible), MOST_FEASIBLE)
-    outside = _some(np.flatnonzero(~frame.feasible), MOST_OUTSIDE)
+    front = _some(frame.front, round(room * MOST_FRONT))
+    feasible = _some(np.flatnonzero(frame.feasible), round(room * MOST_FEASIBLE))
+    outside = _some(np.flatnonzero(~frame.feasible), round(room * MOST_OUTSIDE))
     kinds = dict.fromkeys(outside, 0) | dict.fromkeys(feasible, 1) | dict.fromkeys(front, 2)
     if frame.selected is not None:
         kinds[frame.selected] = 3

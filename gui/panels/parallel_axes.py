@@ -399,7 +399,6 @@ class ParallelAxes(QWidget):
             3: (colours.selected, 1.0, 2.8),
         }
         painter = QPainter(cloud)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         order = np.argsort(np.array(self.lines.kinds), kind="stable")
         for at in order:
             kind = self.lines.kinds[at]
@@ -409,14 +408,21 @@ class ParallelAxes(QWidget):
             colour, opacity, width = looks[kind]
             ink_colour = QColor(colour)
             ink_colour.setAlphaF(opacity * (0.35 if state == "faded" else 1.0))
+            # the many thin lines behind are a texture: smooth edges would only cost time
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, kind >= 1)
             painter.setPen(QPen(ink_colour, width))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             spots = [
                 QPointF(x, self._y(float(p))) if math.isfinite(p) else None
                 for x, p in zip(xs, places[at], strict=True)
             ]
-            for a, b in pairwise(spots):
-                if a is not None and b is not None:
-                    painter.drawLine(a, b)
+            known = [spot for spot in spots if spot is not None]
+            if len(known) == len(spots):
+                painter.drawPolyline(QPolygonF(known))
+            else:
+                for a, b in pairwise(spots):
+                    if a is not None and b is not None:
+                        painter.drawLine(a, b)
             if kind >= 2:
                 solid = self.lines.measured[at]
                 painter.setBrush(ink_colour if solid else QColor(colours.background))
