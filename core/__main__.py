@@ -17,6 +17,8 @@ COMMANDS = (
     "fit",
     "compare",
     "bootstrap",
+    "doubt",
+    "reproduce",
     "profile",
     "frontier",
     "select",

@@ -97,6 +97,7 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
     """The chosen loss law fitted on the chosen suite, with resamples for its intervals."""
     from core.fit.resample import with_resamples
     from core.fit.solve import fit
+    from core.fit.validate import validate
     from core.formats.runs import mask
 
     runs = contents.suite(choices.loss_suite)
@@ -110,7 +111,8 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
         all_rows=runs,
         insist=choices.insist,
     )
-    return with_resamples(found, used, RESAMPLES) if found.ok else found
+    # judged first: what it misses of the largest size says how an interval widens outside
+    return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found
 
 
 def make_table(contents: Contents, laws: Laws, choices: Choices) -> Table:
@@ -160,7 +162,9 @@ def loss_text(laws: Laws) -> str:
     fit = laws.loss
     if fit is None or not fit.ok:
         return laws.loss_message or "no loss law"
-    return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss)"
+    missed = fit.heldout.get("shape_rms")
+    held = f", off by {missed:.1%} on shapes left out" if missed is not None else ""
+    return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss){held}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,72 @@
+"""`doubt`: whether these runs can answer, and what a fit hangs on."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from core.commands.fit import add_runs, runs_of
+from core.errors import Unusable
+from core.fit.identify import findings
+from core.fit.sensitivity import sensitivity
+from core.fit.solve import METHODS, fit
+from core.laws.columns import CONVENTIONS
+from core.laws.loss import LAWS
+
+HELP = "can these runs answer, and which setting moves the answer most"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """RUNS.csv and the law to doubt."""
+    add_runs(parser)
+    parser.add_argument("--law", choices=tuple(LAWS), default="inference-aware")
+    parser.add_argument("--tied", action="store_true", help="exponents tied")
+    parser.add_argument("--params", choices=CONVENTIONS, default="total", help="which N")
+    parser.add_argument("--method", choices=METHODS, default="huber", help="how to fit")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """What the runs can and cannot tell apart, then the settings, worst first."""
+    from core.fit.resample import outcome
+
+    runs, everything = runs_of(options)
+    settings = {"tied": options.tied, "params": options.params, "method": options.method}
+    base = fit(runs, options.law, all_rows=everything, insist=True, **settings)
+    if not base.theta:
+        raise Unusable(f"the {options.law} law cannot be fitted to these runs: {base.message}")
+    told = findings(base, runs)
+    moved = outcome(sensitivity(base, runs))
+    lines = [f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
+    lines += [f"  {'!' if f.worry else ' '} {f.words}" for f in told]
+    lines.append(
+        "What the prediction hangs on, worst first (shift in % of the largest size's loss):"
+    )
+    lines += [
+        f"  {c.setting:<44}"
+        + (f"{100 * c.shift:8.2f} worst {100 * c.mean:8.2f} mean" if c.fit else f"  {c.message}")
+        for c in moved
+    ]
+    answer = {
+        "suite": runs.suite,
+        "law": options.law,
+        "findings": [
+            {"question": f.question, "value": finite(f.value), "words": f.words, "worry": f.worry}
+            for f in told
+        ],
+        "sensitivity": [
+            {
+                "setting": c.setting,
+                "worst": finite(c.shift),
+                "mean": finite(c.mean),
+                "message": c.message,
+            }
+            for c in moved
+        ],
+    }
+    return "\n".join(lines), answer
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where there is none (JSON has no infinity)."""
+    return float(value) if math.isfinite(value) else None
