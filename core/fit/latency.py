@@ -98,11 +98,11 @@ class LatencyFit:
         Student's t around the law on the relative scale, with the scatter of left-out shapes and the
         uncertainty of the prices; its width grows by the log-distance outside the measured ranges.
         """
-        from scipy.stats import t as student
+        from scipy.special import stdtrit
 
         middle, sd = self._chunked(shapes, batch, prompt_tokens, output_tokens, level)
         with np.errstate(over="ignore"):
-            ratio = np.exp(student.ppf(0.5 + level / 2, max(self.degrees_of_freedom, 1)) * sd)
+            ratio = np.exp(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2) * sd)
         return middle / ratio, middle * ratio
 
     def outside(
@@ -329,13 +329,13 @@ def _left_out(
 
 def _coverage(residual: Floats, leverage: Floats, group: NDArray[Any], freedom: int) -> float:
     """Share of left-out points inside the 95 % interval made from the other shapes' residuals."""
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     inside = np.empty(len(residual), bool)
     for g in np.unique(group):
         out = group == g
         scatter = np.sqrt(np.mean(residual[~out] ** 2))
-        half = student.ppf(0.975, freedom) * scatter * leverage[out]
+        half = stdtrit(freedom, 0.975) * scatter * leverage[out]
         inside[out] = np.abs(residual[out]) <= half
     return float(np.mean(inside))
 
