@@ -1,0 +1,129 @@
+"""What can be checked of the bundle's description without building it."""
+
+import ast
+import os
+import plistlib
+import re
+import struct
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGING = ROOT / "packaging"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def spec_values():
+    """Keyword arguments of the spec's calls by the name called."""
+    tree = ast.parse((PACKAGING / "paretoscope.spec").read_text())
+    return {
+        call.func.id: {k.arg: k.value for k in call.keywords}
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    }
+
+
+def test_the_spec_is_sound_python_and_names_files_that_exist():
+    compile((PACKAGING / "paretoscope.spec").read_text(), "paretoscope.spec", "exec")
+    for name in re.findall(
+        r'"packaging" / "(\w+\.py)"', (PACKAGING / "paretoscope.spec").read_text()
+    ):
+        assert (PACKAGING / name).is_file()
+
+
+def test_the_property_list_of_macos_declares_the_document():
+    info = ast.literal_eval(spec_values()["BUNDLE"]["info_plist"])
+    assert plistlib.loads(plistlib.dumps(info)) == info
+    (document,) = info["CFBundleDocumentTypes"]
+    assert document["CFBundleTypeExtensions"] == ["paretoscope"]
+
+
+def test_every_system_tells_the_same_version():
+    script = (PACKAGING / "windows" / "paretoscope.iss").read_text()
+    assert re.search(r'#define AppVersion "(.+)"', script)[1] == VERSION
+    told = (PACKAGING / "windows" / "version.txt").read_text()
+    numbers = re.search(r"filevers=\((.+?)\)", told)[1].replace(" ", "").split(",")
+    assert ".".join(numbers[:3]) == VERSION
+    assert f'"FileVersion", "{VERSION}"' in told
+    ast.parse(told)
+
+
+def test_the_windows_script_names_only_what_the_builder_makes():
+    script = (PACKAGING / "windows" / "paretoscope.iss").read_text()
+    for path in re.findall(r"\\\\?(build\\icons\\\S+|LICENSE)", script):
+        name = Path(path.replace("\\", "/")).name
+        assert name in ("paretoscope.ico", "LICENSE")
+    sections = re.findall(r"^\[(\w+)\]$", script, re.M)
+    assert sections == ["Setup", "Files", "Icons", "Registry", "Run"]
+
+
+def test_the_mime_type_knows_a_project_by_its_first_bytes(tmp_path):
+    from core.project import Project
+
+    Project.create(tmp_path / "a.paretoscope").close()
+    head = (tmp_path / "a.paretoscope").read_bytes()[:100]
+    tree = ElementTree.parse(PACKAGING / "linux" / "paretoscope-mime.xml")
+    space = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
+    outer = tree.find(".//m:magic/m:match", space)
+    inner = outer.find("m:match", space)
+    assert head.startswith(b"SQLite format 3\0")
+    assert outer.get("value").startswith("SQLite format 3")
+    at = int(inner.get("offset"))
+    assert struct.unpack(">I", head[at : at + 4])[0] == int(inner.get("value"), 16)
+    assert tree.find(".//m:glob", space).get("pattern") == "*.paretoscope"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_the_installer_puts_everything_in_place_and_takes_it_away(tmp_path):
+    bundle = tmp_path / "bundle"
+    (bundle / "share" / "icons").mkdir(parents=True)
+    for name in ("paretoscope", "paretoscope-cli"):
+        (bundle / name).write_text("#!/bin/sh\n")
+    for path in (PACKAGING / "linux").iterdir():
+        (bundle / "share" / path.name).write_bytes(path.read_bytes())
+    for size in (16, 24, 32, 48, 64, 128, 256, 512):
+        (bundle / "share" / "icons" / f"paretoscope-{size}.png").write_bytes(b"png")
+    installer = bundle / "install.sh"
+    (bundle / "share" / "install.sh").replace(installer)
+    home = tmp_path / "a home"
+    environment = os.environ | {"HOME": str(home), "PREFIX": str(home)}
+
+    def run(*arguments):
+        subprocess.run(["sh", installer, *arguments], env=environment, check=True, timeout=60)
+
+    run()
+    run()  # again, over itself
+    assert (home / "bin" / "paretoscope").resolve() == home / "lib" / "paretoscope" / "paretoscope"
+    entry = (home / "share" / "applications" / "paretoscope.desktop").read_text()
+    assert f'Exec="{home}/lib/paretoscope/paretoscope" %f' in entry
+    assert "MimeType=application/x-paretoscope;" in entry
+    assert (home / "share" / "mime" / "packages" / "paretoscope.xml").exists()
+    assert (home / "share/icons/hicolor/64x64/apps/paretoscope.png").exists()
+    (home / "share" / "mine").write_text("kept")
+    run("--remove")
+    left = sorted(p.name for p in home.rglob("*") if p.is_file() and "mime" not in p.parts)
+    assert left == ["mine"]
+
+
+def test_icons_are_whole_containers(tmp_path):
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    subprocess.run(
+        [sys.executable, PACKAGING / "make_icons.py", tmp_path],
+        env=environment,
+        check=True,
+        timeout=60,
+    )
+    ico = (tmp_path / "paretoscope.ico").read_bytes()
+    count = struct.unpack("<HHH", ico[:6])[2]
+    for i in range(count):
+        size, offset = struct.unpack("<II", ico[6 + 16 * i + 8 : 6 + 16 * i + 16])
+        assert ico[offset : offset + 8] == b"\x89PNG\r\n\x1a\n"
+        assert offset + size <= len(ico)
+    icns = (tmp_path / "paretoscope.icns").read_bytes()
+    assert icns[:4] == b"icns"
+    assert struct.unpack(">I", icns[4:8])[0] == len(icns)
