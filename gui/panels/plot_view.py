@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
+import shiboken6
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QFrame,
@@ -21,13 +23,16 @@ from core.choices import SHOWN
 from core.explain import alone_sentence
 from core.limits import Limit
 from core.metrics import METRICS
-from gui.job import Steps
+from core.picture import Frame
+from core.picture_band import picture_band
+from core.table import Table
+from gui.job import Job, Steps
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
 from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
 from gui.plot.pareto_plot import ParetoPlot
-from gui.plot.scene import LiveState, Overlay
+from gui.plot.scene import Band, LiveState, Overlay
 from gui.state import State
 from gui.store import Store
 from gui.theme import LIGHT, Theme
@@ -54,6 +59,9 @@ class PlotView(QWidget):
         self._store = store
         self._theme = LIGHT
         self._live: LiveState | None = None
+        self._band: Band | None = None
+        self._band_of: object = None
+        self._band_job: Job | None = None
         self._chip_labels: dict[tuple[str, str, str], QLabel] = {}
         self._shown: State | None = None
         self.plot = ParetoPlot(self, background=self._background)
@@ -219,9 +227,31 @@ class PlotView(QWidget):
         scene = scene_of(new, self._theme.plot, before, self._shown)
         self._shown = new
         if scene is not None:
-            self.plot.refresh(scene, before)
+            self._refresh_band(new)
+            self.plot.refresh(replace(scene, band=self._band), before)
             if before is None or scene.overlays is not before.overlays:
                 self._refresh_caution(scene.overlays)
+
+    def _refresh_band(self, new: State) -> None:
+        """How far the front may lie is found beside the window, anew for each front."""
+        table, frame = new.table, new.frame
+        if table is None or frame is None or frame.front is self._band_of:
+            return
+        self._band, self._band_of = None, frame.front
+        if self._band_job is not None and shiboken6.isValid(self._band_job):
+            self._band_job.cancel()
+        self._band_job = self._store.background(lambda: band_steps(table, frame), lane="band")
+        self._band_job.returned.connect(self.on_band)
+
+    @Slot(object)
+    def on_band(self, found: tuple[object, Band | None]) -> None:
+        """The band of a front is known."""
+        front, band = found
+        scene = self.plot.scene
+        if front is self._band_of and band is not None and scene is not None:
+            self._band = band
+            if self._live is None:
+                self.plot.refresh(replace(scene, band=band), scene)
 
     def _refresh_caution(self, overlays: tuple[Overlay, ...]) -> None:
         said = dict.fromkeys(f"{o.tag}: {o.caution}" for o in overlays if o.caution)
@@ -245,6 +275,9 @@ class PlotView(QWidget):
             self.live_counts.emit("")
             self._refresh_chips(self._store.state)
             self.sentence.refresh(self._store.state, None)
+            scene = self.plot.scene
+            if scene is not None:
+                self.plot.picture.band.set_band(self._band, scene.x_axis, scene.y_axis)
 
     @Slot(int)
     def on_point(self, row: int) -> None:
@@ -269,6 +302,10 @@ class PlotView(QWidget):
     @Slot(object)
     def on_live(self, live: LiveState) -> None:
         """A limit is in hand: the words follow at a reading pace."""
+        scene = self.plot.scene
+        if self._live is None and scene is not None:
+            # it belongs to the front before the drag
+            self.plot.picture.band.set_band(None, scene.x_axis, scene.y_axis)
         self._live = live
         if not self._live_timer.isActive():
             self._live_timer.start()
@@ -324,6 +361,13 @@ class _Once(QObject):
         """Call it and go."""
         self._done(value)
         self.deleteLater()
+
+
+def band_steps(table: Table, frame: Frame) -> Steps:
+    """Steps that return the front with its band, None where it is certain."""
+    yield None
+    found = picture_band(table, frame)
+    return frame.front, None if found is None else Band(*found)
 
 
 def empty_text(state: State) -> str:

@@ -371,3 +371,17 @@ def test_every_control_has_a_name_and_a_tooltip(qtbot, window, opened):
         and not (w.toolTip() and (w.accessibleName() or getattr(w, "text", str)()))
     ]
     assert not nameless
+
+
+def test_a_band_comes_after_the_front_and_goes_while_a_limit_is_in_hand(qtbot, window, opened):
+    plot = window.plot_view.plot
+    qtbot.waitUntil(lambda: plot.scene.band is not None, timeout=60_000)
+    first = plot.scene.band
+    assert (first.low <= first.high).all()
+    key = ("tpot_s", "p50", "<=")
+    plot.preview_limit(key, 0.003)
+    assert len(plot.picture.band.u) == 0
+    plot.limit_released.emit(key, "<=", 0.003)
+    qtbot.waitUntil(lambda: plot.scene.band not in (None, first), timeout=60_000)
+    assert plot.scene.band.x.max() <= 0.003
+    assert len(plot.picture.band.u) == len(plot.scene.band.x)
