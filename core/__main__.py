@@ -20,6 +20,8 @@ COMMANDS = (
     "doubt",
     "reproduce",
     "profile",
+    "model",
+    "endpoint",
     "frontier",
     "select",
     "import",

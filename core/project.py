@@ -7,6 +7,7 @@ so a process killed at any moment loses at most the point in flight.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import zlib
@@ -55,6 +56,7 @@ class Project:
         self._db = connection
         # a job's thread stores results while the window reads: one at a time
         self._lock = threading.RLock()
+        self._identity = _identity(path)
 
     @staticmethod
     def create(path: Path | str) -> Project:
@@ -79,14 +81,20 @@ class Project:
         """An existing project; a file in a read-only place opens for reading."""
         path = Path(path)
         _check_kind(path)
+        if not read_only and not _writable(path):
+            return Project.open(path, read_only=True)
         try:
-            db = _connect(path, "ro" if read_only else "rw")
-            version = int(db.execute("PRAGMA user_version").fetchone()[0])
-            kind = int(db.execute("PRAGMA application_id").fetchone()[0])
+            db, version, kind = _look_into(path, "ro" if read_only else "rw")
         except sqlite3.OperationalError as error:
-            if not read_only and "readonly" in str(error):
+            if not read_only and ("readonly" in str(error) or _cannot_lock(error)):
                 return Project.open(path, read_only=True)
-            raise Unusable(f"{path} cannot be opened ({error})") from error
+            if not _cannot_lock(error):
+                raise Unusable(f"{path} cannot be opened ({error})") from error
+            try:
+                # a network drive without locks: reading is still safe for who does not write
+                db, version, kind = _look_into(path, "ro", "&nolock=1")
+            except sqlite3.Error as again:
+                raise Unusable(f"{path} cannot be opened ({again})") from again
         except sqlite3.DatabaseError as error:
             raise Unusable(f"{path} is damaged ({error}); it was left as it is") from error
         try:
@@ -230,6 +238,12 @@ class Project:
     def _transaction(self) -> _Transaction:
         if self.read_only:
             raise Unusable(f"{self.path} is read-only; save a copy elsewhere to change it")
+        if self._identity is not None and _identity(self.path) != self._identity:
+            # the system would go on writing into a file that no longer has a name
+            raise Unusable(
+                f"{self.path} was removed, renamed or replaced while it was open; what it held is"
+                " still here: save it as a new file to keep it"
+            )
         return _Transaction(self.path, self._db, self._lock)
 
 
@@ -254,7 +268,9 @@ class _Transaction:
             if kind is None:
                 self._db.execute("COMMIT")
                 return
-            self._db.execute("ROLLBACK")
+            # a full disk has taken the transaction back already
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
         except sqlite3.Error as failure:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
@@ -276,9 +292,39 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
     return f"{path} could not be written ({reason})"
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _writable(path: Path) -> bool:
+    """Whether the file and, for the journal beside it, its folder may be written."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path names now; None for none, or where the system does not number files."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None
+
+
+def _cannot_lock(error: sqlite3.Error) -> bool:
+    return "disk I/O error" in str(error) or "locking protocol" in str(error)
+
+
+def _look_into(path: Path, mode: str, more: str = "") -> tuple[sqlite3.Connection, int, int]:
+    """The connection, the schema's version and the application's number."""
+    db = _connect(path, mode, more)
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        kind = int(db.execute("PRAGMA application_id").fetchone()[0])
+    except BaseException:
+        db.close()
+        raise
+    return db, version, kind
+
+
+def _connect(path: Path, mode: str, more: str = "") -> sqlite3.Connection:
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?mode={mode}{more}",
         uri=True,
         timeout=5.0,
         isolation_level=None,

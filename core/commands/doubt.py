@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 from core.commands.fit import add_runs, runs_of
+from core.commands.options import whole
 from core.errors import Unusable
-from core.fit.identify import findings
+from core.fit.can_answer import can_answer
 from core.fit.sensitivity import sensitivity
 from core.fit.solve import METHODS, fit
 from core.laws.columns import CONVENTIONS
@@ -24,21 +25,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tied", action="store_true", help="exponents tied")
     parser.add_argument("--params", choices=CONVENTIONS, default="total", help="which N")
     parser.add_argument("--method", choices=METHODS, default="huber", help="how to fit")
+    parser.add_argument(
+        "--resamples", type=whole, default=400, help="resamples behind the doubts (default 400)"
+    )
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """What the runs can and cannot tell apart, then the settings, worst first."""
-    from core.fit.resample import outcome
+    from core.fit.resample import outcome, with_resamples
 
     runs, everything = runs_of(options)
     settings = {"tied": options.tied, "params": options.params, "method": options.method}
     base = fit(runs, options.law, all_rows=everything, insist=True, **settings)
     if not base.theta:
         raise Unusable(f"the {options.law} law cannot be fitted to these runs: {base.message}")
-    told = findings(base, runs)
+    told = can_answer(with_resamples(base, runs, options.resamples), runs)
     moved = outcome(sensitivity(base, runs))
     lines = [f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
-    lines += [f"  {'!' if f.worry else ' '} {f.words}" for f in told]
+    lines += [f"  {answer.verdict:<7}{answer.question} {answer.why}" for answer in told]
     lines.append(
         "What the prediction hangs on, worst first (shift in % of the largest size's loss):"
     )
@@ -50,10 +54,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     answer = {
         "suite": runs.suite,
         "law": options.law,
-        "findings": [
-            {"question": f.question, "value": finite(f.value), "words": f.words, "worry": f.worry}
-            for f in told
-        ],
+        "answers": [{"question": a.question, "verdict": a.verdict, "why": a.why} for a in told],
         "sensitivity": [
             {
                 "setting": c.setting,

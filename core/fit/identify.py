@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.fit.minimise import Minima, Problem
 from core.laws.law import Law
-from core.records import Floats, TrainingRuns
+from core.records import Floats
 
 if TYPE_CHECKING:
     from core.fit.fit import Fit
@@ -94,75 +93,3 @@ def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
         if fit.theta.get(name, 1.0) < 0:
             told.append(f"{name} is negative: more of something good would raise the loss")
     return told
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing the data can or cannot tell: what was asked, a number, words, and whether to worry."""
-
-    question: str
-    value: float
-    words: str
-    worry: bool
-
-
-def findings(fit: Fit, runs: TrainingRuns) -> tuple[Finding, ...]:
-    """Can this data answer? Everything that was looked at, worries first."""
-    from core.fit.solve import problem_of
-
-    if not fit.theta:
-        return (Finding("Is there a fit?", float("nan"), fit.message, True),)
-    problem, usable = problem_of(fit, runs)
-    logs = {k: v[0] for k, v in problem.logs.items()}
-    found = []
-    share = free_share(logs["D"], logs["N"])
-    found.append(
-        Finding(
-            "Can tokens be told from parameters?",
-            share,
-            f"{100 * share:.1f} % of the variance of ln D is free of ln N",
-            share < LEAST_FREE_TOKENS,
-        )
-    )
-    columns = {k: v[usable] for k, v in runs.columns.items()}
-    if "d_model" in columns and "n_layers" in columns:
-        ratio = np.log(columns["d_model"] / columns["n_layers"])
-        share, shapes = shape_share(ratio, logs["N"])
-        found.append(
-            Finding(
-                "Can shape be told from size?",
-                share,
-                f"{100 * share:.0f} % of ln R is free of ln N over {shapes} shapes",
-                fit.definition.has_shape_term
-                and bool(shape_refusal(fit.definition, columns, logs)),
-            )
-        )
-    number = condition(problem, fit.vector())
-    found.append(
-        Finding(
-            "Do the parameters move apart?",
-            number,
-            f"condition number {number:.3g} around the means of the logs",
-            number > WORST_CONDITION,
-        )
-    )
-    bounds = [w for w in fit.warnings if "bound" in w]
-    told = "; ".join(bounds) if bounds else "no parameter is at a bound"
-    found.append(Finding("Is a parameter at a bound?", float(len(bounds)), told, bool(bounds)))
-    unsure = [w for w in fit.warnings if "disagree" in w]
-    if fit.resamples is not None:
-        told = "; ".join(unsure) if unsure else "the resamples agree on every sign of shape"
-        question = "Do resamples agree on the sign of shape?"
-        found.append(Finding(question, float(len(unsure)), told, bool(unsure)))
-    return tuple(sorted(found, key=lambda f: not f.worry))
-
-
-def condition(problem: Problem, theta: Floats) -> float:
-    """Condition number of the slopes at theta (P,), each parameter's scaled to length one."""
-    value, jacobian = problem.slopes(theta[None])
-    slopes = jacobian[0] / value[0]
-    length = np.linalg.norm(slopes, axis=1)
-    if (length <= 0).any() or not np.isfinite(length).all():
-        return float("inf")
-    singular = np.linalg.svd(slopes / length[:, None], compute_uv=False)
-    return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")

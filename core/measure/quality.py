@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 MOST_TOKENS = 100_000
 MOST_TEXT_BYTES = 64 << 20
 RESAMPLES = 2000
+TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,10 @@ class Quality:
     stride: int
 
     def columns(self) -> dict[str, float]:
-        """What a Measurement keeps as `quality`: the numbers that are known."""
-        return {k: float(v) for k, v in asdict(self).items() if v is not None}
+        """What a Measurement keeps as `quality`: the numbers that are known, ends of an interval named
+        after what they enclose."""
+        named = {"bits_low": "bits_per_byte_low", "bits_high": "bits_per_byte_high"}
+        return {named.get(k, k): float(v) for k, v in asdict(self).items() if v is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def measure_quality(
     most_tokens: int = MOST_TOKENS,
     device: str = "cpu",
     dtype: str = "",
+    threads: int = 0,
 ) -> Generator[Progress, None, Quality]:
     """Steps: the loss of a folder on a UTF-8 text file; loads the model here (see `in_child`).
 
@@ -164,6 +168,10 @@ def measure_quality(
             f"{folder.architecture.vocab_size} does not have; they are not of one model"
         )
     yield Progress(0, 1, "loading the model")
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
     model = load_model(folder, dtype or folder.dtype.replace("fp64", "fp32"), device)
     nats = yield from score(model, ids, context, step, device)
     plan = list(windows(len(ids), context, step))
@@ -243,7 +251,8 @@ def in_child(
 ) -> Generator[Progress, None, Quality]:
     """Steps: `measure_quality` in a spawned process, so that no model is ever loaded in this one.
 
-    Closing the generator stops the process. A process that dies (out of memory, say) is Unusable.
+    Closing the generator stops the process. A process that dies (out of memory, say) is Unusable,
+    and so is a device that is not there.
     """
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe(duplex=False)
@@ -251,9 +260,13 @@ def in_child(
     child = spawn.Process(target=_child, args=arguments, daemon=True)
     child.start()
     there.close()
+    last = Progress(0, 1, "starting the process that scores the text")
     try:
         while True:
             try:
+                # a step every so often while it loads, so that whoever waits stays able to leave
+                while not here.poll(TICK_S):
+                    yield last
                 kind, value = here.recv()
             except EOFError:
                 child.join(5)
@@ -262,6 +275,7 @@ def in_child(
                     "the model may not fit in memory"
                 ) from None
             if kind == "progress":
+                last = value
                 yield value
             elif kind == "unusable":
                 raise Unusable(value)
@@ -287,3 +301,8 @@ def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> 
         out.send(("unusable", str(error)))
     except (BrokenPipeError, KeyboardInterrupt):
         pass  # nobody waits for the answer any more
+    except (RuntimeError, AssertionError, MemoryError) as error:
+        # torch's own words for a device that is not there, or memory that ran out
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        where = options.get("device", "cpu")
+        out.send(("unusable", f"{folder}: cannot be scored on {where} ({reason})"))

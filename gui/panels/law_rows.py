@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.can_answer import Answer
+from core.fit.can_answer import Answer
 from core.fit.compare import Comparison
 from core.fit.fit import Fit, derived
 from core.fit.resample import percentiles

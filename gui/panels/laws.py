@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.can_answer import can_answer
+from core.fit.can_answer import can_answer
 from core.errors import Unusable
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit

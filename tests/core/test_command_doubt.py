@@ -10,19 +10,22 @@ def answer(capsys, *arguments):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_the_settings_come_worst_first_and_the_findings_in_words(capsys):
+def test_the_settings_come_worst_first_and_the_doubts_in_words(capsys):
     told = answer(capsys, "doubt", "morph", "--law", "inference-aware", "--tied")
     worst = [s["worst"] for s in told["sensitivity"] if s["worst"] is not None]
     assert worst == sorted(worst, reverse=True)
     assert worst[0] > 0.01
     assert any("non-embedding" in s["setting"] for s in told["sensitivity"])
-    assert all(f["words"] for f in told["findings"])
+    assert {a["verdict"] for a in told["answers"]} <= {"yes", "barely", "no"}
+    shape = next(a for a in told["answers"] if "shape from size" in a["question"])
+    assert shape["verdict"] == "yes"
 
 
 def test_runs_that_move_together_are_a_worry(capsys):
     plain = answer(capsys, "doubt", "morph", "--law", "chinchilla", "--where", "name=*@20N")
-    worries = [f["words"] for f in plain["findings"] if f["worry"]]
-    assert any("ln D" in words for words in worries)
+    told = next(a for a in plain["answers"] if "more tokens" in a["question"])
+    assert told["verdict"] == "no"
+    assert "in step" in told["why"]
 
 
 def test_an_unknown_suite_is_one_line(capsys):

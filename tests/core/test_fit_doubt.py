@@ -10,7 +10,7 @@ from core.errors import Unusable
 from core.fit.compare import comparison
 from core.fit.fit import Fit
 from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
-from core.fit.identify import findings, free_share
+from core.fit.identify import free_share
 from core.fit.mixing import mixed
 from core.fit.optimum import compute_optimal, crossing, optimal_interval
 from core.fit.published import published
@@ -309,24 +309,6 @@ def test_warnings_in_plain_words(morph):
     assert any("training sets" in w for w in fit(suite("overtraining"), "chinchilla").warnings)
     bound = fit(morph, "width-depth", tied=True, method="huber")
     assert "A is at its lower bound, 0" in bound.warnings
-
-
-def test_findings_put_worries_first(morph):
-    fine = findings(fit(morph, "inference-aware", tied=True), morph)
-    assert not any(f.worry for f in fine)
-    assert {f.question for f in fine} >= {"Can shape be told from size?"}
-    only = morph.take(np.array([n.endswith("@20N") for n in morph.names]))
-    worried = findings(fit(only, "chinchilla", tied=True), only)
-    assert worried[0].worry and "ln D" in worried[0].words
-    over = suite("overtraining")
-    asked = {f.question: f for f in findings(fit(over, "u-shaped", tied=True), over)}
-    assert asked["Can shape be told from size?"].worry
-    # centring is what makes the numbers behave (3465 to 59 in one published case)
-    free = {f.question: f for f in findings(fit(morph, "chinchilla"), morph)}
-    assert free["Do the parameters move apart?"].value < 1000
-
-
-# --- sensitivity, comparison, mixing -----------------------------------------------------------
 
 
 def test_sensitivity_is_worst_first(morph):

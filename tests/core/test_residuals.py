@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.can_answer import can_answer
+from core.fit.can_answer import can_answer
 from core.fit.published import published
 from core.fit.resample import with_resamples
 from core.fit.solve import fit
