@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -278,8 +279,11 @@ def in_child(
                 last = value
                 yield value
             elif kind == "unusable":
+                child.join(5)
                 raise Unusable(value)
             else:
+                # it has said all it had to say: let it put its things away
+                child.join(5)
                 return Quality(**value)
     finally:
         if child.is_alive():
@@ -289,6 +293,8 @@ def in_child(
 
 
 def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> None:
+    # its bars would run across what the program itself tells
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:
         steps = measure_quality(read_folder(folder), text, **options)
         while True:

@@ -1,0 +1,125 @@
+"""`endpoint`: time a model that is served on this machine, as a client of it sees it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import Any
+
+from core.commands.following import followed
+from core.commands.options import seconds, whole
+from core.errors import Unusable
+from core.records import Device, Measurement
+from core.workload import BYTES_PER_ELEMENT, Runtime, Workload
+
+HELP = "time a model served on this machine (vLLM, SGLang, llama.cpp, Ollama)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """URL, the model's name there, the project, and what is asked of it."""
+    parser.add_argument("url", help="e.g. http://127.0.0.1:8000, up to and without /v1")
+    parser.add_argument("--model", required=True, help="the model's name at the endpoint")
+    parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
+    parser.add_argument(
+        "--config", help="its config.json or GGUF file, where the server does not name it"
+    )
+    parser.add_argument("--batch", type=whole, default=1, help="requests at once (default 1)")
+    parser.add_argument("--prompt", type=whole, default=128, help="prompt tokens (default 128)")
+    parser.add_argument("--output", type=whole, default=128, help="output tokens (default 128)")
+    parser.add_argument("--requests", type=whole, default=12, help="rounds of them (default 12)")
+    parser.add_argument("--device", default="cpu", help="what it is served on (default cpu)")
+    parser.add_argument(
+        "--weights",
+        default="",
+        choices=tuple(BYTES_PER_ELEMENT),
+        help="precision it is served in (default: the config's)",
+    )
+    parser.add_argument("--timeout-s", type=seconds, default=120.0, help="longest single answer")
+    parser.add_argument(
+        "--key-from", default="", help="environment variable that holds the server's key"
+    )
+    parser.add_argument("--python", default=None, help="another Python to find GPUs with")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Ask the endpoint and store one measurement under the model's name."""
+    from core.measure.served import Endpoint, measure_served
+    from core.measure.served_shape import served_shape
+    from core.project import Project
+
+    key = os.environ.get(options.key_from, "") if options.key_from else ""
+    if options.key_from and not key:
+        raise Unusable(f"the environment has no variable {options.key_from}")
+    endpoint = Endpoint(options.url, options.model, key)
+    architecture, precision = served_shape(endpoint, options.config)
+    device = _device(options)
+    with Project.open_or_create(options.project) as project:
+        if project.read_only:
+            raise Unusable(f"{project.path} is read-only; save a copy elsewhere to measure into it")
+        found: Measurement = followed(
+            measure_served(
+                endpoint,
+                Workload(options.batch, options.prompt, options.output),
+                architecture,
+                device,
+                requests=options.requests,
+                timeout_s=options.timeout_s,
+                runtime=served_runtime(options.weights or precision),
+            )
+        )
+        if not (options.weights or precision):
+            note = "nobody says its precision; it stands as bf16"
+            found = replace(found, message="; ".join(filter(None, (found.message, note))))
+        found = project.add_measurement(found)
+    return report(found, str(options.project))
+
+
+def served_runtime(weights: str) -> Runtime:
+    """The runtime of a served model; where nobody says the precision it stands as bf16."""
+    known = weights if weights in BYTES_PER_ELEMENT else "bf16"
+    # the cache of a model with 8-bit weights is kept in 16 bits unless the server was told otherwise
+    return Runtime("served", known, known if known in ("fp32", "fp16") else "bf16")
+
+
+def _device(options: argparse.Namespace) -> Device:
+    if options.device == "cpu":
+        from core.measure.devices import cpu_device
+
+        return cpu_device()
+    from core.commands.profile import find_device
+
+    return find_device(options)
+
+
+def report(found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
+    """The text and the JSON object of a measured endpoint."""
+    from core.commands.model import measured_lines
+    from core.commands.profile import described
+
+    seen = found.environment
+    answer = {
+        "schema_version": 1,
+        "project": project,
+        "device": found.device.name,
+        **described(found),
+        "realised": {
+            "prompt_tokens": found.workload.prompt_tokens,
+            "output_tokens": found.workload.output_tokens,
+        },
+        "asked": {
+            "prompt_tokens": seen["prompt_tokens_requested"],
+            "output_tokens": seen["output_tokens_requested"],
+        },
+        "requests": seen["requests"],
+        "left_out": seen["left_out"],
+        "chunk_is_token": seen["chunk_is_token"],
+        "endpoint_path": seen["endpoint_path"],
+    }
+    lines = [
+        f"{found.model}, {found.architecture.label}, served on {found.device.name}",
+        f"{seen['requests']} requests to {seen['endpoint_path']}; {found.workload.label}",
+        *measured_lines(found),
+        f"stored in {project} as '{found.model}'",
+    ]
+    return "\n".join(lines), answer

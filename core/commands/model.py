@@ -1,0 +1,164 @@
+"""`model`: measure a local model folder, so that a real model stands among the designs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from core.commands.following import followed
+from core.commands.options import seconds, whole
+from core.errors import Unusable
+from core.measure.real_model import EXECUTIONS, PRECISIONS, RANDOM
+from core.records import Measurement
+from core.units import format_quantity
+from core.workload import Workload
+
+if TYPE_CHECKING:
+    from core.measure.folder import ModelFolder
+
+HELP = "measure a local Hugging Face model folder: its speed, memory and loss on a text"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """FOLDER, the project, the text, and how it is run."""
+    parser.add_argument("folder", help="a folder with config.json, and safetensors if it has them")
+    parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
+    parser.add_argument("--text", help="a UTF-8 text file to measure loss and bits per byte on")
+    parser.add_argument("--device", default="cpu", help="'cpu' (default) or 'cuda:N'")
+    parser.add_argument("--batch", type=whole, default=1, help="sequences at once (default 1)")
+    parser.add_argument("--prompt", type=whole, default=128, help="prompt tokens (default 128)")
+    parser.add_argument("--output", type=whole, default=256, help="output tokens (default 256)")
+    parser.add_argument(
+        "--weights", default="", choices=PRECISIONS, help="instead of the precision it is stored in"
+    )
+    parser.add_argument(
+        "--execution",
+        default="transformers",
+        choices=EXECUTIONS,
+        help="'transformers' (default) runs any; the others those laid out as Llama is",
+    )
+    parser.add_argument("--budget-s", type=seconds, default=None, help="time to spend on timing")
+    parser.add_argument("--threads", type=whole, default=0, help="CPU threads (default: cores)")
+    parser.add_argument("--energy", action="store_true", help="add an energy pass")
+    parser.add_argument("--python", default=None, help="another Python to time with")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Measure the folder and store one measurement under its name."""
+    from core.measure.real_model import measure_model, plan_model
+    from core.project import Project
+
+    if options.device != "cpu" and not options.device.startswith("cuda"):
+        raise Unusable(f"--device is 'cpu' or 'cuda:N', not '{options.device}'")
+    plan = plan_model(
+        options.folder,
+        Workload(options.batch, options.prompt, options.output),
+        text=options.text,
+        weights=options.weights,
+        execution=options.execution,
+    )
+    with Project.open_or_create(options.project) as project:
+        if project.read_only:
+            raise Unusable(f"{project.path} is read-only; save a copy elsewhere to measure into it")
+        found: Measurement = followed(
+            measure_model(
+                plan,
+                device=options.device,
+                store=project.add_measurement,
+                budget_s=options.budget_s,
+                python=options.python,
+                threads=options.threads,
+                energy_s=5.0 if options.energy else 0.0,
+            )
+        )
+    return report(plan.folder, found, str(options.project))
+
+
+def report(folder: ModelFolder, found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
+    """The text and the JSON object of a measured folder."""
+    from core.commands.profile import described
+
+    answer = {
+        "schema_version": 1,
+        "project": project,
+        "family": folder.family,
+        "params": folder.params,
+        "has_weights": folder.has_weights,
+        "stored_in": dict(folder.dtype_params),
+        "notes": list(folder.notes),
+        "device": found.device.name,
+        **described(found),
+        "quality": dict(found.quality) or None,
+    }
+    params = format_quantity(folder.params, "count")
+    a = folder.architecture
+    lines = [f"{found.model}: {folder.family}, {a.label}, {params} parameters"]
+    lines += [f"  {note}" for note in folder.notes]
+    lines.append(f"{found.device.name}; {found.runtime.label}; {found.workload.label}")
+    lines += measured_lines(found)
+    lines += quality_lines(found)
+    lines.append(f"stored in {project} as '{found.model}'")
+    return "\n".join(lines), answer
+
+
+def measured_lines(found: Measurement) -> list[str]:
+    """What was timed, a line a metric with its interval; why there is nothing where it failed."""
+    from core.measure.statistics import estimate
+
+    # said already as a note of the folder
+    said = "; ".join(part for part in found.message.split("; ") if part and part != RANDOM)
+    if found.failed:
+        return [f"  no timing: {', '.join(found.flags)} ({said})"]
+    lines = []
+    rows = (
+        ("ttft", "first token", "s"),
+        ("tpot", "per output token", "s"),
+        ("itl", "between tokens", "s"),
+        ("e2e", "whole answer", "s"),
+        ("tokens_per_s", "tokens a second", "count"),
+    )
+    for metric, name, unit in rows:
+        middle = estimate(found, metric)
+        if middle is None:
+            continue
+        text = f"  {name:<17}{format_quantity(middle.value, unit):>10}"
+        if middle.high < float("inf"):
+            low, high = (format_quantity(v, unit) for v in (middle.low, middle.high))
+            text += f"  (95 %: {low} to {high})"
+        tail = estimate(found, metric, "p95")
+        if tail is not None:
+            text += f", p95 {format_quantity(tail.value, unit)}"
+        lines.append(text)
+    sizes = (
+        ("weights", "weights"),
+        ("peak_allocated", "peak memory"),
+        ("process", "process memory"),
+    )
+    for key, name in sizes:
+        if found.memory_bytes.get(key):
+            lines.append(f"  {name:<17}{format_quantity(found.memory_bytes[key], 'B'):>10}")
+    if found.flags:
+        lines.append(f"  flags: {', '.join(found.flags)}")
+    if said:
+        lines.append(f"  {said}")
+    return lines
+
+
+def quality_lines(found: Measurement) -> list[str]:
+    """Loss and bits per byte with their intervals and what they were measured on."""
+    quality = found.quality
+    if not quality:
+        return []
+    lines = []
+    for key, name in (("loss", "loss, nats/token"), ("bits_per_byte", "bits per byte")):
+        text = f"  {name:<17}{quality[key]:>10.4f}"
+        if f"{key}_low" in quality:
+            text += f"  (95 %: {quality[f'{key}_low']:.4f} to {quality[f'{key}_high']:.4f})"
+        lines.append(text)
+    lines.append(
+        f"  on {quality['tokens']:,.0f} tokens of {found.environment['text']}, windows of "
+        f"{quality['context']:.0f} every {quality['stride']:.0f}"
+    )
+    if "loss_low" not in quality:
+        lines.append("  the text is too short for an interval (it fills fewer than eight windows)")
+    return lines

@@ -1,0 +1,82 @@
+"""Which shape an endpoint on this machine serves: from the config given, or from what the server says.
+
+vLLM and SGLang name the folder they loaded, llama.cpp its GGUF file; nothing is ever fetched.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from core.architecture import Architecture
+from core.errors import Unusable
+from core.formats.gguf import read_gguf
+from core.formats.hf import read_config
+from core.measure.served import Endpoint
+
+MOST_BYTES = 1 << 20
+TIMEOUT_S = 10.0
+PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+
+
+def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[Architecture, str]:
+    """The shape that is served, and its weight precision ('' where nothing says).
+
+    `config` is a config.json, a folder with one, or a GGUF file; without it the server is asked which
+    files on this machine it loaded. Raises Unusable when nothing listens there, when it serves other
+    models only, and when neither says the shape.
+    """
+    models = _get(endpoint, "/v1/models")
+    rows = models.get("data") if isinstance(models, dict) else None
+    served = [row for row in rows or () if isinstance(row, dict) and row.get("id")]
+    mine = [row for row in served if row["id"] == endpoint.model]
+    if config is not None:
+        return _read(Path(config).expanduser())
+    if served and not mine:
+        names = ", ".join(str(row["id"]) for row in served[:5])
+        raise Unusable(f"{endpoint.url} serves {names}, not '{endpoint.model}'")
+    said = [str(row.get("root") or "") for row in mine]
+    properties = _get(endpoint, f"/props?model={quote(endpoint.model)}")
+    if isinstance(properties, dict):
+        said.append(str(properties.get("model_path") or ""))
+    for path in (Path(text) for text in said if text):
+        # the name of a model on a hub is a relative path here, and leads nowhere
+        if path.is_absolute() and (path.suffix == ".gguf" or (path / "config.json").is_file()):
+            return _read(path)
+    raise Unusable(
+        f"{endpoint.url} does not say which shape '{endpoint.model}' has; "
+        "give its config.json (or GGUF file) with --config"
+    )
+
+
+def _read(path: Path) -> tuple[Architecture, str]:
+    if path.suffix == ".gguf":
+        # mixed quantisation has no one name among ours
+        return read_gguf(path), ""
+    reading = read_config(path)
+    return reading.architecture, PRECISIONS.get(reading.dtype or "", reading.dtype or "")
+
+
+def _get(endpoint: Endpoint, path: str) -> Any:
+    """The JSON the server answers to a GET, None where it has no such page; Unusable: nobody there."""
+    scheme, host, port, prefix = endpoint.parts()
+    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, port, timeout=TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+    try:
+        connection.request("GET", prefix + path, headers=headers)
+        response = connection.getresponse()
+        body = response.read(MOST_BYTES)
+        return json.loads(body) if response.status == 200 else None
+    except ValueError:
+        return None
+    except (OSError, http.client.HTTPException) as error:
+        raise Unusable(
+            f"nothing that can be measured answers at {host}:{port} "
+            f"({str(error) or type(error).__name__}); is the server running?"
+        ) from error
+    finally:
+        connection.close()
