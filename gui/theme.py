@@ -185,6 +185,8 @@ def style_sheet(theme: Theme) -> str:
         border: 1px solid {t.quiet}; border-radius: 3px; background: {t.base}; }}
     QCheckBox::indicator:checked, QTreeView::indicator:checked, QListView::indicator:checked
         {{ background: {t.accent}; border: 1px solid {t.accent}; image: url("{check}"); }}
+    QTreeView::indicator {{ width: 10px; height: 10px; }}
+    QTreeView::item {{ padding: 1px 0; }}
     QCheckBox::indicator:focus {{ border: 2px solid {t.accent}; }}
     QScrollArea {{ border: 0; background: transparent; }}
     QLabel[quiet="true"] {{ color: {t.quiet}; }}
