@@ -50,9 +50,12 @@ class Project:
     version, and never writes to such a file.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, read_only: bool) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, read_only: bool, because: str = ""
+    ) -> None:
         self.path = path
         self.read_only = read_only
+        self.because = because  # why a file that was to be written is read-only
         self._db = connection
         # a job's thread stores results while the window reads: one at a time
         self._lock = threading.RLock()
@@ -82,12 +85,14 @@ class Project:
         path = Path(path)
         _check_kind(path)
         if not read_only and not _writable(path):
-            return Project.open(path, read_only=True)
+            return _because(Project.open(path, True), "the file or its folder may not be written")
         try:
             db, version, kind = _look_into(path, "ro" if read_only else "rw")
         except sqlite3.OperationalError as error:
-            if not read_only and ("readonly" in str(error) or _cannot_lock(error)):
-                return Project.open(path, read_only=True)
+            if not read_only and _cannot_lock(error):
+                return _because(Project.open(path, True), "its drive cannot lock files")
+            if not read_only and "readonly" in str(error):
+                return _because(Project.open(path, True), "the file may not be written")
             if not _cannot_lock(error):
                 raise Unusable(f"{path} cannot be opened ({error})") from error
             try:
@@ -290,6 +295,11 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
     if "readonly" in reason:
         return f"{path} is read-only; save a copy elsewhere to change it"
     return f"{path} could not be written ({reason})"
+
+
+def _because(project: Project, why: str) -> Project:
+    project.because = why
+    return project
 
 
 def _writable(path: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QLockFile, QObject, QTimer, Signal, Slot
 
 from core.choices import Choices
 from core.errors import Unusable
@@ -19,6 +19,7 @@ from core.project import Project
 from core.records import Device, Measurement, Point, TrainingRuns
 from core.space_file import parse_space
 from gui import derivation
+from gui.alone import hold
 from gui.derivation import Derived, Inputs
 from gui.job import Job, Lane, Steps
 from gui.measuring import Measuring
@@ -41,6 +42,7 @@ class Store(QObject):
         super().__init__(parent)
         self.state = State("", Contents("", None, (), ()), Choices())
         self._project: Project | None = None
+        self._held: QLockFile | None = None
         self._made: Derived | None = None
         self._past: list[Choices] = []
         self._future: list[Choices] = []
@@ -141,16 +143,18 @@ class Store(QObject):
         """Open the project that `get` returns (on a job's thread) in place of the present one."""
 
         def work() -> Steps:
-            project = get()
+            project, lock = hold(get())
             try:
                 yield project
                 demo = bool(project.text("demo"))
-                return project, read_contents(project), project.choices(), demo
+                return project, read_contents(project), project.choices(), demo, lock
             except BaseException:
                 project.close()
+                if lock is not None:
+                    lock.unlock()
                 raise
 
-        def opened(found: tuple[Project, Contents, Choices, bool]) -> None:
+        def opened(found: tuple[Project, Contents, Choices, bool, QLockFile | None]) -> None:
             self._take(*found)
 
         self._set(busy="opening")
@@ -175,12 +179,21 @@ class Store(QObject):
         job.returned.connect(self.open)
         return self._submit(self._files, job)
 
-    def _take(self, project: Project, contents: Contents, choices: Choices, demo: bool) -> None:
+    def _take(
+        self,
+        project: Project,
+        contents: Contents,
+        choices: Choices,
+        demo: bool,
+        lock: QLockFile | None,
+    ) -> None:
         self.measuring.stop()
         self.flush()
-        if self._project is not None:
-            self._project.close()
-        self._project = project
+        if lock is None and not project.read_only and project.path == self._held_path():
+            # the same file once more: what keeps others out stays
+            lock, self._held = self._held, None
+        self._let_go()
+        self._project, self._held = project, lock
         self._made = None
         self._past, self._future, self._gesture = [], [], ""
         old = self.state
@@ -192,9 +205,7 @@ class Store(QObject):
                 devices=old.devices,
                 read_only=project.read_only,
                 demo=demo,
-                message=f"{project.path} is read-only; what you choose is not kept"
-                if project.read_only
-                else "",
+                message=read_only_message(project),
             )
         )
         self._derive()
@@ -262,9 +273,18 @@ class Store(QObject):
         for lane in (self._fits, *self._asides.values(), self.measuring.lane):
             lane.close()
         self._files.drain()
+        self._let_go()
+
+    def _held_path(self) -> Path | None:
+        return self._project.path if self._project is not None else None
+
+    def _let_go(self) -> None:
         if self._project is not None:
             self._project.close()
             self._project = None
+        if self._held is not None:
+            self._held.unlock()
+            self._held = None
 
     # --- measuring --------------------------------------------------------------------------------
 
@@ -395,3 +415,11 @@ class Store(QObject):
     def _replace(self, new: State) -> None:
         old, self.state = self.state, new
         self.changed.emit(new, old)
+
+
+def read_only_message(project: Project) -> str:
+    """Why what is chosen is not kept; empty for a project that can be written."""
+    if not project.read_only:
+        return ""
+    why = f" ({project.because})" if project.because else ""
+    return f"{project.path} is read-only{why}; what you choose is not kept, save a copy to go on"
