@@ -21,7 +21,7 @@ from core.metrics import METRICS
 from core.picture import Contents, Frame, Laws
 from core.records import FLAGS, Progress
 from core.report_facts import axes_text, chosen_rows, facts_of
-from core.report_picture import front_svg
+from core.report_picture import MOST_FRONT_MARKS, front_svg, measured_rows
 from core.table import Table
 from core.trust import judge_loss
 
@@ -87,7 +87,7 @@ def make_report(
         (
             heading(facts),
             f"<div>{PICTURE}</div>",
-            legend(frame, facts),
+            legend(table, frame, facts),
             limits_part(facts),
             chosen_part(facts, frame),
             card_part(facts),
@@ -130,18 +130,23 @@ def heading(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"<p>{escape(text)}</p>" for text in rest)])
 
 
-def legend(frame: Frame, facts: dict[str, Any]) -> str:
+def legend(table: Table, frame: Frame, facts: dict[str, Any]) -> str:
     """What the picture shows, for someone who has never seen one."""
     x, y = METRICS[frame.x], METRICS[frame.y]
-    good = {"lower": "lower", "higher": "higher"}
-    return (
-        f'<p class="quiet">Every dot is one of {facts["candidates_total"]:,} possible models;'
-        f" {facts['feasible']:,} keep the limits (blue). {escape(y.label)} is better"
-        f" {good.get(y.better, 'lower')}, {escape(x.label.lower())} is better"
-        f" {good.get(x.better, 'lower')}. The dark steps are the front: {facts['front_size']:,}"
-        " models that no other beats on both. Orange: measured. Hollow marks on the front:"
-        " predicted. The star is the chosen one; numbers are those of the table.</p>"
-    )
+    told = [
+        f"Every dot is one of {facts['candidates_total']:,} possible models;"
+        f" {facts['feasible']:,} keep the limits (blue).",
+        f"{y.label} is better {y.better or 'lower'}, {x.label.lower()} is better"
+        f" {x.better or 'lower'}.",
+        f"The dark steps are the front: {facts['front_size']:,} models that no other beats on both.",
+    ]
+    if len(measured_rows(table, frame)):
+        told.append("Orange: measured.")
+    if 0 < facts["front_size"] <= MOST_FRONT_MARKS:
+        told.append("Marks on the front are full where measured, hollow where predicted.")
+    if facts["candidates"]:
+        told.append("The star is the chosen one; numbers are those of the table.")
+    return f'<p class="quiet">{escape(" ".join(told))}</p>'
 
 
 def rows_html(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
@@ -191,11 +196,10 @@ def _cell(known: dict[str, Any] | None, key: str) -> str:
     text = escape(cell(known, key))
     if known is None or "low" not in known:
         return text
-    metric = METRICS[key]
-    return (
-        f"{text}<br><small class='quiet'>{escape(metric.format(known['low']))} to"
-        f" {escape(metric.format(known['high']))}</small>"
-    )
+    low, high = (METRICS[key].format(known[end]) for end in ("low", "high"))
+    if low == high:
+        return text
+    return f"{text}<br><small class='quiet'>{escape(low)} to {escape(high)}</small>"
 
 
 def card_part(facts: dict[str, Any]) -> str:

@@ -265,15 +265,21 @@ def cloud(
     return found
 
 
+def measured_rows(table: Table, frame: Frame) -> NDArray[np.intp]:
+    """The rows with a place on both axes of which one was measured."""
+    x, y = table.estimates(frame.x), table.estimates(frame.y)
+    return np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
+
+
 def measured_marks(table: Table, frame: Frame, px: Floats, py: Floats) -> list[str]:
     """A diamond for every candidate of which an axis was measured."""
-    x, y = table.estimates(frame.x), table.estimates(frame.y)
-    rows = np.flatnonzero((x.measured | y.measured) & np.isfinite(px) & np.isfinite(py))
+    rows = measured_rows(table, frame)
     if not len(rows):
         return []
     moves = "".join(
         f"M{px[r]:.1f} {py[r] - 4.5:.1f}l4.5 4.5l-4.5 4.5l-4.5-4.5z"
         for r in rows[:MOST_MEASURED].tolist()
+        if np.isfinite(px[r]) and np.isfinite(py[r])
     )
     return [f'<path d="{moves}" fill="{MEASURED}" stroke="#ffffff" stroke-width="1"/>']
 

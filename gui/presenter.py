@@ -100,6 +100,7 @@ class Presenter(QWidget):
         self.limits.setProperty("quiet", True)
         self.place = self._label("Where in the presentation")
         self.place.setProperty("quiet", True)
+        self.place.setWordWrap(False)
         self.place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
         self.place.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         foot = QHBoxLayout()
