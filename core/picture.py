@@ -98,10 +98,10 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
     from core.fit.resample import with_resamples
     from core.fit.solve import fit
     from core.fit.validate import validate
-    from core.formats.runs import mask
+    from core.where import kept
 
     runs = contents.suite(choices.loss_suite)
-    used = runs.take(mask(runs, choices.loss_where)) if choices.loss_where else runs
+    used = kept(runs, choices.loss_where)
     found = fit(
         used,
         choices.loss_law,

@@ -82,10 +82,10 @@ def published_predictor(resamples: int = 1000) -> LossPredictor:
     from core.fit.resample import with_resamples
     from core.fit.solve import fit
     from core.fit.validate import judge_largest
-    from core.formats.runs import mask
+    from core.where import kept
 
     runs = suite("morph")
-    used = runs.take(mask(runs, ["published_fit_set=20N+160N"]))
+    used = kept(runs, ["published_fit_set=20N+160N"])
     found = fit(used, "inference-aware", tied=True, all_rows=runs)
     judged = judge_largest(found, runs)
     if resamples:

@@ -137,10 +137,10 @@ def judge_loss(contents: Contents, choices: Choices, fit: Fit) -> Steps[Fit]:
     """Steps: the loss law in use, judged on shapes and the largest size left out of the fit."""
     if "shape_rms" in fit.heldout or not fit.theta or fit.n == 0:
         return fit
-    from core.formats.runs import mask
+    from core.where import kept
 
     runs = contents.suite(choices.loss_suite)
-    used = runs.take(mask(runs, choices.loss_where)) if choices.loss_where else runs
+    used = kept(runs, choices.loss_where)
     return (yield from validation(fit, used))
 
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit, derived
-from core.fit.solve import METHODS, fit, where_mask
+from core.fit.solve import METHODS, fit
 from core.fit.validate import judge_largest
 from core.formats.runs import read_runs
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.records import TrainingRuns
 from core.suites import bundled_suites, suite
+from core.where import kept
 
 HELP = "fit a loss law to a table of training runs"
 
@@ -98,9 +99,7 @@ def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
         everything = suite(options.runs)
     else:
         everything = read_runs(Path(options.runs), pairs(options.column, "--column") or None)
-    where = pairs(options.where, "--where")
-    kept = everything.take(where_mask(everything, where)) if where else everything
-    return kept, everything
+    return kept(everything, options.where), everything
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from core.laws.columns import log_columns, params_column
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
 from core.records import Floats, TrainingRuns
+from core.where import kept as matching
 
 METHODS = ("least-squares", "huber")
 # below this spread (largest over smallest) the FFN ratio cannot be told from a constant
@@ -59,7 +60,7 @@ def fit(
         raise Unusable(f"method is '{method}'; it must be one of {', '.join(METHODS)}")
     params_column(params)
     everything = runs if all_rows is None else all_rows
-    kept = runs if not where else runs.take(where_mask(runs, where))
+    kept = matching(runs, where or ())
     tying = the_tying(chosen, tied)
     columns = fit_columns(kept)
     logs = law_logs(chosen, columns, params)
@@ -161,32 +162,6 @@ def the_tying(law: Law, tied: bool | str) -> Tying:
         return law.tying(tying_name(tied))
     except KeyError as error:
         raise Unusable(str(error.args[0])) from None
-
-
-def where_mask(runs: TrainingRuns, where: Mapping[str, str]) -> NDArray[np.bool_]:
-    """Rows that match every COLUMN=VALUE; text may hold '*', numbers are compared as numbers."""
-    from fnmatch import fnmatchcase
-
-    keep = np.ones(len(runs), dtype=bool)
-    for column, wanted in where.items():
-        if column in runs.columns:
-            try:
-                value = float(wanted)
-            except ValueError:
-                raise Unusable(
-                    f"'{column}' holds numbers; '{wanted}' is not one (--where {column}=VALUE)"
-                ) from None
-            keep &= np.isclose(runs.columns[column], value, rtol=1e-9, atol=0.0)
-        elif column in runs.labels or column == "name":
-            texts = runs.names if column == "name" else runs.labels[column]
-            keep &= np.array([fnmatchcase(t, wanted) for t in texts], dtype=bool)
-        else:
-            there = ", ".join(["name", *runs.labels, *runs.columns])
-            raise Unusable(f"there is no column '{column}' to select by; there are {there}")
-    if not keep.any():
-        told = " ".join(f"{k}={v}" for k, v in where.items())
-        raise Unusable(f"no run matches {told}")
-    return keep
 
 
 def fit_columns(runs: TrainingRuns) -> dict[str, Floats]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import Unusable
 from core.formats.runs_columns import (
@@ -27,6 +25,7 @@ from core.formats.runs_numbers import number, plain_number
 from core.formats.runs_odd import SIZES, outliers, repeats
 from core.formats.runs_table import UNFINISHED, Table, read_table
 from core.records import Floats, TrainingRuns
+from core.where import kept
 
 __all__ = [
     "FieldColumns",
@@ -34,7 +33,6 @@ __all__ = [
     "Reading",
     "guess_mapping",
     "load",
-    "mask",
     "preview",
     "read_runs",
 ]
@@ -104,10 +102,10 @@ def load(
     table = read_table(path)
     reading = _reading(path, table, guess_mapping(table.header, table.rows), mapping)
     if where:
-        kept = reading.runs.take(mask(reading.runs, where))
-        if not len(kept):
-            raise Unusable(f"{path}: {_nothing(reading.runs, where)}")
-        reading = replace(reading, runs=kept)
+        try:
+            reading = replace(reading, runs=kept(reading.runs, where))
+        except Unusable as error:
+            raise Unusable(f"{path}: {error}") from error
     return reading
 
 
@@ -136,58 +134,6 @@ def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 
         reading.counts,
         reading=reading,
     )
-
-
-# --- keeping some rows
-
-
-def mask(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> NDArray[np.bool_]:
-    """True for runs whose columns have the wanted values; several conditions must all hold.
-
-    Values are compared as numbers where the column holds numbers; text may hold '*'. Raises Unusable for a
-    condition without '=' or a column that is not there.
-    """
-    keep = np.ones(len(runs), dtype=bool)
-    for column, wanted in _conditions(where):
-        if column in runs.labels:
-            keep &= np.array([fnmatchcase(t, wanted) for t in runs.labels[column]], dtype=bool)
-        elif column in runs.columns:
-            value = plain_number(wanted)
-            if value is None:
-                raise Unusable(f"{column} holds numbers; '{wanted}' is not one")
-            cells = runs.columns[column]
-            keep &= np.isnan(cells) if math.isnan(value) else cells == value
-        elif column == "name":
-            keep &= np.array([fnmatchcase(t, wanted) for t in runs.names], dtype=bool)
-        else:
-            known = ", ".join(("name", *runs.labels, *runs.columns))
-            raise Unusable(f"no column '{column}' to select by; there are {known}")
-    return keep
-
-
-def _conditions(where: Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
-    if isinstance(where, Mapping):
-        return [(c.strip(), str(v).strip()) for c, v in where.items()]
-    pairs = []
-    for text in [where] if isinstance(where, str) else where:
-        column, equals, value = text.partition("=")
-        if not equals or not column.strip():
-            raise Unusable(f"'{text}' is not a condition; write COLUMN=VALUE")
-        pairs.append((column.strip(), value.strip()))
-    return pairs
-
-
-def _nothing(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> str:
-    """Why a condition left no row, with values that would."""
-    said = []
-    for column, wanted in _conditions(where):
-        values: Sequence[Any] = runs.labels.get(column, runs.names)
-        if column in runs.columns:
-            values = sorted({f"{v:.12g}" for v in runs.columns[column]})
-        there = list(dict.fromkeys(str(v) or "(empty)" for v in values))
-        more = f" and {len(there) - 8} more" if len(there) > 8 else ""
-        said.append(f"{column}={wanted} (there are: {', '.join(there[:8])}{more})")
-    return f"no row has {' and '.join(said)}"
 
 
 # --- reading

@@ -18,18 +18,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.fit.can_answer import can_answer
 from core.errors import Unusable
+from core.fit.can_answer import can_answer
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit
 from core.fit.resample import bootstrap
 from core.fit.sensitivity import Change, sensitivity
 from core.fit.validate import trust
-from core.formats.runs import mask
 from core.picture import Contents
 from core.records import Progress, TrainingRuns
 from core.residuals import Residuals, residuals
 from core.suites import bundled_suites
+from core.where import kept
 from gui.job import Steps
 from gui.panels import law_rows
 from gui.panels.drawing import tones
@@ -437,7 +437,7 @@ def _box(name: str, tip: str) -> QComboBox:
 
 def _compared(contents: Contents, suite: str, where: Sequence[str], method: str) -> Steps:
     runs = contents.suite(suite)
-    runs = runs.take(mask(runs, where)) if where else runs
+    runs = kept(runs, where)
     return ("compared", runs, (yield from comparison(runs, method)))
 
 

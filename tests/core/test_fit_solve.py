@@ -214,7 +214,7 @@ def test_failures_are_fits_that_say_why(morph):
         fit(morph, "chinchilla", method="magic")
     with pytest.raises(Unusable, match="params is 'all'"):
         fit(morph, "chinchilla", params="all")
-    with pytest.raises(Unusable, match="no run matches"):
+    with pytest.raises(Unusable, match="no row has published_fit_set=30N"):
         fit(morph, "chinchilla", where={"published_fit_set": "30N"})
     with pytest.raises(Unusable, match="no column 'colour'"):
         fit(morph, "chinchilla", where={"colour": "red"})

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Unusable
-from core.formats.runs import guess_mapping, load, mask, preview, read_runs
+from core.formats.runs import guess_mapping, load, preview, read_runs
 from core.formats.runs_columns import SURE
 from core.formats.runs_numbers import number
 from core.resources import resource
+from core.where import mask
 
 HEADER = "name,n_layers,d_model,params_total,tokens,loss"
 
