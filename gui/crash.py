@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from gui.logs import logger
+
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
@@ -49,6 +51,7 @@ def install(folder: Path) -> None:
             sys.__excepthook__(kind, error, trace)
             return
         text = report(kind, error, trace)
+        logger().error(text)
         if sys.stderr is not None:
             print(text, file=sys.stderr)
         # one dialog at a time: an error while painting would bring one a frame
@@ -81,8 +84,12 @@ def _show(text: str, folder: Path, open_dialogs: list[QWidget]) -> None:
         if box.clickedButton() is keep:
             suggested = folder / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
             name, _ = QFileDialog.getSaveFileName(None, "Save the report", str(suggested))
-            if name:
-                Path(name).write_text(text, encoding="utf-8")
+            try:
+                if name:
+                    Path(name).write_text(text, encoding="utf-8")
+            except OSError as failure:
+                said = f"{name} cannot be written ({failure.strerror})"
+                QMessageBox.warning(None, "Save the report", said)
         open_dialogs.clear()
         box.deleteLater()
 

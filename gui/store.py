@@ -22,10 +22,12 @@ from gui import derivation
 from gui.alone import hold
 from gui.derivation import Derived, Inputs
 from gui.job import Job, Lane, Steps
+from gui.logs import logger
 from gui.measuring import Measuring
 from gui.state import State
 
 UNDO_STEPS = 200
+DRAFT = "space not used yet"
 WRITE_AFTER_MS = 400
 
 
@@ -221,6 +223,15 @@ class Store(QObject):
         self._write(lambda project: project.put_text("space", text))
         self._set_contents(space=space)
 
+    def draft(self) -> str:
+        """The text of a space that was written and not used yet; empty for none."""
+        return self._project.text(DRAFT) if self._project is not None else ""
+
+    def put_draft(self, text: str) -> None:
+        """Keep a space's unused text in the project, so that no crash loses it."""
+        if self._project is not None and not self._project.read_only and text != self.draft():
+            self._write(lambda project: project.put_text(DRAFT, text))
+
     def put_runs(self, runs: TrainingRuns) -> None:
         """Add a suite of training runs, in place of an earlier one of the same name."""
         others = tuple(r for r in self.state.contents.runs if r.suite != runs.suite)
@@ -402,6 +413,7 @@ class Store(QObject):
     @Slot(object)
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, Unusable):
+            logger().warning("told: %s", error)
             self._set(message=str(error), busy="")
         else:
             self._set(busy="")

@@ -120,7 +120,10 @@ class SpacePanel(QWidget):
     def refresh(self, new: State, old: State | None) -> None:
         """Show the project's space when it changed; what is being typed is kept otherwise."""
         if old is None or new.contents.space is not old.contents.space or new.path != old.path:
-            self.text.setPlainText(new.contents.space.text if new.contents.space else "")
+            used = new.contents.space.text if new.contents.space else ""
+            # on opening: what was written and not used yet, also when the window was killed since
+            same = old is not None and new.path == old.path
+            self.text.setPlainText(used if same else self._store.draft() or used)
         if old is None or new.read_only != old.read_only or new.path != old.path:
             self.setEnabled(bool(new.path) and not new.read_only)
 
@@ -136,6 +139,7 @@ class SpacePanel(QWidget):
         """Say what the text amounts to, or what is wrong with it."""
         text = self.text.toPlainText()
         changed = text != self._used()
+        self._store.put_draft(text if changed else "")
         self.revert.setEnabled(changed)
         if self._job is not None:
             self._job.cancel()
