@@ -20,7 +20,7 @@ from core.formats.imported import ImportedPoint
 from core.formats.imported_records import point_from_dict
 from core.front import front_indices
 from core.metrics import METRICS
-from core.picture import Contents, make_laws, make_table, minimised, read_contents
+from core.picture import Contents, Laws, make_laws, make_table, minimised, read_contents
 from core.project import Project
 from core.records import Floats, Progress
 from core.table import Table
@@ -31,6 +31,7 @@ OF_WORKLOAD = frozenset({"Speed", "Memory", "Energy"})
 # groups that belong to a model however it runs: these may come from another file of the same model
 OF_MODEL = frozenset({"Quality", "Size"})
 HERE = "measured here"
+DEVICE = "device "  # before the key of a device of the same project, in place of a path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,6 +234,27 @@ def load_other(path: Path | str) -> Steps[Other]:
     return Other(str(path), contents.name, table, choices)
 
 
+def other_devices(contents: Contents, table: Table) -> tuple[str, ...]:
+    """Keys of the devices that were measured on besides the one the table is for."""
+    keys = dict.fromkeys(m.device.key for m in contents.measurements if not m.failed)
+    return tuple(key for key in keys if key != table.device_key)
+
+
+def load_devices(
+    contents: Contents, laws: Laws, table: Table, choices: Choices
+) -> Steps[tuple[Other, ...]]:
+    """Steps: the same candidates as each other device of the project runs them."""
+    found = []
+    keys = other_devices(contents, table)
+    for done, key in enumerate(keys):
+        yield Progress(done, len(keys), "predicting for another device")
+        there = choices.changed(device_key=key)
+        found.append(
+            Other(f"{DEVICE}{key}", contents.name, make_table(contents, laws, there), there)
+        )
+    return tuple(found)
+
+
 def other_layer(
     other: Other, table: Table | None, choices: Choices, x: str, y: str
 ) -> Layer | None:
@@ -272,6 +294,8 @@ def _unlike_other(
         strange = [w for w in workloads if not has_workload(table, w)]
         if strange:
             return f"its workload is {strange[0].label}"
+    if other.path.startswith(DEVICE) and other.choices.what_if != choices.what_if:
+        return "it was laid over before the last change of What if"
     laws = [(c.loss_suite, c.loss_law, c.loss_where) for c in (other.choices, choices)]
     if "loss" in (x, y) and laws[0] != laws[1]:
         return f"its losses come from another law ({other.choices.loss_law}, {other.choices.loss_suite})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Qt, Slot
 
 from core.formats.imported_records import point_to_dict
-from core.overlays import load_other, new_points
+from core.overlays import Other, load_devices, load_other, new_points
 from core.what_file import Found, what_file
 from gui.job import Steps
 
@@ -40,6 +40,22 @@ class Dropping(QObject):
     def overlay(self, path: Path) -> None:
         """Lay another project over the present one."""
         self._store.background(lambda: load_other(path), lane=LANE).returned.connect(self.on_other)
+
+    def overlay_devices(self) -> None:
+        """Lay the project's other devices over the one that is shown."""
+        state = self._store.state
+        if state.laws is None or state.table is None:
+            return
+        parts = (state.contents, state.laws, state.table, state.choices)
+        job = self._store.background(lambda: load_devices(*parts), lane=LANE)
+        job.returned.connect(self.on_devices)
+
+    @Slot(object)
+    def on_devices(self, others: tuple[Other, ...]) -> None:
+        """The other devices were worked out."""
+        paths = {other.path for other in others}
+        rest = tuple(o for o in self._store.state.others if o.path not in paths)
+        self._store.set_others((*rest, *others))
 
     @Slot(object)
     def on_found(self, found: Found) -> None:

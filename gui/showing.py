@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from core.choices import choices_from_dict, choices_to_dict
 from core.metrics import METRICS
+from core.overlays import other_devices
 from core.project import SUFFIX
 from gui.actions import ActionRow, with_project, with_table
 from gui.dropping import Dropping
@@ -64,11 +65,20 @@ class Showing:
                 enabled=with_table,
             ),
             row(
+                "overlay_devices",
+                "&File",
+                "Overlay other &devices",
+                "",
+                "Lay the same candidates on the project's other devices over this one",
+                self.dropping.overlay_devices,
+                enabled=_several_devices,
+            ),
+            row(
                 "drop_overlays",
                 "&File",
-                "Take overlaid projects a&way",
+                "Take overlays a&way",
                 "",
-                "Show this project alone again; imported results stay",
+                "Show this project on one device alone again; imported results stay",
                 lambda: self._store.set_others(()),
                 enabled=lambda state: bool(state.others),
             ),
@@ -281,6 +291,10 @@ def scene_parts(text: str) -> dict[str, object]:
         return {name: getattr(stored, name) for name in SCENE_PARTS if name in data}
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise Unusable(f"a saved scene is damaged ({error})") from error
+
+
+def _several_devices(state: State) -> bool:
+    return state.table is not None and bool(other_devices(state.contents, state.table))
 
 
 def _with_frame(state: State) -> bool:

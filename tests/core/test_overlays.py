@@ -13,20 +13,23 @@ from core.overlays import (
     cautions,
     imported_layers,
     imported_points,
+    load_devices,
     load_other,
     model_key,
     new_points,
+    other_devices,
     other_layer,
     overlay_layers,
 )
 from core.picture import make_laws, make_table, read_contents
 from core.project import Project
+from core.records import Device
 from core.resources import resource
 from core.space_file import read_space
 from core.workload import Workload
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measured import measured, shape
+from measured import DEVICE, measured, shape
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "formats"
 
@@ -150,6 +153,28 @@ def test_another_law_or_device_is_said(ours, tmp_path):
     layer = other_layer(other, table, choices, "tpot_s", "loss")
     assert layer.caution == "its losses come from another law (chinchilla, morph)"
     assert other_layer(other, table, choices, "tpot_s", "params_total").caution == ""
+
+
+def test_another_device_of_the_project_is_the_same_candidates_elsewhere(tmp_path):
+    from dataclasses import replace
+
+    path = project_at(tmp_path / "two.paretoscope")
+    with Project.open(path) as project:
+        faster = Device("cuda", "Quick GPU", 80 * 2**30)
+        for m in project.measurements():
+            half = {k: tuple(tuple(s / 2 for s in b) for b in v) for k, v in m.samples.items()}
+            project.add_measurement(replace(m, device=faster, samples=half))
+    contents, choices, _ = derived(path)
+    choices = choices.changed(device_key=DEVICE.key)
+    laws = make_laws(contents, choices)
+    table = make_table(contents, laws, choices)
+    assert other_devices(contents, table) == (faster.key,)
+    (other,) = outcome(load_devices(contents, laws, table, choices))
+    layer = other_layer(other, table, choices, "tpot_s", "loss")
+    assert (layer.tag, layer.caution) == ("two, Quick GPU", "")
+    # everything there takes half the time
+    ratio = other.table.column("tpot_s") / table.column("tpot_s")
+    assert np.allclose(ratio[np.isfinite(ratio)], 0.5, rtol=0.01)
 
 
 def test_a_file_that_is_no_project_is_refused(tmp_path):
