@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Slot
 
-from core.formats.imported_records import point_to_dict
 from core.overlays import Other, load_devices, load_other, new_points
-from core.what_file import Found, what_file
 from gui.job import Steps
 
 if TYPE_CHECKING:
+    from core.what_file import Found
     from gui.window import Window
 
 LANE = "files"
@@ -32,6 +31,8 @@ class Dropping(QObject):
         for path in paths:
 
             def work(path: Path = path) -> Steps:
+                from core.what_file import what_file
+
                 yield from ()
                 return what_file(path)
 
@@ -101,6 +102,8 @@ class Dropping(QObject):
     def _take_results(self, found: Found) -> None:
         if not self._can_store(found):
             return
+        from core.formats.imported_records import point_to_dict
+
         points = new_points(self._store.state.contents.imported, found.value)
         if points:
             self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])

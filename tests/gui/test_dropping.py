@@ -120,3 +120,23 @@ def test_a_broken_project_is_refused(qtbot, window, tmp_path):  # noqa: F811
     window.showing.dropping.overlay(broken)
     said(qtbot, window, "not a Paretoscope project")
     assert window.store.state.others == ()
+
+
+def test_other_devices_of_the_project_are_laid_over(qtbot, window):  # noqa: F811
+    from dataclasses import replace
+
+    from core.records import Device
+
+    action = window.actions_table.by_name["overlay_devices"]
+    assert not action.isEnabled()
+    faster = Device("cuda", "Quick GPU", 80 * 2**30)
+    for m in window.store.state.contents.measurements[:8]:
+        half = {k: tuple(tuple(s / 2 for s in b) for b in v) for k, v in m.samples.items()}
+        window.store.add_measurement(replace(m, device=faster, samples=half))
+    qtbot.waitUntil(lambda: window.store.settled and action.isEnabled(), timeout=30_000)
+    action.trigger()
+    qtbot.waitUntil(lambda: len(window.store.state.others) == 1, timeout=20_000)
+    (overlay,) = window.plot_view.plot.scene.overlays
+    assert overlay.tag == "tiny, Quick GPU"
+    window.store.choose(y="params_total")
+    qtbot.waitUntil(lambda: window.store.settled, timeout=20_000)
