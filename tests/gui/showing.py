@@ -14,8 +14,7 @@ def window(qtbot, opened):
     qtbot.addWidget(made)
     made.show()
     made.fill()
-    for view in made._views.values():
-        view.refresh(opened.state, None)
+    made.on_changed(opened.state, None)
     qtbot.waitUntil(lambda: made.plot_view.plot.scene is not None, timeout=30_000)
     qtbot.wait(50)
     return made
