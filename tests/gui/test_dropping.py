@@ -129,6 +129,7 @@ def test_other_devices_of_the_project_are_laid_over(qtbot, window):  # noqa: F81
 
     action = window.actions_table.by_name["overlay_devices"]
     assert not action.isEnabled()
+    window.store.choose(device_key=window.store.state.table.device_key)
     faster = Device("cuda", "Quick GPU", 80 * 2**30)
     for m in window.store.state.contents.measurements[:8]:
         half = {k: tuple(tuple(s / 2 for s in b) for b in v) for k, v in m.samples.items()}
