@@ -126,7 +126,8 @@ class ParetoPlot(QWidget):
             self.card.set_look(new.colours, self.picture.font)
         if points:
             self.picture.set_points(new)
-        if axes or (points and not self._zoomed):
+        laid_over = drawn is not None and new.overlays is not drawn.overlays
+        if axes or ((points or laid_over) and not self._zoomed):
             self.fit_view()
         self.picture.set_strengths(new, drawn)
         self.limit_lines.refresh(new, self.picture.font)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
@@ -139,5 +140,7 @@ def test_other_devices_of_the_project_are_laid_over(qtbot, window):  # noqa: F81
     qtbot.waitUntil(lambda: len(window.store.state.others) == 1, timeout=20_000)
     (overlay,) = window.plot_view.plot.scene.overlays
     assert overlay.tag == "tiny, Quick GPU"
+    # what came is in view
+    assert window.plot_view.plot.view.viewRange()[0][0] < np.log10(overlay.x.min())
     window.store.choose(y="params_total")
     qtbot.waitUntil(lambda: window.store.settled, timeout=20_000)
