@@ -20,13 +20,17 @@ def find_processor(store: Store) -> Job:
 
 
 def find_devices(store: Store, python: str = "") -> Job:
-    """Ask a measuring process (of another Python, if one is named) for all devices; takes seconds."""
+    """Ask a measuring process (of another Python, if one is named) for all devices; takes seconds.
+
+    The job yields one line on why no GPU is among them (empty for none) before it returns.
+    """
 
     def work() -> Steps:
-        from core.measure.sweep import find_devices as ask
+        from core.measure.sweep import ask_devices
 
-        yield from ()
-        return ask(python or None)
+        found, problem = ask_devices(python or None)
+        yield problem
+        return found
 
     return _found(store, store.background(work, lane="devices"))
 

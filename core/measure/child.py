@@ -94,10 +94,12 @@ class Server:
         self.say("progress", text=text, fraction=fraction)
 
     def _devices(self, _message: Mapping[str, Any]) -> None:
-        from core.measure.devices import devices
+        from core.measure.devices import cpu_device, cuda_devices
         from core.serial import device_to_dict
 
-        self.say("devices", devices=[device_to_dict(d) for d in devices()])
+        found, problem = cuda_devices()
+        every = [device_to_dict(d) for d in (cpu_device(), *found)]
+        self.say("devices", devices=every, problem=problem)
 
     def _open(self, message: Mapping[str, Any]) -> None:
         """Set up for a sweep: find the device, measure it unless it is given measured."""

@@ -10,6 +10,7 @@ import functools
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,34 @@ def cpu_device() -> Device:
 
 def devices() -> tuple[Device, ...]:
     """The CPU and every CUDA device torch can use, unmeasured."""
+    return (cpu_device(), *cuda_devices()[0])
+
+
+def cuda_devices() -> tuple[tuple[Device, ...], str]:
+    """Every CUDA device torch can use, and one line on why there are none or fewer; never raises.
+
+    A broken driver must not keep anybody from measuring on the CPU.
+    """
     import torch
 
-    found = [cpu_device()]
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            found.append(
-                Device("cuda", properties.name, properties.total_memory, index, platform.node())
-            )
-    return tuple(found)
+    if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
+        return (), "its torch is built without CUDA; a GPU needs a Python whose torch has it"
+    found: list[Device] = []
+    # torch tells of a driver that is too old or absent in a warning only
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            for index in range(count):
+                p = torch.cuda.get_device_properties(index)
+                found.append(Device("cuda", p.name, p.total_memory, index, platform.node()))
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            return tuple(found), f"torch is built for CUDA, but the GPU does not answer ({reason})"
+    if found:
+        return tuple(found), ""
+    reason = f" ({str(said[0].message).strip().splitlines()[0]})" if said else ""
+    return (), f"torch is built for CUDA, but finds no GPU or no driver it can use{reason}"
 
 
 def find_device(name: str) -> Device | None:

@@ -189,12 +189,18 @@ def device_name(device: Device) -> str:
 
 def find_devices(python: str | Path | None = None) -> tuple[Device, ...]:
     """The devices a measuring process sees, unmeasured. Raises Unusable when it cannot start."""
+    return ask_devices(python)[0]
+
+
+def ask_devices(python: str | Path | None = None) -> tuple[tuple[Device, ...], str]:
+    """The devices a measuring process sees, and one line on why no GPU is among them, or nothing."""
     worker: Worker | None = None
     try:
         worker = Worker(child_command(python))
         for message in worker.ask({"do": "devices"}, START_PATIENCE_S):
             if message["kind"] == "devices":
-                return tuple(device_from_dict(d) for d in message["devices"])
+                found = tuple(device_from_dict(d) for d in message["devices"])
+                return found, str(message.get("problem", ""))
             if message["kind"] == "error":
                 raise Unusable(f"no devices can be listed: {message['message']}")
     except (WorkerDied, WorkerHung) as error:
@@ -202,7 +208,7 @@ def find_devices(python: str | Path | None = None) -> tuple[Device, ...]:
     finally:
         if worker is not None:
             worker.close()
-    return ()
+    return (), ""
 
 
 def sweep(

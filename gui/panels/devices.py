@@ -33,6 +33,7 @@ class DevicesPanel(QWidget):
         super().__init__(parent)
         self._store = store
         self._settings = Settings(None)
+        self._problem = ""
         self.tree = QTreeWidget(self)
         self.tree.setHeaderLabels(["Device", "Memory", "Read bandwidth", "Arithmetic", "Measured"])
         self.tree.setRootIsDecorated(False)
@@ -151,15 +152,22 @@ class DevicesPanel(QWidget):
         self.check.setEnabled(False)
         self.told.setText("Starting a measuring process …")
         job = find_devices(self._store, self._settings["python"])
+        job.yielded.connect(self.on_problem)
         job.returned.connect(self.on_found)
         job.failed.connect(self.on_failed)
         job.ended.connect(lambda _: self.check.setEnabled(True))
 
     @Slot(object)
+    def on_problem(self, problem: str) -> None:
+        """Why there is no GPU, said before the devices are."""
+        self._problem = problem
+
+    @Slot(object)
     def on_found(self, found: tuple[object, ...]) -> None:
         """It answered."""
         names = ", ".join(getattr(device, "name", "") for device in found)
-        self.told.setText(f"It can measure on: {names}.")
+        problem = f" No GPU: {self._problem}." if self._problem else ""
+        self.told.setText(f"It can measure on: {names}.{problem}")
 
     @Slot(object)
     def on_failed(self, error: BaseException) -> None:
