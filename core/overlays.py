@@ -90,10 +90,13 @@ def imported_layers(
     measured here, of a model of the same name; speeds and memory never do.
     """
     groups: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
+    models: dict[str, list[ImportedPoint]] = {}
+    for point in points:
+        models.setdefault(model_key(point.name), []).append(point)
     for point in (*points, *_measured_here(table, points)):
         pair, sources = [], [point]
         for key in (x, y):
-            value, source = _value(point, key, points)
+            value, source = _value(point, key, models.get(model_key(point.name), ()))
             pair.append(value)
             if source is not None and source not in sources:
                 sources.append(source)
@@ -153,16 +156,16 @@ def model_key(name: str) -> str:
 
 
 def _value(
-    point: ImportedPoint, key: str, points: Sequence[ImportedPoint]
+    point: ImportedPoint, key: str, same_model: Sequence[ImportedPoint]
 ) -> tuple[float, ImportedPoint | None]:
-    """A metric of a point, with the point it was taken from."""
+    """A metric of a point, with the point it was taken from: itself or one of the same model."""
     own = _own(point, key)
     if own is not None:
         return own, point
     if METRICS[key].group in OF_MODEL:
-        for other in points:
+        for other in same_model:
             found = _own(other, key)
-            if found is not None and model_key(other.name) == model_key(point.name):
+            if found is not None:
                 return found, other
     return float("nan"), None
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from core.errors import Unusable
 from core.limits import Limit
 from core.metrics import METRICS
 from core.overlays import overlay_layers
@@ -88,7 +89,14 @@ def scene_of(
 
 def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
     """Imported results and other projects on these axes."""
-    layers = overlay_layers(state.contents, state.others, state.table, state.choices, x_key, y_key)
+    try:
+        layers = overlay_layers(
+            state.contents, state.others, state.table, state.choices, x_key, y_key
+        )
+    except Unusable as error:
+        # said where other warnings about overlays stand; the picture itself is sound
+        nothing = np.empty(0)
+        return (Overlay("imported results", nothing, nothing, False, str(error)),)
     return tuple(Overlay(o.tag, o.x, o.y, not o.caution, o.caution) for o in layers)
 
 
