@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from core.commands.clustered import HELP as CLUSTER_HELP
+from core.commands.clustered import measure_on_cluster
 from core.commands.options import seconds, whole
 from core.errors import Unusable
 from core.records import Device, Measurement, Point, Progress
@@ -41,7 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """SPACE, the project, and what to measure on, how, and for how long."""
     parser.add_argument("space", help="a space as TOML")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
-    parser.add_argument("--device", default="cpu", help="'cpu' (default) or 'cuda:N'")
+    parser.add_argument("--device", default="", help="'cpu' (default) or 'cuda:N'")
+    parser.add_argument("--cluster", default="", help=CLUSTER_HELP)
     parser.add_argument(
         "--execution",
         action="append",
@@ -77,7 +80,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.project import Project
     from core.space_file import read_space
 
-    if options.device != "cpu" and not options.device.startswith("cuda"):
+    options.device = options.device or ("auto" if options.cluster else "cpu")
+    if not (options.cluster or options.device == "cpu" or options.device.startswith("cuda")):
         raise Unusable(f"--device is 'cpu' or 'cuda:N', not '{options.device}'")
     space = read_space(options.space)
     points = wanted_points(space, options)
@@ -126,6 +130,9 @@ def _measure(
     """Run the sweep, telling standard error how it goes; returns how it ended."""
     from core.measure.sweep import sweep
 
+    if options.cluster:
+        follow = partial(_followed, found=found)
+        return measure_on_cluster(points, project, known, options, follow)
     start = partial(
         sweep,
         device=options.device,
@@ -334,6 +341,10 @@ def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
         f"{answer['measured']} measured ({answer['failed']} without a result){skipped}{left};"
         f" ended: {answer['reason']}"
     )
+    for lane, count in answer.get("by_lane", {}).items():
+        lines.append(f"{count} on {lane}")
+    if answer.get("lost_workers"):
+        lines.append(f"{answer['lost_workers']} workers lost, {answer['retried']} points retried")
     for law in answer["laws"]:
         name = f"law of {law['metric'].upper()} ({law['runtime']['execution']}, {law['runtime']['weights']})"
         if not law["ok"]:

@@ -104,6 +104,14 @@ def test_noise_widens_the_interval_and_is_flagged_after_two_retries():
     assert outcome.half_width() > 3 * calm.half_width() > 0
 
 
+def test_a_noisy_point_is_retried_also_where_there_is_no_anchor():
+    machine = Machine()
+    settings = Settings(budget_s=1000, max_blocks=10)
+    named = frozenset({"anchor"})
+    outcome = run(machine, {"a": machine.subject("a", 5.0, noise=0.5)}, settings, companions=named)
+    assert set(outcome) == {"a"} and outcome["a"].attempts == 3
+
+
 def test_growth_with_context_is_not_noise():
     machine = Machine()
 
