@@ -185,13 +185,17 @@ class Reproduction:
                           "What does not:", *(f"  - {s}" for s in self.fails)])  # fmt: skip
 
 
-def reproduction(runs: TrainingRuns | None = None) -> Steps[Reproduction]:
-    """Steps: the seven fits, then all draws, then the sentences. `runs` defaults to the bundled."""
+def reproduction(
+    runs: TrainingRuns | None = None,
+) -> Generator[Progress | Row, None, Reproduction]:
+    """Steps: the seven fits, each yielded as a Row when it is made, then all draws, then the
+    sentences. `runs` defaults to the bundled."""
     table = suite("morph") if runs is None else runs
     rows = []
     for done, published in enumerate(PUBLISHED):
         yield Progress(done, 100, published.title)
         rows.append(published_row(table, published))
+        yield rows[-1]
     draws = yield from _draws(table)
     yield Progress(97, 100, "asking what holds up")
     holds, fails = _sentences(table, rows, draws)

@@ -16,16 +16,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Every published figure beside what is obtained here, and what holds up and what does not."""
+    from core.records import Progress
     from core.reproduce import reproduction
 
     steps = reproduction()
     while True:
         try:
-            progress = next(steps)
+            step = next(steps)
         except StopIteration as end:
             found = end.value
             break
-        print(f"{progress.done:.0f} of {progress.total:.0f}  {progress.text}", file=sys.stderr)
+        if isinstance(step, Progress):
+            print(f"{step.done:.0f} of {step.total:.0f}  {step.text}", file=sys.stderr)
     draws = found.draws
     answer = {
         "rows": [

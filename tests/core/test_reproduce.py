@@ -10,6 +10,7 @@ from core.fit.solve import minimum
 from core.reproduce import (
     PUBLISHED,
     PUBLISHED_DRAW,
+    Row,
     centre_of,
     draw_members,
     draw_problem,
@@ -92,15 +93,22 @@ def test_reproduction_says_what_holds_and_what_does_not(table, monkeypatch):
     few = np.concatenate([everything[shown], everything[::120]])
     monkeypatch.setattr(reproduce, "draw_members", lambda runs: few)
     steps = reproduction(table)
-    seen = []
+    seen, rows = [], []
     while True:
         try:
-            seen.append(next(steps).done)
+            step = next(steps)
+            if isinstance(step, Row):
+                # each stands there before the next is begun
+                rows.append(step)
+                assert len(seen) == len(rows)
+            else:
+                seen.append(step.done)
         except StopIteration as end:
             found = end.value
             break
     assert seen == sorted(seen) and seen[-1] == 100
-    assert len(found.rows) == 7 and found.draws.published == 0
+    assert tuple(rows) == found.rows and len(rows) == 7
+    assert found.draws.published == 0
     assert found.draws.chinchilla[0] == pytest.approx(0.01983, abs=6e-6)
     assert found.draws.inference_aware[0] == pytest.approx(0.000836, abs=6e-7)
     told = found.text()
