@@ -86,6 +86,7 @@ class Trust(QWidget):
         self.law.activated.connect(self._on_law)
         self.work = WorkRow(self._store, "trust")
         self.work.finished.connect(self._on_finished)
+        self.work.ended.connect(self._on_ended)
         self.this = QPushButton("&Measure this point")
         self.this.setToolTip("Time the marked point again on this machine")
         self.this.clicked.connect(self._measure_this)
@@ -205,6 +206,7 @@ class Trust(QWidget):
             return laws, latency, loss
 
         self.work.run(work, "Leaving shapes out")
+        self._show_law()
 
     @Slot(object)
     def _on_finished(self, found: tuple[Laws, tuple[LatencyTrust, ...], Fit | None]) -> None:
@@ -215,6 +217,13 @@ class Trust(QWidget):
             return
         self._judged, self._loss = judged, loss
         self._show()
+
+    @Slot()
+    def _on_ended(self) -> None:
+        # laws that changed meanwhile were not started on beside this
+        if self.isVisible():
+            self._start_once()
+        self._show_law()
 
     # --- showing --------------------------------------------------------------------------------
 
@@ -240,6 +249,7 @@ class Trust(QWidget):
         index = self.law.currentIndex()
         return self._judged[index] if 0 <= index < len(self._judged) else None
 
+    @Slot()
     def _show_law(self) -> None:
         judged = self._current()
         there = judged is not None and len(judged.measured) > 0
@@ -272,7 +282,14 @@ class Trust(QWidget):
             return "Nothing is measured yet, so there is nothing to compare predictions with."
         if state.sweep.running:
             return "The laws are judged when the sweep has ended; doing it now would disturb it."
-        return "Working it out …" if self.busy else "There is no latency law to judge."
+        if self.busy:
+            return "Working it out …"
+        if state.laws.latency and state.laws is not self._judged_of:
+            return "The laws have changed; they are judged when this panel is looked at."
+        if state.laws.latency and not self._judged:
+            return "Judging the laws was stopped; it starts again when they change."
+        reasons = dict.fromkeys(fit.message for fit in state.laws.latency if not fit.ok)
+        return "There is no latency law to judge" + (f": {'; '.join(reasons)}." if reasons else ".")
 
     def _show_numbers(self, judged: LatencyTrust) -> None:
         warns = {

@@ -33,6 +33,19 @@ def test_the_law_is_judged_when_first_looked_at(panel, opened):
     assert panel.law.count() == 2
 
 
+def test_laws_that_change_while_others_are_judged_are_judged_next(qtbot, opened):
+    panel = Trust(opened)
+    qtbot.addWidget(panel)
+    opened.changed.connect(panel.refresh)
+    panel.refresh(opened.state, None)
+    panel.show()
+    assert panel.busy and "Working it out" in panel.empty.text()
+    moved = replace(opened.state, laws=replace(opened.state.laws))
+    panel.refresh(moved, opened.state)
+    qtbot.waitUntil(lambda: bool(panel._judged) and not panel.busy, timeout=120_000)
+    assert panel._judged_of is moved.laws and panel.chart.isVisible()
+
+
 def test_the_marked_point_and_the_front_can_be_measured(panel, opened, qtbot):
     panel._mark(3)
     assert panel.chart._lit is not None
