@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from typing import Any
 
 from core.commands.following import followed
 from core.commands.options import seconds, whole
 from core.errors import Unusable
 from core.records import Device, Measurement
-from core.workload import BYTES_PER_ELEMENT, Runtime, Workload
+from core.workload import BYTES_PER_ELEMENT, Workload
 
 HELP = "time a model served on this machine (vLLM, SGLang, llama.cpp, Ollama)"
 
@@ -44,8 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Ask the endpoint and store one measurement under the model's name."""
-    from core.measure.served import Endpoint, measure_served
-    from core.measure.served_shape import served_shape
+    from core.measure.served import Endpoint
+    from core.measure.served_shape import measure_endpoint, served_shape
     from core.project import Project
 
     key = os.environ.get(options.key_from, "") if options.key_from else ""
@@ -58,28 +57,18 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         if project.read_only:
             raise Unusable(f"{project.path} is read-only; save a copy elsewhere to measure into it")
         found: Measurement = followed(
-            measure_served(
+            measure_endpoint(
                 endpoint,
                 Workload(options.batch, options.prompt, options.output),
-                architecture,
-                device,
+                architecture=architecture,
+                precision=options.weights or precision,
+                device=device,
+                store=project.add_measurement,
                 requests=options.requests,
                 timeout_s=options.timeout_s,
-                runtime=served_runtime(options.weights or precision),
             )
         )
-        if not (options.weights or precision):
-            note = "nobody says its precision; it stands as bf16"
-            found = replace(found, message="; ".join(filter(None, (found.message, note))))
-        found = project.add_measurement(found)
     return report(found, str(options.project))
-
-
-def served_runtime(weights: str) -> Runtime:
-    """The runtime of a served model; where nobody says the precision it stands as bf16."""
-    known = weights if weights in BYTES_PER_ELEMENT else "bf16"
-    # the cache of a model with 8-bit weights is kept in 16 bits unless the server was told otherwise
-    return Runtime("served", known, known if known in ("fp32", "fp16") else "bf16")
 
 
 def _device(options: argparse.Namespace) -> Device:

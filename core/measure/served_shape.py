@@ -1,12 +1,14 @@
-"""Which shape an endpoint on this machine serves: from the config given, or from what the server says.
+"""An endpoint on this machine as one measurement: which shape it serves, then its timing.
 
-vLLM and SGLang name the folder they loaded, llama.cpp its GGUF file; nothing is ever fetched.
+The shape comes from the config given, or from what the server says: vLLM and SGLang name the folder they loaded, llama.cpp its GGUF file; nothing is ever fetched.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +17,11 @@ from core.architecture import Architecture
 from core.errors import Unusable
 from core.formats.gguf import read_gguf
 from core.formats.hf import read_config
-from core.measure.served import Endpoint
+from core.measure.served import Endpoint, ServedRequest, measure_served
+from core.records import Device, Measurement, Progress
+from core.workload import BYTES_PER_ELEMENT, Runtime, Workload
+
+Steps = Generator[Progress | ServedRequest | Measurement, None, Measurement]
 
 MOST_BYTES = 1 << 20
 TIMEOUT_S = 10.0
@@ -50,6 +56,47 @@ def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[
         f"{endpoint.url} does not say which shape '{endpoint.model}' has; "
         "give its config.json (or GGUF file) with --config"
     )
+
+
+def measure_endpoint(
+    endpoint: Endpoint,
+    workload: Workload,
+    *,
+    architecture: Architecture,
+    precision: str,
+    device: Device,
+    store: Callable[[Measurement], Measurement],
+    requests: int = 12,
+    timeout_s: float = 120.0,
+) -> Steps:
+    """Steps: `measure_served`, then its result stored once, yielded and returned.
+
+    Where nobody says the `precision` ('') the model stands as bf16, and the result's message says so.
+    """
+    found = yield from measure_served(
+        endpoint,
+        workload,
+        architecture,
+        device,
+        requests=requests,
+        timeout_s=timeout_s,
+        runtime=served_runtime(precision),
+    )
+    if precision not in BYTES_PER_ELEMENT:
+        note = (
+            f"nobody says its precision{f' ({precision})' if precision else ''}; it stands as bf16"
+        )
+        found = replace(found, message="; ".join(filter(None, (found.message, note))))
+    found = store(found)
+    yield found
+    return found
+
+
+def served_runtime(weights: str) -> Runtime:
+    """The runtime of a served model; where nobody says the precision it stands as bf16."""
+    known = weights if weights in BYTES_PER_ELEMENT else "bf16"
+    # the cache of a model with 8-bit weights is kept in 16 bits unless the server was told otherwise
+    return Runtime("served", known, known if known in ("fp32", "fp16") else "bf16")
 
 
 def _read(path: Path) -> tuple[Architecture, str]:
