@@ -36,7 +36,7 @@ class Measuring(QObject):
         self.sweeper: Sweeper = sweep_steps
         self._quiet = threading.Event()
         self._quiet.set()
-        self._held = threading.Event()
+        self._held: threading.Event | None = None
         self._device = ""
 
     @property
@@ -46,23 +46,40 @@ class Measuring(QObject):
 
     def start(self, points: Sequence[Point], device: Device, **options: Any) -> None:
         """Begin a sweep of these points; refused with a message when it cannot be stored."""
+        if self._store.project is None or self.running:
+            return
+        if not points and not self._store.project.read_only:
+            self._store.tell("there is nothing left to measure; describe more shapes or tick some")
+            return
+        sweeper, held = self.sweeper, threading.Event()
+
+        def work(project: Project) -> Steps:
+            return sweeper(project, tuple(points), device, pause=held, **options)
+
+        self.run(work, device, len(points), held)
+
+    def run(
+        self,
+        work: Callable[[Project], Steps],
+        device: Device,
+        total: int = 1,
+        held: threading.Event | None = None,
+    ) -> bool:
+        """Begin what measures `total` things into the project; False, with a message, if it cannot.
+
+        Setting `held` makes it wait between two of them; without one it cannot be held.
+        """
         project = self._store.project
         if project is None or self.running:
-            return
+            return False
         if project.read_only:
             self._store.tell(
                 f"{project.path} is read-only; save a copy elsewhere to measure into it"
             )
-            return
-        if not points:
-            self._store.tell("there is nothing left to measure; describe more shapes or tick some")
-            return
+            return False
         self._device = device.key
-        sweeper, quiet, held = self.sweeper, self._quiet, threading.Event()
-        self._held = held
-        job = Job(
-            lambda: _between(sweeper(project, tuple(points), device, pause=held, **options), quiet)
-        )
+        self._held, quiet = held, self._quiet
+        job = Job(lambda: _between(work(project), quiet))
         job.progressed.connect(self._on_progress)
         job.yielded.connect(self._on_result)
         job.returned.connect(self._on_returned)
@@ -71,21 +88,24 @@ class Measuring(QObject):
         self._store.set_sweep(
             running=True,
             paused=False,
-            progress=Progress(0, len(points), "starting the measuring process"),
+            progress=Progress(0, total, "starting the measuring process"),
             message="",
             errors=(),
         )
         self.lane.submit(job)
+        return True
 
     def pause(self) -> None:
         """Hold after the point in flight."""
-        if self.running:
+        if self.running and self._held is None:
+            self._store.tell("a single model is measured in one go; let it end, or stop it")
+        elif self.running and self._held is not None:
             self._held.set()
             self._store.set_sweep(paused=True)
 
     def resume(self) -> None:
         """Go on."""
-        if self.running:
+        if self.running and self._held is not None:
             self._held.clear()
             self._store.set_sweep(paused=False)
 

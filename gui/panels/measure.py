@@ -73,6 +73,14 @@ class MeasurePanel(QWidget):
         self.cancel = QPushButton("Stop", self)
         self.cancel.setToolTip("End the sweep; what was measured is kept, and it can be resumed")
         self.cancel.clicked.connect(store.cancel_sweep)
+        self.folder = QPushButton("Local model…", self)
+        self.folder.setToolTip(
+            "Time a model folder of this machine, and measure its loss on a text of yours"
+        )
+        self.folder.clicked.connect(self.on_folder)
+        self.endpoint = QPushButton("Endpoint…", self)
+        self.endpoint.setToolTip("Time a model that a server on this machine serves")
+        self.endpoint.clicked.connect(self.on_endpoint)
         self.bar = QProgressBar(self)
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
@@ -109,7 +117,7 @@ class MeasurePanel(QWidget):
         ):
             head.addWidget(widget)
         head.addStretch(1)
-        for widget in (self.start, self.pause, self.cancel):
+        for widget in (self.folder, self.endpoint, self.start, self.pause, self.cancel):
             head.addWidget(widget)
         told = QHBoxLayout()
         told.addWidget(self.words, 1)
@@ -243,6 +251,8 @@ class MeasurePanel(QWidget):
             " each result is stored before the next starts"
         )
         self.start.setEnabled(bool(count) and self.device.count() > 0 and not running)
+        for button in (self.folder, self.endpoint):
+            button.setEnabled(self.device.count() > 0 and not running)
 
     def _refresh_results(self, new: State, old: State | None) -> None:
         measurements = new.contents.measurements
@@ -267,7 +277,7 @@ class MeasurePanel(QWidget):
         if sweep.running:
             self.words.setText(progress_text(progress, paused=sweep.paused, message=sweep.message))
         else:
-            self.words.setText(f"The sweep {sweep.message}." if sweep.message else plan_text(new))
+            self.words.setText(ended_text(sweep.message) if sweep.message else plan_text(new))
         self.trail.setText(trail_text(sweep.errors))
         self._refresh_start()
 
@@ -318,6 +328,25 @@ class MeasurePanel(QWidget):
             threads=self.threads.value(),
             again=self.again.isChecked(),
         )
+
+    @Slot()
+    def on_folder(self) -> None:
+        """Ask for a local model folder to measure."""
+        from gui.panels.models import ModelDialog
+
+        device = self.device.currentData()
+        if isinstance(device, Device):
+            threads = self.threads.value()
+            ModelDialog(self._store, self._settings, device, threads, self.window()).open()
+
+    @Slot()
+    def on_endpoint(self) -> None:
+        """Ask for a served model to measure."""
+        from gui.panels.models import EndpointDialog
+
+        device = self.device.currentData()
+        if isinstance(device, Device):
+            EndpointDialog(self._store, self._settings, device, self.window()).open()
 
     @Slot()
     def on_pause(self) -> None:
@@ -382,6 +411,12 @@ def plan_text(state: State) -> str:
     bad = sum(1 for m in state.contents.measurements if FAILED_FLAGS.intersection(m.flags))
     failed = f", {bad} failed" if bad else ""
     return f"{count} measured so far{failed}." if count else "Nothing is measured yet."
+
+
+def ended_text(message: str) -> str:
+    """How measuring ended: of its own accord or the user's, or why it could not go on."""
+    ended = message.startswith(("finished", "stopp"))
+    return f"The sweep {message}." if ended else message
 
 
 def progress_text(progress: Progress | None, *, paused: bool, message: str) -> str:

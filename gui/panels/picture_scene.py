@@ -190,6 +190,7 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
             for row in rows.tolist()
         ]
     )
+    real = np.array([row in table.names for row in rows.tolist()])
     return Measured(
         x.value[rows],
         y.value[rows],
@@ -197,20 +198,30 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
         (x.low[rows], x.high[rows]),
         (y.low[rows], y.high[rows]),
         imported,
+        real,
     )
 
 
 def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
-    """The published models, where both axes are known of them and mean the same."""
+    """The published models, where both axes are known of them and mean the same; and the names of
+    the real models that were measured."""
+    found = named_models(state.table, x_key, y_key) if state.table is not None else []
     if "loss" in (x_key, y_key) and state.choices.loss_suite != "morph":
         # their losses are of the suite they were trained in
-        return ()
-    found = []
+        return tuple(found)
     for mark in _published():
         x, y = published_value(mark, x_key), published_value(mark, y_key)
         if x is not None and y is not None:
             found.append(Landmark(x, y, mark.name))
     return tuple(found)
+
+
+def named_models(table: Table, x_key: str, y_key: str) -> list[Landmark]:
+    """The name of each real model beside its mark; once for marks that share a place."""
+    x, y = table.column(x_key), table.column(y_key)
+    rows = [row for row in table.names if np.isfinite(x[row]) and np.isfinite(y[row])]
+    places = {(float(x[row]), float(y[row]), table.names[row]) for row in rows}
+    return [Landmark(*place, measured=True) for place in sorted(places)]
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Published models as labelled marks whose labels never cover each other."""
+"""Models as labelled marks whose labels never cover each other."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def placed_labels(
 
 
 class LandmarkLayer(Layer):
-    """The marks (diamonds) and their labels, with a thin line where a label stands off."""
+    """The marks of published models (diamonds) and all labels, with a thin line where one stands off.
+
+    A model measured here has its mark among the measured ones; its label is in their colour.
+    """
 
     def __init__(self, view: pg.ViewBox) -> None:
         super().__init__(view, 40)
@@ -83,23 +86,23 @@ class LandmarkLayer(Layer):
             return
         plane = plane_of(self.view)
         shown = [
-            (plane.px(u), plane.py(v), m.text)
+            (plane.px(u), plane.py(v), m)
             for (u, v), m in zip(self._at, self.landmarks, strict=True)
             if plane.shows(plane.px(u), plane.py(v))
         ]
         if self._placed is None or self._placed[0] != plane:
             metrics = QFontMetricsF(self.font)
             anchors = [(x, y) for x, y, _ in shown]
-            sizes = [(metrics.horizontalAdvance(t) + 6, metrics.height()) for _, _, t in shown]
+            sizes = [(metrics.horizontalAdvance(m.text) + 6, metrics.height()) for _, _, m in shown]
             boxes = placed_labels(anchors, sizes, plane.width, plane.height, self.taken(plane))
             self._placed = (plane, boxes)
         boxes = self._placed[1]
-        colour = QColor(self.colours.landmark)
         halo = QColor(self.colours.background)
         halo.setAlphaF(0.82)
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
         p.setFont(self.font)
-        for (x, y, text), box in zip(shown, boxes, strict=True):
+        for (x, y, mark), box in zip(shown, boxes, strict=True):
+            colour = QColor(self.colours.measured if mark.measured else self.colours.landmark)
             if box is not None:
                 near = QPointF(
                     min(max(x, box.left()), box.right()), min(max(y, box.top()), box.bottom())
@@ -112,7 +115,9 @@ class LandmarkLayer(Layer):
                 p.setBrush(halo)
                 p.drawRoundedRect(box, 3, 3)
                 p.setPen(colour)
-                p.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+                p.drawText(box, Qt.AlignmentFlag.AlignCenter, mark.text)
+            if mark.measured:
+                continue
             p.setPen(QPen(QColor(self.colours.background), 1.2))
             p.setBrush(colour)
             reach = MARK + 1

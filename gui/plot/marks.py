@@ -36,6 +36,7 @@ class MarksLayer(Layer):
         self._u: Floats = np.empty(0)
         self._v: Floats = np.empty(0)
         self._imported: Bools = np.empty(0, dtype=bool)
+        self._real: Bools = np.empty(0, dtype=bool)
         self._bars: list[tuple[Floats, Floats, bool]] = []
 
     def set_measured(self, measured: Measured | None, x_axis: Axis, y_axis: Axis) -> None:
@@ -43,12 +44,13 @@ class MarksLayer(Layer):
         self._bars = []
         if measured is None:
             self._u = self._v = np.empty(0)
-            self._imported = np.empty(0, dtype=bool)
+            self._imported = self._real = np.empty(0, dtype=bool)
         else:
             self._u = view_coordinates(measured.x, x_axis)[:MOST_MARKS]
             self._v = view_coordinates(measured.y, y_axis)[:MOST_MARKS]
             none = np.zeros(len(measured.x), dtype=bool)
             self._imported = none if measured.imported is None else measured.imported
+            self._real = none if measured.real is None else measured.real
             for interval, axis, across in (
                 (measured.x_interval, x_axis, True),
                 (measured.y_interval, y_axis, False),
@@ -59,7 +61,7 @@ class MarksLayer(Layer):
         self.update()
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """Bars below, marks above; imported ones are squares."""
+        """Bars below, marks above; imported ones are squares, real models triangles."""
         if self.colours is None or len(self._u) == 0:
             return
         plane = plane_of(self.view)
@@ -75,6 +77,8 @@ class MarksLayer(Layer):
         for i in np.flatnonzero(seen).tolist():
             if self._imported[i]:
                 p.drawRect(QRectF(x[i] - radius, y[i] - radius, 2 * radius, 2 * radius))
+            elif self._real[i]:
+                p.drawPolygon(triangle(x[i], y[i], 1.35 * radius))
             else:
                 p.drawEllipse(QPointF(x[i], y[i]), radius, radius)
 
@@ -101,6 +105,14 @@ class MarksLayer(Layer):
                     lines.append(QLineF(x[i], a[i], x[i], b[i]))
                     lines += [QLineF(x[i] - 3, e, x[i] + 3, e) for e in (a[i], b[i])]
         return lines
+
+
+def triangle(x: float, y: float, radius: float) -> QPolygonF:
+    """The mark of a real model: a triangle that points up."""
+    wide, low = radius * 0.866, radius * 0.5
+    return QPolygonF(
+        [QPointF(x, y - radius), QPointF(x + wide, y + low), QPointF(x - wide, y + low)]
+    )
 
 
 class ChosenLayer(Layer):

@@ -62,15 +62,17 @@ class Measured:
     x_interval: tuple[Floats, Floats] | None = None
     y_interval: tuple[Floats, Floats] | None = None
     imported: Bools | None = None
+    real: Bools | None = None  # a real model, not a design with random weights
 
 
 @dataclass(frozen=True, slots=True)
 class Landmark:
-    """A published model with its name."""
+    """A published model with its name; or, `measured` here, only the name of a real model's mark."""
 
     x: float
     y: float
     text: str
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 
 import pytest
-import test_served as served
 
 from core.__main__ import main
 from core.measure.served import Endpoint
@@ -15,6 +14,7 @@ from core.measure.served_shape import served_shape
 from core.project import Project
 from core.table import Table
 from core.workload import Runtime, Workload
+from tests.core import test_served as served
 
 CONFIG = {
     "model_type": "llama",
