@@ -49,6 +49,7 @@ class Choices:
     feasible_shown: str = "shown"
     front_shown: str = "shown"
     dominated_shown: str = "faded"
+    chance_shown: bool = True  # marks of the front as full as they are likely to be on it
     selected: str = ""  # candidate id; empty: the best under the limits
     pins: tuple[str, ...] = ()
     baseline: str = ""

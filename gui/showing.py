@@ -113,6 +113,16 @@ class Showing:
         row = ActionRow
         return (
             row(
+                "chance",
+                "-&View",
+                "Chance to be on the &front",
+                "Ctrl+Shift+F",
+                "Fill the front's marks by how likely each is on the front; else full is measured",
+                lambda: self._store.choose(chance_shown=not self._store.state.choices.chance_shown),
+                enabled=_with_frame,
+                checked=lambda: self._store.state.choices.chance_shown,
+            ),
+            row(
                 "present",
                 "-&View",
                 "&Present",

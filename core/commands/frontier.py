@@ -40,7 +40,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
     from core.demo import open_any
     from core.explain import sentences
+    from core.fit.resample import outcome
     from core.picture import make_frame, make_laws, make_table, read_contents, rows_of, unlike
+    from core.picture_doubt import picture_chance
 
     limits: tuple[Limit, ...] = ()
     for text in options.limit:
@@ -66,8 +68,14 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             reason = table.source(row.key, 0).text
             raise Unusable(f"no candidate of {options.project} has a {row.label.lower()}: {reason}")
     frame = make_frame(table, choices)
+    chance = outcome(picture_chance(table, frame))
     rows = rows_of(frame)
     shown = rows[: options.top]
+
+    def described(row: int) -> dict[str, Any]:
+        sure = None if chance is None else float(chance[row])
+        return describe(table, row) | {"chance_on_front": sure}
+
     answer: dict[str, Any] = {
         "schema_version": 1,
         "project": str(Path(options.project)),
@@ -81,8 +89,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "candidates": len(table),
         "feasible": int(frame.feasible.sum()),
         "front_size": len(rows),
-        "best": describe(table, frame.best) if frame.best is not None else None,
-        "front": [describe(table, row) for row in shown],
+        "best": described(frame.best) if frame.best is not None else None,
+        "front": [described(row) for row in shown],
         "sentences": list(sentences(table, frame, choices)),
         "notes": list(unlike(contents, table)),
     }

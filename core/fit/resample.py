@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ Outcome = TypeVar("Outcome")
 Steps = Generator[Progress, None, Outcome]
 
 
-def outcome(steps: Steps[Outcome]) -> Outcome:
+def outcome(steps: Generator[Any, None, Outcome]) -> Outcome:
     """Run steps to their end and return what they return."""
     while True:
         try:

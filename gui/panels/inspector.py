@@ -21,6 +21,7 @@ from core.architecture import Architecture
 from core.front import dominators, neighbours_on_front
 from core.metrics import METRICS, Metric
 from core.picture import Frame, minimised
+from core.picture_doubt import Doubt, chance_text
 from core.table import Table
 from core.units import format_quantity
 from gui.panels.metric_box import metric_tip
@@ -49,6 +50,8 @@ class Inspector(QWidget):
         super().__init__(parent)
         self._store = store
         self._live: int | None = None
+        self._shown: tuple[State, int] | None = None
+        self._doubt: Doubt | None = None
         self._built_for: Table | None = None
         self.setAccessibleName("Inspector")
         self.setMinimumWidth(300)
@@ -155,6 +158,7 @@ class Inspector(QWidget):
             self.title.setText("Nothing chosen")
             self.standing.setText("")
             self.why.setText("Click a point in the plot or a row of the table.")
+            self._shown = None
             self.shape.setText("")
             self.picture.show_shape(None, (1, 1))
             self.metrics.clear()
@@ -165,9 +169,27 @@ class Inspector(QWidget):
         self.picture.show_shape(point.architecture, largest(table))
         run = f"{point.runtime.label}; {point.workload.label}"
         self.shape.setText(f"{shape_text(point.architecture)}<br>{run}")
-        self.why.setText(why_text(table, frame, row) if not live else "")
+        self._shown = None if live else (state, row)
+        self._show_why()
         self.why.setVisible(not live)
         self._fill(table, row)
+
+    @Slot(object)
+    def show_doubt(self, doubt: Doubt) -> None:
+        """Say how likely the candidate is on the front, for the front it was found for."""
+        self._doubt = doubt
+        self._show_why()
+
+    def _show_why(self) -> None:
+        if self._shown is None:
+            return
+        state, row = self._shown
+        assert state.table is not None and state.frame is not None
+        told = why_text(state.table, state.frame, row)
+        doubt = self._doubt
+        if doubt is not None and doubt.front is state.frame.front and doubt.chance is not None:
+            told = f"{told} {chance_text(float(doubt.chance[row]))}".rstrip()
+        self.why.setText(told)
 
     def _fill(self, table: Table, row: int) -> None:
         self.metrics.setUpdatesEnabled(False)

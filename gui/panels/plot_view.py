@@ -23,16 +23,15 @@ from core.choices import SHOWN
 from core.explain import alone_sentence
 from core.limits import Limit
 from core.metrics import METRICS
-from core.picture import Frame
-from core.picture_band import picture_band
-from core.table import Table
+from core.picture_doubt import Doubt, picture_doubt
+from core.records import Floats
 from gui.job import Job, Steps
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
 from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
 from gui.plot.pareto_plot import ParetoPlot
-from gui.plot.scene import Band, LiveState, Overlay
+from gui.plot.scene import Band, LiveState, Overlay, Scene
 from gui.state import State
 from gui.store import Store
 from gui.theme import LIGHT, Theme
@@ -53,6 +52,7 @@ class PlotView(QWidget):
     live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand
     live_counts = Signal(str)  # empty: nothing in hand
     live_limit = Signal(object, object)  # key and value (None: no limit) of the limit in hand
+    doubted = Signal(object)  # how sure the front shown is (Doubt)
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +60,7 @@ class PlotView(QWidget):
         self._theme = LIGHT
         self._live: LiveState | None = None
         self._band: Band | None = None
+        self._chance: Floats | None = None
         self._band_of: object = None
         self._band_job: Job | None = None
         self._chip_labels: dict[tuple[str, str, str], QLabel] = {}
@@ -228,30 +229,37 @@ class PlotView(QWidget):
         self._shown = new
         if scene is not None:
             self._refresh_band(new)
-            self.plot.refresh(replace(scene, band=self._band), before)
+            self.plot.refresh(self._doubted(scene), before)
             if before is None or scene.overlays is not before.overlays:
                 self._refresh_caution(scene.overlays)
 
     def _refresh_band(self, new: State) -> None:
-        """How far the front may lie is found beside the window, anew for each front."""
+        """How sure the front is, is found beside the window, anew for each front."""
         table, frame = new.table, new.frame
         if table is None or frame is None or frame.front is self._band_of:
             return
-        self._band, self._band_of = None, frame.front
+        self._band, self._chance, self._band_of = None, None, frame.front
         if self._band_job is not None and shiboken6.isValid(self._band_job):
             self._band_job.cancel()
-        self._band_job = self._store.background(lambda: band_steps(table, frame), lane="band")
+        self._band_job = self._store.background(lambda: picture_doubt(table, frame), lane="band")
         self._band_job.returned.connect(self.on_band)
 
     @Slot(object)
-    def on_band(self, found: tuple[object, Band | None]) -> None:
-        """The band of a front is known."""
-        front, band = found
+    def on_band(self, found: Doubt) -> None:
+        """The band along a front and the chances to be on it are known."""
         scene = self.plot.scene
-        if front is self._band_of and band is not None and scene is not None:
-            self._band = band
-            if self._live is None:
-                self.plot.refresh(replace(scene, band=band), scene)
+        if found.front is not self._band_of or scene is None:
+            return
+        self._band = None if found.band is None else Band(*found.band)
+        self._chance = found.chance
+        self.doubted.emit(found)
+        if self._live is None and (found.band is not None or found.chance is not None):
+            self.plot.refresh(self._doubted(scene), scene)
+
+    def _doubted(self, scene: Scene) -> Scene:
+        """A scene with what is known of how sure its front is."""
+        shown = self._shown is None or self._shown.choices.chance_shown
+        return replace(scene, band=self._band, chance=self._chance if shown else None)
 
     def _refresh_caution(self, overlays: tuple[Overlay, ...]) -> None:
         said = dict.fromkeys(f"{o.tag}: {o.caution}" for o in overlays if o.caution)
@@ -361,13 +369,6 @@ class _Once(QObject):
         """Call it and go."""
         self._done(value)
         self.deleteLater()
-
-
-def band_steps(table: Table, frame: Frame) -> Steps:
-    """Steps that return the front with its band, None where it is certain."""
-    yield None
-    found = picture_band(table, frame)
-    return frame.front, None if found is None else Band(*found)
 
 
 def empty_text(state: State) -> str:

@@ -33,6 +33,7 @@ def test_the_front_as_json(project, capsys):
     answer = json.loads(out.splitlines()[-1])
     assert len(answer["front"]) == 5
     assert answer["front"][0] == answer["best"]
+    assert all(0 <= row["chance_on_front"] <= 1 for row in answer["front"])
     assert [parse_limit(limit["text"]).value for limit in answer["limits"]] == [0.015, 400e6]
     for row in answer["front"]:
         assert row["metrics"]["tpot_s"]["value"] <= 0.015

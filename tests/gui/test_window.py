@@ -385,3 +385,18 @@ def test_a_band_comes_after_the_front_and_goes_while_a_limit_is_in_hand(qtbot, w
     qtbot.waitUntil(lambda: plot.scene.band not in (None, first), timeout=60_000)
     assert plot.scene.band.x.max() <= 0.003
     assert len(plot.picture.band.u) == len(plot.scene.band.x)
+
+
+def test_how_likely_a_candidate_is_on_the_front_is_said_and_can_be_hidden(qtbot, window, opened):
+    plot = window.plot_view.plot
+    qtbot.waitUntil(lambda: plot.scene.chance is not None, timeout=60_000)
+    chance = plot.scene.chance
+    row = opened.state.frame.selected
+    assert len(chance) == len(opened.state.table) and 0 < chance[row] <= 1
+    assert "% of the draws" in window.inspector.why.text()
+    action = window.actions_table.by_name["chance"]
+    assert action.isChecked()
+    action.trigger()
+    assert plot.scene.chance is None and not action.isChecked()
+    action.trigger()
+    assert plot.scene.chance is chance

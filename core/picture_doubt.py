@@ -1,0 +1,135 @@
+"""How sure the drawn front is: a band along it, and the chance of each candidate to be on it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.front import Indices, nondominated
+from core.front_chance import draws_from_intervals, ever_on_front
+from core.metrics import METRICS
+from core.picture import Frame, minimised
+from core.picture_band import picture_band
+from core.records import Floats
+from core.table import Table
+
+DRAWS = 400
+# each could be on the front and costs a draw of every resample; past this the chances are left out
+MOST_CANDIDATES = 20_000
+# draws between two places at which the work can be stopped
+AT_ONCE = 10
+# half-widths of an interval at which draws are cut, as in `core.front_chance`
+FARTHEST = 1.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """What is uncertain about one frame's front. `band` is x (m,), low and high y (m,); `chance`
+    (rows of the table,) is NaN for rows outside the limits, 0 for those that cannot be on it. None
+    where nothing is uncertain, or more candidates could be on the front than can be drawn."""
+
+    front: Indices
+    band: tuple[Floats, Floats, Floats] | None
+    chance: Floats | None
+
+
+def picture_doubt(table: Table, frame: Frame) -> Generator[None, None, Doubt]:
+    """Steps that return how sure a frame's front is."""
+    yield None
+    band = picture_band(table, frame)
+    yield None
+    chance = yield from picture_chance(table, frame)
+    return Doubt(frame.front, band, chance)
+
+
+def picture_chance(
+    table: Table, frame: Frame, draws: int = DRAWS, seed: int = 0
+) -> Generator[None, None, Floats | None]:
+    """Steps that return the share of draws in which each row (n,) is on the front.
+
+    A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
+    metric moves by its interval: predicted rows of one depth, width and runtime together, for a law
+    errs alike on shapes so alike; all others independently. Which rows keep the limits is taken as
+    it is.
+    """
+    if not len(frame.front) or not (METRICS[frame.x].better and METRICS[frame.y].better):
+        return None
+    corners = [_corners(table, key) for key in (frame.x, frame.y)]
+    few = ever_on_front(*corners[0], *corners[1], frame.feasible)
+    certain = all(np.array_equal(best[few], worst[few]) for best, worst in corners)
+    if certain or len(few) > MOST_CANDIDATES:
+        return None
+    yield None
+    x = _draws(table, frame.x, few, draws, 2 * seed)
+    yield None
+    y = _draws(table, frame.y, few, draws, 2 * seed + 1)
+    if min(len(x), len(y)) < draws:
+        # the law has fewer resamples than that
+        draws = min(len(x), len(y))
+    hits = np.zeros(len(few))
+    for at in range(draws):
+        hits += nondominated(np.column_stack([x[at], y[at]]))
+        if at % AT_ONCE == 0:
+            yield None
+    chance = np.where(frame.feasible, 0.0, np.nan)
+    chance[few] = hits / draws
+    chance.flags.writeable = False
+    return chance
+
+
+def chance_text(chance: float) -> str:
+    """In words: 'On the front in 73 % of the draws.'; empty where it is not known."""
+    if np.isnan(chance):
+        return ""
+    if 0 < chance < 0.01:
+        return "On the front in less than 1 % of the draws."
+    if 0.99 < chance < 1:
+        return "On the front in more than 99 % of the draws."
+    return f"On the front in {100 * chance:.0f} % of the draws."
+
+
+def _turned(table: Table, key: str, rows: Indices | slice) -> tuple[Floats, Floats, Floats]:
+    """Middle, low and high of a metric with smaller better; an interval holds its middle."""
+    estimates = table.estimates(key)
+    middle = minimised(table, key)[rows]
+    low, high = estimates.low[rows], estimates.high[rows]
+    if METRICS[key].better == "higher":
+        low, high = -high, -low
+    return middle, np.fmin(low, middle), np.fmax(high, middle)
+
+
+def _corners(table: Table, key: str) -> tuple[Floats, Floats]:
+    """The best and the worst that draws can make of each row."""
+    middle, low, high = _turned(table, key, slice(None))
+    with np.errstate(invalid="ignore"):
+        return middle - FARTHEST * (middle - low), middle + FARTHEST * (high - middle)
+
+
+def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floats:
+    """Draws (S, rows) of a metric with smaller better."""
+    middle, low, high = _turned(table, key, rows)
+    if key == "loss":
+        resampled = table.loss_draws(rows)
+        if len(resampled) >= 2:
+            resampled = np.array(resampled[:draws])
+            known = np.flatnonzero(table.estimates(key).measured[rows])
+            resampled[:, known] = middle[known]
+            return resampled
+    c = table.candidates
+    shapes = c.shapes
+    # a measurement errs for itself, but alike for all rows that it stands for
+    own = np.full(len(rows), -1)
+    stands: dict[int, int] = {}
+    for at in np.flatnonzero(table.estimates(key).measured[rows]).tolist():
+        row = int(rows[at])
+        own[at] = stands.setdefault(id(table.measurement(row)), row)
+    alike = np.column_stack([shapes.n_layers[rows], shapes.d_model[rows], c.runtime[rows], own])
+    groups, of = np.unique(alike, axis=0, return_inverse=True)
+    of = of.ravel()
+    none = np.zeros(len(groups))
+    # the intervals hold 95 %
+    shift = draws_from_intervals(none, none - 1, none + 1, draws, seed, level=0.95)[:, of]
+    drawn: Floats = middle + np.where(shift < 0, shift * (middle - low), shift * (high - middle))
+    return drawn

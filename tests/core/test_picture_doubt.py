@@ -1,0 +1,90 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from core.choices import Choices
+from core.fit.latency import fit_latency
+from core.fit.resample import outcome
+from core.limits import parse_limit
+from core.picture import make_frame
+from core.picture_doubt import chance_text, picture_chance, picture_doubt
+from core.space_file import parse_space
+from core.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measured import measured
+from test_picture_band import SPACE, Law, pictured
+
+
+def latency_table():
+    """A law of latency that misses each shape by a few percent."""
+    space = parse_space(SPACE).candidates()
+    rng = np.random.default_rng(1)
+    timed = []
+    for point in dict.fromkeys(space.point(row) for row in range(0, len(space), 7)):
+        exact = measured(point.architecture, point.workload, point.runtime)
+        off = float(np.exp(rng.normal(0, 0.04)))
+        samples = {
+            k: tuple(tuple(v * off for v in block) for block in blocks)
+            for k, blocks in exact.samples.items()
+        }
+        timed.append(replace(exact, samples=samples))
+    return Table(space, loss=Law(0.0), latency=fit_latency(timed), measurements=timed)
+
+
+def test_loss_errors_that_move_together_leave_the_front_certain():
+    table, frame = pictured(0.5)
+    chance = outcome(picture_chance(table, frame))
+    assert (chance[frame.front] == 1).all()
+    assert np.nansum(chance) == len(frame.front)
+
+
+def test_nothing_uncertain_has_no_chance_and_no_band():
+    table, frame = pictured(0.0)
+    found = outcome(picture_doubt(table, frame))
+    assert found.chance is None and found.band is None and found.front is frame.front
+
+
+def test_an_uncertain_latency_makes_the_front_uncertain():
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss"))
+    chance = outcome(picture_chance(table, frame))
+    assert ((chance >= 0) & (chance <= 1)).all()
+    assert (chance[frame.front] < 1).any() and (chance[frame.front] > 0).all()
+    # something is on the front in every draw, and what is of the lowest loss cannot be beaten
+    assert np.nansum(chance) >= 1
+    assert chance[frame.best] == 1
+    beyond = np.setdiff1d(np.arange(len(table)), frame.front)
+    assert chance[frame.front].mean() > chance[beyond].mean()
+
+
+def test_alike_shapes_err_alike():
+    # two trainings of one shape: the dearer one has the lower loss at the same time per token
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss"))
+    chance = outcome(picture_chance(table, frame))
+    c = table.candidates
+    for row in frame.front:
+        same = (c.shapes.n_layers == c.shapes.n_layers[row]) & (
+            c.shapes.d_model == c.shapes.d_model[row]
+        )
+        worse = same & (table.column("loss") > table.column("loss")[row])
+        worse &= table.column("tpot_s") >= table.column("tpot_s")[row]
+        assert (chance[worse] == 0).all()
+
+
+def test_rows_outside_the_limits_have_none():
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(parse_limit("params<=20M"),)))
+    chance = outcome(picture_chance(table, frame))
+    assert np.isnan(chance[~frame.feasible]).all() and np.isfinite(chance[frame.feasible]).all()
+
+
+def test_the_chance_in_words():
+    assert chance_text(0.734) == "On the front in 73 % of the draws."
+    assert chance_text(0.002) == "On the front in less than 1 % of the draws."
+    assert chance_text(0.998) == "On the front in more than 99 % of the draws."
+    assert chance_text(1.0) == "On the front in 100 % of the draws."
+    assert chance_text(float("nan")) == ""
