@@ -178,7 +178,17 @@ def test_broken_files_are_named(tmp_path):
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["hidden_size", "num_attention_heads", "head_dim", "text_config", "num_experts", "num_key_value_heads", "vocab_size", "tie_word_embeddings", "rope_parameters"]
+            [
+                "hidden_size",
+                "num_attention_heads",
+                "head_dim",
+                "text_config",
+                "num_experts",
+                "num_key_value_heads",
+                "vocab_size",
+                "tie_word_embeddings",
+                "rope_parameters",
+            ]
         ),
         st.one_of(
             st.none(),
