@@ -181,9 +181,12 @@ def next_step_sentence(table: Table, frame: Frame) -> str:
     row = frame.selected
     if row is None or row not in frame.front:
         return ""
+    x, y = table.column(frame.x), table.column(frame.y)
     position = int(np.flatnonzero(frame.front == row)[0])
-    if position + 1 < len(frame.front):
-        return _step(table, frame, row, int(frame.front[position + 1]))
+    for other in frame.front[position + 1 :]:
+        # shapes that differ in nothing the axes show share their place
+        if x[other] != x[row] and y[other] != y[row]:
+            return _step(table, frame, row, int(other))
     return ""
 
 

@@ -1,5 +1,6 @@
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,19 @@ def test_the_knee_is_where_the_front_bends(table):
     found = knee(table, frame)
     assert 0 < found.bend < 1
     assert found.row in frame.front[1:-1]
+
+
+def test_the_next_step_is_never_to_the_same_place(table):
+    frame = make_frame(table, Choices())
+    tpot, loss = table.column("tpot_s"), table.column("loss")
+    told = 0
+    for row in frame.front[:-1]:
+        words = sentences(table, replace(frame, selected=int(row)), Choices())
+        step = next((s for s in words if s.startswith("The next step")), None)
+        if step is None:
+            assert (tpot[frame.front[-1]], loss[frame.front[-1]]) == (tpot[row], loss[row])
+            continue
+        told += 1
+        assert " 0 s " not in step
+        assert " 0 nats" not in step
+    assert told > 10
