@@ -111,6 +111,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
     if options.theme:
         settings["theme"] = options.theme
     theme.use_own_font(app)
+    theme.tell_desktop(settings["theme"])
     theme.apply(app, theme.theme_of(settings["theme"]))
     window = Window(Store(), settings)
     if options.size:

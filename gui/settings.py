@@ -35,10 +35,8 @@ class Settings:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._values: dict[str, Any] = {}
-        if path is not None:
-            with suppress(OSError, ValueError):
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                self._values = stored if isinstance(stored, dict) else {}
+        self._written = True
+        self._read()
 
     def __getitem__(self, name: str) -> Any:
         default = SETTINGS[name][0]
@@ -51,24 +49,36 @@ class Settings:
             raise TypeError(f"the setting '{name}' is a {type(default).__name__}, not {value!r}")
         if self[name] == value:
             return
-        # names of a newer version are kept as they are
+        # names of a newer version are kept as they are, and so is what another window wrote
+        self._read()
         self._values[name] = value
         self._write()
 
     def opened(self, path: str) -> None:
         """Put a project file first among the recent ones."""
+        self._read()
         rest = [p for p in self["recent"] if p != path]
         self["recent"] = [path, *rest][:MOST_RECENT]
         self["folder"] = str(Path(path).parent)
 
+    def _read(self) -> None:
+        # what could not be written is known here alone
+        if self._path is None or not self._written:
+            return
+        with suppress(OSError, ValueError):
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            self._values |= stored if isinstance(stored, dict) else {}
+
     def _write(self) -> None:
         if self._path is None:
             return
+        self._written = False
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._path.with_suffix(".part")
+            unfinished = self._path.with_suffix(f".{os.getpid()}.part")
             unfinished.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
             unfinished.replace(self._path)
+            self._written = True
 
 
 def settings_path() -> Path:

@@ -81,6 +81,12 @@ def theme_of(name: str) -> Theme:
     return DARK if name == "dark" else LIGHT
 
 
+def tell_desktop(name: str) -> None:
+    """Let the title bar and the system's own dialogs follow the setting; 'system' leaves them be."""
+    scheme = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}
+    QGuiApplication.styleHints().setColorScheme(scheme.get(name, Qt.ColorScheme.Unknown))
+
+
 def use_own_font(app: QApplication) -> None:
     """Write in the typeface that ships with the program, at the desktop's size."""
     loaded = [

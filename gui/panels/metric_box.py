@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QMenu, QWidget
 
 from core.metrics import METRICS, Metric
 from core.table import Table
 
+NARROWEST = 96
 BETTER = {"lower": "lower is better", "higher": "higher is better", "": "no better direction"}
 
 
@@ -43,6 +44,10 @@ class MetricBox(QComboBox):
             self.addItem(f"   {metric.label}", metric.key)
             self.setItemData(self.count() - 1, metric_tip(metric), Qt.ItemDataRole.ToolTipRole)
         self.activated.connect(self._on_activated)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrower than its longest entry, so that a small or finely scaled screen holds the window."""
+        return QSize(NARROWEST, super().minimumSizeHint().height())
 
     def show_metric(self, key: str) -> None:
         """Show a metric as the chosen one."""
