@@ -27,6 +27,7 @@ from core.project import Project
 from core.records import Floats, Measurement, TrainingRuns
 from core.space import Space, weights_cache
 from core.space_file import parse_space
+from core.speculated import Drafting
 from core.suites import bundled_suites, suite
 from core.table import Table
 from core.workload import Runtime
@@ -132,7 +133,15 @@ def make_table(contents: Contents, laws: Laws, choices: Choices) -> Table:
         measurements=contents.measurements,
         device_key=choices.device_key,
         served_tokens=what_if.served_tokens,
+        drafting=drafting(what_if),
     )
+
+
+def drafting(what_if: WhatIf) -> Drafting | None:
+    """Speculative decoding as tried, None where it is off or no draft is chosen."""
+    if what_if.acceptance is None or not what_if.draft:
+        return None
+    return Drafting(what_if.draft, what_if.acceptance, what_if.draft_tokens)
 
 
 def changed(candidates: Candidates, what_if: WhatIf) -> Candidates:

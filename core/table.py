@@ -21,12 +21,15 @@ from core.limits import STATISTICS
 from core.measure.statistics import estimate
 from core.metrics import METRICS
 from core.records import Floats, Measurement, Point
+from core.speculated import Drafting, Steps, draft_row, with_draft
 from core.workload import Runtime
 
 Mask = NDArray[np.bool_]
 Kept = TypeVar("Kept")
 # metric -> name of the measured phase it is read from
 TIMED = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
+# what a draft model changes; the first token comes from the row's own model
+DRAFTED = ("tpot_s", "e2e_s", "tokens_per_s", "tokens_per_s_user")
 
 
 class LossFit(Protocol):
@@ -87,6 +90,7 @@ class Table:
         measurements: Sequence[Measurement] = (),
         device_key: str = "",
         served_tokens: float = 0.0,
+        drafting: Drafting | None = None,
     ) -> None:
         self.device_key = device_key or most_measured_device(measurements)
         usable = [m for m in measurements if not m.failed and m.device.key == self.device_key]
@@ -106,6 +110,8 @@ class Table:
             candidates, list(latest.values())
         )
         self._cache: dict[Any, Any] = {}
+        self.drafting = drafting
+        self._draft = draft_row(self.candidates, drafting.draft) if drafting is not None else None
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -151,13 +157,52 @@ class Table:
         if estimates.measured[row]:
             return Source("measured", measured_text(self._measured_rows[row], key))
         beyond = "; outside the range it was fitted on" if estimates.outside[row] else ""
+        if key in DRAFTED and self.drafted[row]:
+            return Source("predicted", self._drafted_text(key, row) + beyond)
         if key == "loss":
             return Source("predicted", self._loss_text + beyond)
         if key == "memory_bytes":
             return Source("predicted", "weights + cache + activations, by arithmetic")
+        return Source("predicted", self._laws_text(key, row) + beyond)
+
+    def _laws_text(self, key: str, row: int) -> str:
         laws = ("ttft", "tpot") if key in ("e2e_s", "tokens_per_s") else (_law_metric(key),)
-        fits = [self._latency[self.runtime_of(row), law] for law in laws]
-        return Source("predicted", "; ".join(latency_text(fit) for fit in fits) + beyond)
+        fits = [self._latency.get((self.runtime_of(row), law)) for law in laws]
+        return "; ".join(latency_text(fit) for fit in fits if fit is not None)
+
+    def _drafted_text(self, key: str, row: int) -> str:
+        assert self.drafting is not None and self._draft is not None
+        with_it = (
+            f"speculative decoding with {self.label(self._draft)} as draft,"
+            f" {self.drafting.tokens} draft tokens an iteration, assumed acceptance rate"
+            f" {self.drafting.acceptance:g} (closed form of arXiv 2211.17192)"
+        )
+        measured = self._measured_rows.get(row) if self.alone.measured[row] else None
+        base = measured_text(measured, "tpot_s") if measured else self._laws_text(key, row)
+        return f"{with_it}; a step alone: {base}" if base else with_it
+
+    @property
+    def alone(self) -> Estimates:
+        """Time per output token without the draft model of a what-if."""
+        return self._kept("alone", lambda: self._timed_estimates("tpot_s"))
+
+    @property
+    def drafted(self) -> Mask:
+        """True where a draft model runs before the row's."""
+        steps = self._steps
+        return np.zeros(len(self), np.bool_) if steps is None else steps.drafted
+
+    @property
+    def _steps(self) -> Steps | None:
+        drafting, draft = self.drafting, self._draft
+        if drafting is None or draft is None:
+            return None
+        own = self.alone
+        alone = (own.value, own.low, own.high, own.outside)
+        return self._kept(
+            "steps",
+            lambda: with_draft(self.candidates, alone, self._latency, draft, drafting),
+        )
 
     def measurement(self, row: int) -> Measurement | None:
         """The measurement behind a row, if there is one."""
@@ -221,7 +266,9 @@ class Table:
         }
         if key in makers:
             return makers[key]()
-        if key in ("tpot_s", "ttft_s"):
+        if key == "tpot_s":
+            return self._step_estimates()
+        if key == "ttft_s":
             return self._timed_estimates(key)
         return self._only_measured(key)
 
@@ -272,6 +319,13 @@ class Table:
                 outside[row] = False
         return _frozen(value, low, high, measured, outside)
 
+    def _step_estimates(self) -> Estimates:
+        steps = self._steps
+        if steps is None:
+            return self.alone
+        measured = self.alone.measured & ~steps.drafted
+        return _frozen(steps.value, steps.low, steps.high, measured, steps.outside)
+
     def _e2e_estimates(self) -> Estimates:
         ttft, tpot = self.estimates("ttft_s"), self.estimates("tpot_s")
         steps = self.candidates.output_tokens - 1.0
@@ -280,7 +334,8 @@ class Table:
         measured = np.zeros(len(self), np.bool_)
         for row, m in self._measured_rows.items():
             known = estimate(m, "e2e", "p50")
-            if known is not None:
+            # what was measured without a draft says nothing of the end with one
+            if known is not None and not self.drafted[row]:
                 value[row], low[row], high[row] = known.value, known.low, known.high
                 measured[row] = True
         return _frozen(value, low, high, measured, ttft.outside | tpot.outside)
@@ -327,7 +382,7 @@ class Table:
         phase = TIMED.get(key)
         for row, m in self._measured_rows.items():
             known = estimate(m, phase, statistic) if phase else None
-            if known is not None:
+            if known is not None and not (key in DRAFTED and self.drafted[row]):
                 value[row] = known.value
         value.flags.writeable = False
         return value

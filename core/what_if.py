@@ -113,7 +113,7 @@ def drafts_for(table: Table, row: int, most: int = MOST_DRAFTS) -> tuple[int, ..
     """Rows that could draft for a row, fastest first: its vocabulary, workload and runtime, at most
     half its step time, and none both slower and of higher loss than another."""
     c = table.candidates
-    step = table.column("tpot_s")
+    step = table.alone.value
     same = (
         (c.shapes.vocab_size == c.shapes.vocab_size[row])
         & (c.batch == c.batch[row])
@@ -137,7 +137,7 @@ def speculation(
     table: Table, laws: Laws, row: int, draft: int, acceptance: float, draft_tokens: int
 ) -> Speculation:
     """What a draft row brings to a target row. Raises Unusable where a step time is not known."""
-    step = table.column("tpot_s")
+    step = table.alone.value
     target_s, draft_s = float(step[row]), float(step[draft])
     if not (math.isfinite(target_s) and math.isfinite(draft_s)):
         raise Unusable("the time per token of the target or the draft is not known")

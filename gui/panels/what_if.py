@@ -28,6 +28,8 @@ from core.choices import WhatIf as Tried
 from core.compare_rows import percent_text
 from core.errors import Unusable
 from core.metrics import METRICS
+from core.picture import drafting
+from core.speculated import draft_row
 from core.what_if import (
     PUBLISHED_ACCEPTANCE,
     SHOWN,
@@ -174,7 +176,8 @@ class WhatIf(QWidget):
         self.acceptance.valueChanged.connect(self._on_acceptance)
         self.acceptance.sliderReleased.connect(self._on_released)
         self.rate = QLabel()
-        grid.addWidget(QLabel("Acceptance rate"), row + 1, 0)
+        published = QLabel(f"Acceptance rate\n(published {100 * low:.0f} – {100 * high:.0f} %)")
+        grid.addWidget(published, row + 1, 0)
         grid.addWidget(self.acceptance, row + 1, 1)
         grid.addWidget(self.rate, row + 1, 2)
         self.draft = QComboBox()
@@ -335,9 +338,14 @@ class WhatIf(QWidget):
         rows = drafts_for(table, row)
         self._drafts = tuple(table.id_of(r) for r in rows)
         wanted = what_if.draft
-        self.draft.addItem("the fastest", "")
+        chosen = draft_row(table.candidates, wanted)
+        if chosen is not None and wanted not in self._drafts:
+            # it drafts for all candidates, whether or not this one would have it offered
+            rows, self._drafts = (chosen, *rows), (wanted, *self._drafts)
+        if not wanted:
+            self.draft.addItem("none chosen", "")
         for r, name in zip(rows, self._drafts, strict=True):
-            time = METRICS["tpot_s"].format(float(table.column("tpot_s")[r]))
+            time = METRICS["tpot_s"].format(float(table.alone.value[r]))
             self.draft.addItem(f"{table.label(r)}, {time}", name)
         self.draft.setCurrentIndex(max(0, self.draft.findData(wanted)))
         if not rows:
@@ -346,8 +354,7 @@ class WhatIf(QWidget):
                 " half its time per token."
             )
             return
-        draft = table.find(wanted) if wanted in self._drafts else rows[0]
-        assert draft is not None
+        draft = rows[0] if chosen is None else chosen
         try:
             found = speculation(
                 table, state.laws, row, draft, what_if.acceptance, what_if.draft_tokens
@@ -392,7 +399,17 @@ class WhatIf(QWidget):
 
     @Slot(bool)
     def _on_speculate(self, on: bool) -> None:
-        self._set("", acceptance=self.acceptance.value() / 100 if on else None)
+        rate = self.acceptance.value() / 100 if on else None
+        self._set("", acceptance=rate, draft=self._fastest_draft() if on else "")
+
+    def _fastest_draft(self) -> str:
+        """The fastest candidate that could draft for the chosen one; empty where there is none."""
+        state = self._state
+        if state is None or state.table is None or state.frame is None:
+            return ""
+        row = state.frame.selected
+        drafts = () if row is None else drafts_for(state.table, row)
+        return state.table.id_of(drafts[0]) if drafts else ""
 
     @Slot(int)
     def _on_acceptance(self, percent: int) -> None:
@@ -412,9 +429,9 @@ class WhatIf(QWidget):
 
 
 def _changes_table(what_if: Tried) -> bool:
-    """Whether the picture differs from the described one; speculation alone leaves it as it is."""
+    """Whether the picture differs from the described one."""
     names = ("batch", "prompt_tokens", "output_tokens", "train_tokens", "served_tokens", "weights")
-    return any(getattr(what_if, name) for name in names)
+    return any(getattr(what_if, name) for name in names) or drafting(what_if) is not None
 
 
 def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

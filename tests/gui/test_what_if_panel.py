@@ -116,9 +116,33 @@ def test_a_draft_model_is_weighed(panel, opened, qtbot):
     settle(qtbot, opened, panel)
     assert panel.said.text() != before
     assert panel.draft.count() >= 2
-    panel.draft.setCurrentIndex(2)
-    panel.draft.activated.emit(2)
-    assert opened.state.choices.what_if.draft == panel.draft.itemData(2)
+    panel.draft.setCurrentIndex(1)
+    panel.draft.activated.emit(1)
+    assert opened.state.choices.what_if.draft == panel.draft.itemData(1)
+    settle(qtbot, opened, panel)
+
+
+def test_a_draft_model_moves_the_picture(panel, opened, qtbot):
+    alone = opened.state.table
+    panel.speculate.click()
+    settle(qtbot, opened, panel)
+    with_it = opened.state.table
+    wanted = opened.state.choices.what_if.draft
+    assert wanted and panel.draft.currentData() == wanted
+    drafted = with_it.drafted
+    assert drafted.any() and not with_it.estimates("tpot_s").measured[drafted].any()
+    assert (with_it.column("tpot_s") != alone.column("tpot_s"))[drafted].all()
+    then, now, _ = cells(panel)["Time per output token"]
+    assert then != now
+    # another workload has the same draft
+    panel._try("batch", 4.0)
+    settle(qtbot, opened, panel)
+    assert opened.state.table.drafted.any()
+    panel.speculate.click()
+    panel._try("batch", None)
+    settle(qtbot, opened, panel)
+    assert not opened.state.table.drafted.any()
+    assert cells(panel)["Time per output token"][2] == "same"
 
 
 def test_one_press_takes_everything_back(panel, opened, qtbot):
