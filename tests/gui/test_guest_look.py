@@ -15,6 +15,8 @@ from gui.settings import Settings, data_folder, settings_path
 from gui.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
+# a 1920 pixel wide screen at 200 %
+SMALL = ("--size", "960x700", "--theme", "light")
 
 
 @pytest.mark.parametrize("extent", [16, 22, 32, 48, 256])
@@ -85,8 +87,7 @@ def test_a_fine_screen_gets_a_fine_picture(project_path, tmp_path, scale):
     """Text and points are drawn in the screen's pixels, not drawn small and blown up."""
     picture = tmp_path / "shot.png"
     done = subprocess.run(
-        [sys.executable, "-m", "gui", str(project_path), "--shot", str(picture)]
-        + ["--size", "960x700", "--theme", "light"],
+        [sys.executable, "-m", "gui", str(project_path), "--shot", str(picture), *SMALL],
         cwd=ROOT,
         env=os.environ
         | {
