@@ -117,11 +117,13 @@ class MeasurePanel(QWidget):
         ):
             head.addWidget(widget)
         head.addStretch(1)
-        for widget in (self.folder, self.endpoint, self.start, self.pause, self.cancel):
+        for widget in (self.start, self.pause, self.cancel):
             head.addWidget(widget)
         told = QHBoxLayout()
         told.addWidget(self.words, 1)
         told.addWidget(self.trail)
+        told.addWidget(self.folder)
+        told.addWidget(self.endpoint)
         lists = QSplitter(Qt.Orientation.Horizontal, self)
         lists.addWidget(self.points)
         lists.addWidget(self.results)

@@ -245,6 +245,7 @@ class ModelDialog(RealModelDialog):
             weights=self.weights.currentData(),
             execution=self.execution.currentData(),
         )
+        self.told.setText("Reading …")
         self.look(ask, self.on_planned)
 
     def on_planned(self, plan: ModelPlan) -> None:
