@@ -105,7 +105,7 @@ def _rows() -> tuple[Metric, ...]:
         m(
             "tokens_per_s_user",
             "user-speed",
-            "Tokens per second per user",
+            "Tokens/s per user",
             "tokens/s",
             "higher",
             True,

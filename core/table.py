@@ -240,6 +240,13 @@ class Table:
         shapes = self.candidates.shapes
         return self.names.get(row) or f"{shapes.n_layers[row]}x{shapes.d_model[row]}"
 
+    def full_label(self, row: int) -> str:
+        """The label with what else makes a shape: '10x1280 · kv5 · ffn1920'."""
+        if row in self.names:
+            return self.names[row]
+        shapes = self.candidates.shapes
+        return f"{self.label(row)} · kv{shapes.n_kv_heads[row]} · ffn{shapes.d_ff[row]}"
+
     # --- how columns are made ---------------------------------------------------------------------
 
     def _kept(self, key: Any, make: Callable[[], Kept]) -> Kept:

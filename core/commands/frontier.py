@@ -112,7 +112,12 @@ def describe(table: Table, row: int) -> dict[str, Any]:
             known[key] |= {"low": low, "high": high}
         if estimates.outside[row]:
             known[key]["outside_fitted_range"] = True
-    return {"id": table.id_of(row), "label": table.label(row), "metrics": known}
+    return {
+        "id": table.id_of(row),
+        "label": table.label(row),
+        "full_label": table.full_label(row),
+        "metrics": known,
+    }
 
 
 def human(answer: dict[str, Any], x: str, y: str) -> str:
@@ -128,7 +133,7 @@ def human(answer: dict[str, Any], x: str, y: str) -> str:
     ]
     header = ["shape", *(METRICS[k].label for k in columns), "id"]
     body = [
-        [row["label"], *(cell(row["metrics"].get(k), k) for k in columns), row["id"]]
+        [row["full_label"], *(cell(row["metrics"].get(k), k) for k in columns), row["id"]]
         for row in answer["front"]
     ]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]

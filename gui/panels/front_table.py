@@ -135,7 +135,7 @@ class FrontModel(QAbstractTableModel):
         assert self.table is not None
         row = self._rows[at]
         if column == 0:
-            return self.table.label(row)
+            return self.table.full_label(row)
         key = self._keys[column - 1]
         shown = METRICS[key].format(float(self.table.column(key)[row]))
         mark = MARKS[self.table.source(key, row).kind]
@@ -191,7 +191,7 @@ class FrontModel(QAbstractTableModel):
             return
         down = order == Qt.SortOrder.DescendingOrder
         if column == 0:
-            label = self.table.label
+            label = self.table.full_label
             self._rows.sort(key=label, reverse=down)
             return
         values = self.table.column(self._keys[column - 1])[self._rows]

@@ -346,7 +346,7 @@ class WhatIf(QWidget):
             self.draft.addItem("none chosen", "")
         for r, name in zip(rows, self._drafts, strict=True):
             time = METRICS["tpot_s"].format(float(table.alone.value[r]))
-            self.draft.addItem(f"{table.label(r)}, {time}", name)
+            self.draft.addItem(f"{table.full_label(r)}, {time}", name)
         self.draft.setCurrentIndex(max(0, self.draft.findData(wanted)))
         if not rows:
             self.said.setText(

@@ -16,6 +16,8 @@ from gui.plot.scene import Axis, Colours, LimitView
 REACH = 7.0
 # shares of the visible range that an arrow key moves the line by
 NUDGE, FINE_NUDGE = 0.01, 0.001
+# pixels between a label and a line that crosses its own
+CLEAR = 5.0
 
 
 class LimitLine(Layer):
@@ -37,6 +39,7 @@ class LimitLine(Layer):
         self.colours: Colours | None = None
         self.font = QFont()
         self.value = limit.value
+        self.crossing: tuple[LimitLine, ...] = ()  # lines of the other axis, to keep labels off
         self.focused = False
         # own flag: hover events cease while the mouse button is held (pyqtgraph#2858)
         self.dragging = False
@@ -111,10 +114,20 @@ class LimitLine(Layer):
         pixel = self._pixel(plane)
         if self.vertical:
             left = min(max(2.0, pixel - wide / 2), max(2.0, plane.width - wide - 2))
-            return QRectF(left, 4, wide, high)
+            place = QRectF(left, 4, wide, high)
+            for y in sorted(line._pixel(plane) for line in self.crossing):
+                # under a line that would run through it
+                if place.top() - CLEAR < y < place.bottom() + CLEAR:
+                    place.moveTop(y + CLEAR)
+            return place
         # off the corner where the label of a vertical line may stand
         top = min(max(high + 12, pixel - high / 2), max(2.0, plane.height - high - 2))
-        return QRectF(plane.width - wide - 4, top, wide, high)
+        place = QRectF(plane.width - wide - 4, top, wide, high)
+        for line in self.crossing:
+            other = line.label_box()
+            if other.intersects(place):
+                place.moveTop(other.bottom() + 4)
+        return place
 
     @property
     def text(self) -> str:

@@ -44,6 +44,9 @@ class LimitLines(QObject):
                 if len(known):
                     line.set_edges(float(known.min()), float(known.max()))
             line.set_limit(limit, axis)
+        lines = tuple(self.by_key.values())
+        for line in lines:
+            line.crossing = tuple(other for other in lines if other.vertical != line.vertical)
 
     @property
     def in_hand(self) -> bool:

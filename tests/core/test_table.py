@@ -96,7 +96,9 @@ def test_a_local_model_stands_beside_designs_and_unlike_losses_are_announced(con
     with_model = replace(contents, measurements=(*contents.measurements, model))
     table = make_table(with_model, laws, Choices())
     (row,) = table.names
-    assert table.label(row) == "my-model"
+    assert table.label(row) == table.full_label(row) == "my-model"
+    s = table.candidates.shapes
+    assert table.full_label(0) == f"{table.label(0)} · kv{s.n_kv_heads[0]} · ffn{s.d_ff[0]}"
     assert table.find(table.id_of(row)) == row
     assert table.column("loss")[row] == 2.5
     assert table.source("loss", row).kind == "measured"

@@ -174,6 +174,21 @@ def test_the_view_stays_under_a_dragged_limit(plot):
     assert plot.view.viewRange() == before
 
 
+def test_labels_of_limits_keep_clear_of_each_others_lines(plot):
+    plot.refresh(made())
+    lines = plot.lines
+    x_line, y_line = lines[TPOT], lines[LOSS]
+    plane = plane_of(x_line.view)
+    for at in np.linspace(plane.bottom, plane.top, 41):
+        y_line.value = float(at)
+        for across in np.linspace(plane.left, plane.right, 21):
+            x_line.value = float(10.0**across)
+            box = x_line.label_box()
+            y = y_line._pixel(plane)
+            assert not box.top() - 2 < y < box.bottom() + 2
+            assert not box.intersects(y_line.label_box())
+
+
 def test_dragged_past_the_data_is_no_limit_and_comes_back(plot):
     scene = made()
     plot.refresh(scene)
