@@ -34,12 +34,17 @@ def take_shot(app: QApplication, window: Window, path: Path, *, panel: str = "")
         window.store.close()
         app.quit()
 
+    def sure() -> bool:
+        # the plot is made after the first paint; band and chances come a little after the front
+        view = getattr(window, "plot_view", None)
+        return view is not None and not view.busy
+
     def look() -> None:
         state = window.store.state
         if state.message and state.table is None:
             print(f"paretoscope: {state.message}", file=sys.stderr)
             finish()
-        elif state.frame is not None and window.store.settled:
+        elif state.frame is not None and window.store.settled and sure():
             watch.stop()
             QTimer.singleShot(SETTLE_MS, write)
 

@@ -243,6 +243,17 @@ class PlotView(QWidget):
             self._band_job.cancel()
         self._band_job = self._store.background(lambda: picture_doubt(table, frame), lane="band")
         self._band_job.returned.connect(self.on_band)
+        self._band_job.ended.connect(self._on_band_ended)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is still being worked out how sure the front is."""
+        return self._band_job is not None
+
+    @Slot(object)
+    def _on_band_ended(self, job: object) -> None:
+        if job is self._band_job:
+            self._band_job = None
 
     @Slot(object)
     def on_band(self, found: Doubt) -> None:
