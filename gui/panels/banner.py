@@ -80,7 +80,7 @@ def banner_text(state: State) -> str:
     said = []
     if state.table is not None and state.demo:
         device = state.table.device_key.partition(":")[2].rpartition(":")[0]
-        count = len(state.table.measured_rows)
+        count = len({m.id for m in state.table.measured_rows.values()})
         said.append(
             f"Demonstration: latencies recorded on {device} ({count} measured points);"
             " losses predicted from published training runs."
