@@ -20,6 +20,7 @@ from core.fit.validate import trust, validation
 from core.laws.columns import params_column
 from core.laws.loss import LAWS
 from core.records import Floats
+from core.units import parse_quantity
 
 HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"
 
@@ -39,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="N,D,SHAPE",
         help="parameters (empty: the shape's own), tokens and layers x width, "
-        "e.g. 1.4e9,29e9,24x2048; repeatable",
+        "e.g. 1.4B,29B,24x2048; repeatable",
     )
     parser.add_argument(
         "--train-flops", type=float, help="also the best size and tokens at this compute"
@@ -119,14 +120,14 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 def columns_of(text: str, params: str) -> dict[str, Floats]:
     """One row of columns from 'N,D,SHAPE' (or 'N,D'); raises Unusable with the form."""
     parts = [p.strip() for p in text.split(",")]
-    form = f"--predict '{text}' must be N,D,SHAPE such as 1.4e9,29e9,24x2048"
+    form = f"--predict '{text}' must be N,D,SHAPE such as 1.4B,29B,24x2048"
     if len(parts) not in (2, 3) or not parts[1]:
         raise Unusable(form)
     shape: Architecture | None = None
     columns: dict[str, Floats] = {}
     try:
-        size = float(parts[0]) if parts[0] else float("nan")
-        tokens = float(parts[1])
+        size = parse_quantity(parts[0], "count") if parts[0] else float("nan")
+        tokens = parse_quantity(parts[1], "count")
         if len(parts) == 3 and parts[2]:
             shape = shape_from_label(parts[2])
     except ValueError as error:
