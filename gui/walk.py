@@ -17,8 +17,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QPointF
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
+from core.errors import Unusable
 from core.formats.hf import read_config
-from core.limits import parse_limit
+from core.limits import Limit
 from core.project import SUFFIX
 from gui.machine import find_devices
 from gui.panels.export import ExportDialog
@@ -64,7 +65,7 @@ def walk(app: QApplication, window: Window, folder: Path, started: float) -> int
             began = time.monotonic()
             _say(f"{step.__name__.strip('_')}: {step(window, folder)}", began)
         window.grab().save(str(folder / "walk.png"))
-    except Failed as failure:
+    except (Failed, Unusable) as failure:
         print(f"FAILED: {failure}", flush=True)
         window.grab().save(str(folder / "failed.png"))
         status = 1
@@ -121,8 +122,8 @@ def _drag(window: Window, _: Path) -> str:
     table = store.state.table
     assert table is not None
     known = sorted(v for v in table.column("tpot_s") if v == v)
-    start = known[len(known) // 2]
-    store.set_limit(parse_limit(f"tpot<={start!r}"))
+    start = float(known[len(known) // 2])
+    store.set_limit(Limit("tpot_s", "<=", start))
     _wait(lambda: store.settled and bool(store.state.choices.limits), "the limit")
     QCoreApplication.processEvents()
     plot = window.plot_view.plot
