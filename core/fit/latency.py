@@ -34,6 +34,7 @@ from core.workload import Runtime
 Floats = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
+SHARP = 0.25  # half of a point's 95 % interval over its value, up to which the point is sharp
 ROWS_AT_ONCE = 32768  # columns of one chunk stay in the processor's cache
 
 # what an extrapolation is judged by: outside the measured range of one of these, intervals widen
@@ -58,7 +59,8 @@ class LatencyFit:
     `terms` maps each term of `core.laws.latency.TERMS` to its price (seconds a unit; 0 where the
     data ask for none). `heldout_error` is the mean absolute relative error over left-out shapes;
     `heldout` has 'bias' (mean relative error), 'p90' (90th percentile of the absolute one),
-    'spearman' (rank correlation) and 'coverage' (share of left-out points in their 95 % interval).
+    'spearman' (rank correlation), 'coverage' (share of left-out points in their 95 % interval), and
+    'sharp' (the error over the points whose own interval is within +-25 %, a share 'sharp_share').
     `resamples` holds the prices fitted without each shape in turn. A fit that is not `ok` says in
     `message` what is missing and predicts nothing.
     """
@@ -271,6 +273,7 @@ def _fit(
     prices, weights = robust(columns, points.noise)
     held, sds, resamples = _left_out(points, metric, runtime, grid)
     error = held - 1.0
+    sharp = points.noise * 1.96 <= SHARP
     scatter = float(np.sqrt(np.mean(np.log(held) ** 2)))
     used = np.nonzero(columns.any(axis=0))[0]
     spread = price_covariance(columns[:, used], weights)
@@ -291,6 +294,8 @@ def _fit(
             "p90": float(np.quantile(np.abs(error), 0.9)),
             "spearman": _spearman(held * points.seconds, points.seconds),
             "coverage": _coverage(np.log(held), sds, points.group, freedom),
+            "sharp_share": float(np.mean(sharp)),
+            **({"sharp": float(np.mean(np.abs(error[sharp])))} if sharp.any() else {}),
         },
         {k: (float(np.min(v)), float(np.max(v))) for k, v in ranged.items()},
         scatter,
@@ -341,5 +346,12 @@ def _coverage(residual: Floats, leverage: Floats, group: NDArray[Any], freedom: 
 
 
 def _spearman(a: Floats, b: Floats) -> float:
-    ranks = [np.argsort(np.argsort(v)).astype(float) for v in (a, b)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks of positive values; equal ones (to a millionth) share the mean of theirs."""
+    _, which, count = np.unique(
+        np.round(np.log(values), 6), return_inverse=True, return_counts=True
+    )
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[which], np.float64)

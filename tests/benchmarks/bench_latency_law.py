@@ -4,7 +4,9 @@
 
 All errors are mean absolute relative errors, each shape predicted without itself. The simpler laws are
 what one would do by hand: bytes over a bandwidth (a roofline for the prompt), and that with a price
-per layer; their prices are fitted in the same way, to the same points.
+per layer; their prices are fitted in the same way, to the same points. The last error gives every shape
+a factor of its own on top of the law, the middle one of its other points: what is left then is no
+matter of shape, but of the workload and of how far measurements repeat.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 
 from core.architecture import Shapes
 from core.demo import SWEEP, recorded_sweep
-from core.fit.latency import fit_latency
+from core.fit.latency import LatencyFit, fit_latency
 from core.fit.prices import Points, points_of, robust
 from core.laws.latency import TERMS, Physics
 from core.workload import Runtime
@@ -43,6 +45,18 @@ def left_out_error(points: Points, metric: str, runtime: Runtime, terms: tuple[s
     return float(np.mean(errors))
 
 
+def own_factor_error(points: Points, law: LatencyFit) -> float:
+    """Error of each point from the law times the middle ratio of the other points of its shape."""
+    said = law.predict(points.shapes, points.batch, points.prompt_tokens, points.output_tokens)
+    ratio = said / points.seconds
+    errors = []
+    for group in np.unique(points.group):
+        of_shape = np.nonzero(points.group == group)[0]
+        for i in of_shape if len(of_shape) >= 4 else ():
+            errors.append(abs(ratio[i] / np.median(ratio[of_shape[of_shape != i]]) - 1))
+    return float(np.mean(errors)) if errors else float("nan")
+
+
 def main() -> None:
     path = sys.argv[1] if len(sys.argv) > 1 else None
     rows = recorded_sweep(str(Path(path).resolve()) if path else SWEEP)
@@ -63,6 +77,9 @@ def main() -> None:
         for name, terms in SIMPLER.items():
             other = left_out_error(points, law.metric, law.runtime, terms)
             print(f"    {name}: {other:.1%}")
+        print(
+            f"    this law with a factor of each shape's own: {own_factor_error(points, law):.1%}"
+        )
         prices = {k: f"{p:.3g} {TERMS[k][0]}" for k, p in law.terms.items() if p > 0}
         print("   ", law.physics, prices)
     speed(next(law for law in laws if law.ok), rows[0])

@@ -93,6 +93,45 @@ def test_exact_times_are_recovered():
         assert float(fit.predict(far, 2, 256, 64)) == pytest.approx(truth, rel=1e-4)
 
 
+def test_costs_that_look_alike_are_priced_as_the_plainest():
+    """Without noise no cache, ridge or tile is invented, so small shapes and long prompts stay right."""
+    small, work = Architecture(1, 64, 1, 1, 64, 128, 512), (64, 8192, 64)
+    for fit, amounts in zip(
+        fit_latency(measured(shapes(14))), (tpot_amounts, ttft_amounts), strict=True
+    ):
+        assert fit.physics.cache_bytes == 0 and fit.physics.tile == 1
+        asked = {k for k, price in fit.terms.items() if price > 1e-6 * PRICES.get(k, 1e-12)}
+        assert asked == set(PRICES)
+        columns = amounts(small, *work, Runtime(), PHYSICS)
+        truth = sum(PRICES[k] * float(columns[k]) for k in PRICES)
+        assert float(fit.predict(small, *work)) == pytest.approx(truth, rel=1e-6)
+
+
+def test_a_cache_that_shows_is_found():
+    made = []
+    for m in measured(shapes(24, seed=3), noise=0.02):
+        w = m.workload
+        amounts = tpot_amounts(
+            m.architecture,
+            *(w.batch, w.prompt_tokens, w.output_tokens),
+            m.runtime,
+            Physics(32 * MIB),
+        )
+        more = 5e-11 * float(amounts["cold_bytes"])
+        tpot = tuple(tuple(s + more for s in b) for b in m.samples["tpot"])
+        made.append(replace(m, samples={"tpot": tpot}))
+    assert fit_latency(made)[0].physics.cache_bytes == 32 * MIB
+
+
+def test_errors_of_sharp_points_are_told_apart():
+    """Points whose own blocks disagree count among all left-out points and not among the sharp."""
+    rows = measured(shapes(14), noise=0.01)
+    wild = replace(rows[5], samples={"tpot": tuple((s,) for s in (1e-3, 9e-3, 5e-2, 2e-1))})
+    held = fit_latency([*rows, wild])[0]
+    assert held.heldout["sharp_share"] == pytest.approx(len(rows) / held.n)
+    assert 2 * held.heldout["sharp"] < held.heldout_error
+
+
 def test_noise_gives_an_honest_error_and_interval():
     train, fresh = shapes(24, seed=1), shapes(40, seed=2)
     tpot = fit_latency(measured(train, noise=0.10))[0]
