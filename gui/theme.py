@@ -180,6 +180,7 @@ def style_sheet(theme: Theme) -> str:
     QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
     QTabBar::tab:hover {{ color: {t.text}; background: {t.hover}; }}
     QTabBar::tab:focus {{ border-bottom: 2px solid {t.accent}; background: {t.hover}; }}
+    QTabBar QToolButton {{ border-radius: 0; padding: 0; }}
     QSplitter::handle {{ background: {t.line}; }}
     QSplitter::handle:hover {{ background: {t.accent}; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}

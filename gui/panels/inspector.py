@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QBrush, QPalette
+from PySide6.QtGui import QBrush, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
@@ -30,6 +30,8 @@ from gui.state import State
 from gui.store import Store
 
 INTERVAL_WIDTH = 92
+# on a lower panel the words and numbers need the picture's place
+LOWEST_WITH_PICTURE = 330
 MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
 # with these the reader sees at a glance what was measured: filled is measured, as in the plot
 KINDS = {
@@ -124,6 +126,11 @@ class Inspector(QWidget):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(2, INTERVAL_WIDTH)
         return tree
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the picture of the shape out where its words would be cut."""
+        self.picture.setVisible(event.size().height() >= LOWEST_WITH_PICTURE)
+        super().resizeEvent(event)
 
     # --- showing ----------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from core.errors import Unusable
 from core.limits import Limit, parse_limit, reachable, with_limit
 from core.metrics import METRICS
+from core.records import Floats
 from core.table import Table
 from gui.panels.histogram import LimitHistogram
 from gui.panels.metric_box import MetricBox, metric_tip
@@ -38,6 +40,10 @@ STATISTICS = {
     "p99": "99th percentile",
     "high": "upper end of the 95 % interval",
 }
+# the number's box is as wide as the longest of this many values of its column
+PROBES = 65
+# frame, padding and cursor around the number
+AROUND_NUMBER = 24
 
 
 class LimitsPanel(QWidget):
@@ -56,7 +62,7 @@ class LimitsPanel(QWidget):
         self.add_box = MetricBox("Add a limit on a metric", self, prompt="Add a limit on …")
         self.add_box.chosen.connect(self.on_add)
         self.typed = QLineEdit(self)
-        self.typed.setPlaceholderText("or type: memory<=24GB")
+        self.typed.setPlaceholderText("or type tpot<=8ms")
         self.typed.setAccessibleName("Type a limit")
         self.typed.setToolTip("metric[:statistic]<=value, e.g. tpot:p95<=8ms or throughput>=100")
         self.typed.returnPressed.connect(self.on_typed)
@@ -227,6 +233,7 @@ class LimitRow(QFrame):
         metric = METRICS[limit.metric]
         name = QLabel(f"{metric.label} {SIGNS[limit.side]}", self)
         name.setToolTip(metric_tip(metric))
+        name.setWordWrap(True)
         self.statistic = QComboBox(self)
         for key, text in STATISTICS.items():
             if key in ("p50", "high") or limit.metric in ("tpot_s", "ttft_s", "e2e_s"):
@@ -236,10 +243,9 @@ class LimitRow(QFrame):
             " the upper end of the interval asks for certainty."
         )
         self.statistic.setAccessibleName(f"Statistic of {metric.label}")
-        self.statistic.setMaximumWidth(92)
+        self.statistic.setMaximumWidth(112)
         self.statistic.activated.connect(self.on_statistic)
         self.number = QLineEdit(self)
-        self.number.setMaximumWidth(80)
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.number.setAccessibleName(f"Limit on {metric.label}")
         self.number.setToolTip("Type a value with its unit, e.g. 8ms, 24GB, 1.5B")
@@ -260,9 +266,9 @@ class LimitRow(QFrame):
         self.histogram.released.connect(lambda value: self.settled.emit(self.limit.key, value))
         self.note = QLabel("", self)
         self.note.setProperty("quiet", True)
+        self.note.setWordWrap(True)
         head = QHBoxLayout()
         head.addWidget(name, 1)
-        head.addWidget(self.statistic)
         head.addWidget(self.number)
         head.addWidget(remove)
         grid = QGridLayout(self)
@@ -270,21 +276,40 @@ class LimitRow(QFrame):
         grid.setVerticalSpacing(1)
         grid.addLayout(head, 0, 0)
         grid.addWidget(self.histogram, 1, 0)
-        grid.addWidget(self.note, 2, 0)
+        below = QHBoxLayout()
+        below.addWidget(self.note, 1)
+        below.addWidget(self.statistic, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addLayout(below, 2, 0)
 
     def show_limit(self, limit: Limit, hidden: int, table: Table) -> None:
         """Another value, or the column of another table."""
         metric = METRICS[limit.metric]
+        values = table.column(limit.metric, limit.statistic)
         if table is not self._table:
             self._table = table
-            self.histogram.show_values(
-                table.column(limit.metric, limit.statistic), log=metric.log, side=limit.side
-            )
+            self.histogram.show_values(values, log=metric.log, side=limit.side)
+        self._give_room(values, limit.value)
         self.limit = limit
         self._hidden = hidden
         self.histogram.show_limit(limit.value)
         self._show_number(limit.value)
         self.statistic.setCurrentIndex(self.statistic.findData(limit.statistic))
+
+    def _give_room(self, values: Floats, value: float) -> None:
+        """Make the number's box wide enough for whatever the handle can make of it.
+
+        A number that is cut reads as another number.
+        """
+        metric = METRICS[self.limit.metric]
+        shown = {"no limit", metric.format(value)}
+        known = values[np.isfinite(values)]
+        if len(known):
+            ends = float(known.min()), float(known.max())
+            space = np.geomspace if ends[0] > 0 else np.linspace
+            shown |= {metric.format(float(v)) for v in space(*ends, PROBES)}
+        metrics = self.number.fontMetrics()
+        widest = max(metrics.horizontalAdvance(text) for text in shown)
+        self.number.setFixedWidth(widest + AROUND_NUMBER)
 
     def follow(self, value: float | None) -> None:
         """The limit is in hand elsewhere."""
@@ -299,7 +324,7 @@ class LimitRow(QFrame):
             self.note.setText("the other limits leave nothing")
         else:
             self.note.setText(
-                f"hides {self._hidden:,}; reachable {metric.format(reach[0])}"
+                f"hides {self._hidden:,}\nreachable {metric.format(reach[0])}"
                 f" to {metric.format(reach[1])}"
             )
 

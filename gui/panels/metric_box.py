@@ -12,7 +12,9 @@ from PySide6.QtWidgets import QComboBox, QMenu, QWidget
 from core.metrics import METRICS, Metric
 from core.table import Table
 
-NARROWEST = 96
+NARROWEST, WIDEST = 72, 184
+# arrow and frame beside the text
+BESIDE_TEXT = 34
 BETTER = {"lower": "lower is better", "higher": "higher is better", "": "no better direction"}
 
 
@@ -43,11 +45,27 @@ class MetricBox(QComboBox):
                 heading.setFont(font)
             self.addItem(f"   {metric.label}", metric.key)
             self.setItemData(self.count() - 1, metric_tip(metric), Qt.ItemDataRole.ToolTipRole)
+        if prompt:
+            # the box is as wide as its prompt, the list as its entries
+            view = self.view()
+            bar = view.verticalScrollBar().sizeHint().width()
+            view.setMinimumWidth(view.sizeHintForColumn(0) + bar)
         self.activated.connect(self._on_activated)
+        self.currentIndexChanged.connect(self.updateGeometry)
+
+    def sizeHint(self) -> QSize:
+        """Room for every entry; with a prompt, which is all that it ever shows, for that."""
+        hint = super().sizeHint()
+        return QSize(self._text_width(), hint.height()) if self._prompt else hint
 
     def minimumSizeHint(self) -> QSize:
-        """Narrower than its longest entry, so that a small or finely scaled screen holds the window."""
-        return QSize(NARROWEST, super().minimumSizeHint().height())
+        """What is chosen can be read; no wider, so that a small or finely scaled screen holds it."""
+        width = max(NARROWEST, min(WIDEST, self._text_width()))
+        return QSize(width, super().minimumSizeHint().height())
+
+    def _text_width(self) -> int:
+        # entries stand indented under their group
+        return self.fontMetrics().horizontalAdvance(self.currentText()) + BESIDE_TEXT
 
     def show_metric(self, key: str) -> None:
         """Show a metric as the chosen one."""
