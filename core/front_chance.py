@@ -19,14 +19,20 @@ FARTHEST = 1.5
 
 
 def ever_on_front(
-    x_best: Floats, x_worst: Floats, y_best: Floats, y_worst: Floats, feasible: Bools | None = None
+    x_best: Floats,
+    x_worst: Floats,
+    y_best: Floats,
+    y_worst: Floats,
+    feasible: Bools | None = None,
+    surely: Bools | None = None,
 ) -> Indices:
     """Indices of the points that could be on the front: their best corner is not dominated by the
-    worst corner of another."""
+    worst corner of another. `feasible` are those that may count, `surely` those among them that
+    count in every draw and so can beat others for certain (None: all)."""
     usable = ~(np.isnan(x_best) | np.isnan(x_worst) | np.isnan(y_best) | np.isnan(y_worst))
     if feasible is not None:
         usable &= feasible
-    front = front_indices(x_worst, y_worst, usable)
+    front = front_indices(x_worst, y_worst, usable if surely is None else usable & surely)
     rows = np.flatnonzero(usable)
     if len(front) == 0:
         return rows

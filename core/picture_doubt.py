@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.front import Indices, nondominated
+from core.front import Bools, Indices, nondominated
 from core.front_chance import draws_from_intervals, ever_on_front
+from core.limits import Limit, feasible
 from core.metrics import METRICS
 from core.picture import Frame, minimised
 from core.picture_band import picture_band
@@ -27,7 +28,8 @@ FARTHEST = 1.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Doubt:
     """What is uncertain about one frame's front. `band` is x (m,), low and high y (m,); `chance`
-    (rows of the table,) is NaN for rows outside the limits, 0 for those that cannot be on it. None
+    (rows of the table,) is NaN for rows outside the limits (those, too, that a draw brings inside),
+    0 for those that cannot be on it. None
     where nothing is uncertain, or more candidates could be on the front than can be drawn."""
 
     front: Indices
@@ -51,13 +53,23 @@ def picture_chance(
 
     A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
     metric moves by its interval: predicted rows of one depth, width and runtime together, for a law
-    errs alike on shapes so alike; all others independently. Which rows keep the limits is taken as
-    it is.
+    errs alike on shapes so alike; all others independently. A limit on the median of either axis
+    is held against what is drawn, so that a row at its limit's edge breaks it in some draws, and one
+    just outside competes in some; which rows keep the other limits is taken as it is.
     """
     if not len(frame.front) or not (METRICS[frame.x].better and METRICS[frame.y].better):
         return None
     corners = [_corners(table, key) for key in (frame.x, frame.y)]
-    few = ever_on_front(*corners[0], *corners[1], frame.feasible)
+    drawn = [limit for limit in frame.limits if _is_drawn(limit, frame)]
+    others = [limit for limit in frame.limits if not _is_drawn(limit, frame)]
+    maybe = feasible(table.column, others, len(table))
+    surely = maybe.copy()
+    for limit in drawn:
+        ends = corners[0] if limit.metric == frame.x else corners[1]
+        allowed = [_allowed(limit, end) for end in ends]
+        maybe &= allowed[0] | allowed[1]
+        surely &= allowed[0] & allowed[1]
+    few = ever_on_front(*corners[0], *corners[1], maybe, surely)
     certain = all(np.array_equal(best[few], worst[few]) for best, worst in corners)
     if certain or len(few) > MOST_CANDIDATES:
         return None
@@ -70,13 +82,28 @@ def picture_chance(
         draws = min(len(x), len(y))
     hits = np.zeros(len(few))
     for at in range(draws):
-        hits += nondominated(np.column_stack([x[at], y[at]]))
+        kept = np.ones(len(few), np.bool_)
+        for limit in drawn:
+            kept &= _allowed(limit, x[at] if limit.metric == frame.x else y[at])
+        hits[kept] += nondominated(np.column_stack([x[at][kept], y[at][kept]]))
         if at % AT_ONCE == 0:
             yield None
-    chance = np.where(frame.feasible, 0.0, np.nan)
+    chance = np.zeros(len(table))
     chance[few] = hits / draws
+    chance[~frame.feasible] = np.nan
     chance.flags.writeable = False
     return chance
+
+
+def _is_drawn(limit: Limit, frame: Frame) -> bool:
+    """Whether the draws say if a row keeps a limit; its percentiles and interval are not drawn."""
+    return limit.metric in (frame.x, frame.y) and limit.statistic in ("p50", "")
+
+
+def _allowed(limit: Limit, minimised_values: Floats) -> Bools:
+    """True where a value, turned so that smaller is better, keeps a limit."""
+    higher = METRICS[limit.metric].better == "higher"
+    return limit.allows(-minimised_values if higher else minimised_values)
 
 
 def chance_text(chance: float) -> str:

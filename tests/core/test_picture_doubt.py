@@ -7,7 +7,7 @@ import numpy as np
 from core.choices import Choices
 from core.fit.latency import fit_latency
 from core.fit.resample import outcome
-from core.limits import parse_limit
+from core.limits import Limit, parse_limit
 from core.picture import make_frame
 from core.picture_doubt import chance_text, picture_chance, picture_doubt
 from core.space_file import parse_space
@@ -80,6 +80,75 @@ def test_rows_outside_the_limits_have_none():
     frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(parse_limit("params<=20M"),)))
     chance = outcome(picture_chance(table, frame))
     assert np.isnan(chance[~frame.feasible]).all() and np.isfinite(chance[frame.feasible]).all()
+
+
+def law_missing_by(spread):
+    """The table of `latency_table` with every predicted time per token known to `spread` (relative)."""
+    table = latency_table()
+    tpot = table.estimates("tpot_s")
+    none = np.zeros(len(table), bool)
+    value = tpot.value.copy()
+    table._cache[("estimates", "tpot_s")] = replace(
+        tpot, low=value * (1 - spread), high=value * (1 + spread), measured=none
+    )
+    return table
+
+
+def test_a_row_at_its_limits_edge_is_less_sure_than_far_inside():
+    table = law_missing_by(0.1)
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    time = table.column("tpot_s")
+    # the limit lies exactly on the best row's median: half of its draws break it
+    limit = Limit("tpot_s", "<=", float(time[free.best]))
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert frame.best == free.best
+    sure, edge = (outcome(picture_chance(table, f)) for f in (free, frame))
+    assert sure[free.best] == 1
+    assert abs(edge[free.best] - 0.5) < 0.1
+    # far from the limit nothing changes but the draws
+    far = frame.front[time[frame.front] < 0.7 * limit.value]
+    assert len(far) and np.allclose(edge[far], sure[far], atol=0.15)
+
+
+def test_rows_just_outside_compete_in_some_draws():
+    table = law_missing_by(0.1)
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    time = table.column("tpot_s")
+    # the free front's best row lies outside by a hair, by less than it is known
+    limit = Limit("tpot_s", "<=", float(time[free.best]) * 0.999)
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert not frame.feasible[free.best]
+    chance = outcome(picture_chance(table, frame))
+    assert np.isnan(chance[free.best])
+    # where it keeps the limit after all, it alone has the lowest loss
+    assert chance[frame.best] < 1
+
+
+def test_a_limit_on_speed_is_turned_with_its_axis():
+    table = latency_table()
+    lowest = float(np.nanquantile(table.column("tokens_per_s"), 0.3))
+    limits = (Limit("tokens_per_s", ">=", lowest),)
+    frame = make_frame(table, Choices(x="tokens_per_s", y="loss", limits=limits))
+    chance = outcome(picture_chance(table, frame))
+    speed = table.estimates("tokens_per_s")
+    front = frame.front
+    # the fastest keep it for certain, and the chance of some other is cut by it
+    fastest = front[speed.low[front] > 1.5 * lowest]
+    assert len(fastest) and (chance[fastest] > 0).all()
+    assert np.isnan(chance[~frame.feasible]).all() and np.nansum(chance) > 0
+    free = make_frame(table, Choices(x="tokens_per_s", y="loss"))
+    unbound = outcome(picture_chance(table, free))
+    assert chance[frame.best] <= 1 and unbound[free.best] == 1
+    assert chance[frame.best] < 0.9
+
+
+def test_another_statistic_is_taken_as_it_is():
+    table = law_missing_by(0.1)
+    time = table.estimates("tpot_s").high
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    limit = Limit("tpot_s", "<=", float(time[free.best]), "high")
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert outcome(picture_chance(table, frame))[frame.best] == 1
 
 
 def test_the_chance_in_words():
