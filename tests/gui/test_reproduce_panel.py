@@ -64,7 +64,7 @@ def test_it_is_fitted_in_front_of_the_user(panel, qtbot, small, monkeypatch):
     monkeypatch.setattr(module, "reproduction", steps)
     press(panel, qtbot)
     assert panel.busy and not panel.start.isEnabled()
-    qtbot.waitUntil(lambda: panel._found is not None and not panel.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: panel._found is not None and not panel.busy, timeout=60_000)
     heads = [panel.fits.horizontalHeaderItem(c).text() for c in range(panel.fits.columnCount())]
     column = heads.index("B")
     published, obtained = (float(panel.fits.item(r, column).text()) for r in (0, 1))
