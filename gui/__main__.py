@@ -48,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    if options.panel and (wrong := _wrong_panel(options.panel)):
+        print(f"paretoscope: {wrong}", file=sys.stderr)
+        return 2
     if not (options.shot or options.walk or options.new_window) and _is_taken(options.file):
         return 0
     app, window = build(options)
@@ -61,6 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return walk(app, window, Path(options.walk), started)
     window.show()
     return int(app.exec())
+
+
+def _wrong_panel(name: str) -> str:
+    """What is wrong with the name of a panel; empty where there is one of this name."""
+    from gui.panels_table import PANELS
+
+    names = [row.name for row in PANELS]
+    return "" if name in names else f"there is no panel '{name}' (known: {', '.join(names)})"
 
 
 def _is_taken(file: str | None) -> bool:

@@ -71,6 +71,15 @@ def test_wrong_options_are_refused(words):
     assert "Traceback" not in done.stderr
 
 
+def test_a_panel_that_is_not_there_is_one_line_that_names_them(tmp_path):
+    picture = tmp_path / "x.png"
+    done = run("--shot", str(picture), "--panel", "prices", PARETOSCOPE_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "'prices'" in done.stderr and "front_table" in done.stderr
+    assert not picture.exists()
+
+
 def test_it_survives_without_standard_streams():
     done = run(
         code="import sys; sys.stdout = None; sys.stderr = None;"
