@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.choices import Choices
+from core.estimates import loss_columns
 from core.fit.fit import Fit
 from core.metrics import METRICS
 from core.picture import Contents, Laws, loss_text
 from core.records import Floats
-from core.table import EXACT, Table, loss_columns
+from core.table import EXACT, Table
 from core.units import digits
 
 # what a comparison shows where any of its candidates has a value

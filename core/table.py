@@ -8,15 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.architecture import Shapes
 from core.candidates import Candidates, join
+from core.estimates import (
+    TIMED,
+    Estimates,
+    LossFit,
+    Mask,
+    certain,
+    e2e_estimates,
+    frozen,
+    inverse,
+    law_metric,
+    loss_columns,
+    loss_estimates,
+    memory_estimates,
+    only_measured,
+    timed_estimates,
+)
 from core.fit.latency import LatencyFit
-from core.fit.memory import PEAKS, MemoryFit
+from core.fit.memory import MemoryFit
 from core.limits import STATISTICS
 from core.measure.statistics import estimate
 from core.metrics import METRICS
@@ -24,37 +40,9 @@ from core.records import Floats, Measurement, Point
 from core.speculated import Drafting, Steps, draft_row, with_draft
 from core.workload import Runtime
 
-Mask = NDArray[np.bool_]
 Kept = TypeVar("Kept")
-# metric -> name of the measured phase it is read from
-TIMED = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
 # what a draft model changes; the first token comes from the row's own model
 DRAFTED = ("tpot_s", "e2e_s", "tokens_per_s", "tokens_per_s_user")
-
-
-class LossFit(Protocol):
-    """What the table needs of a fitted (or published) loss law."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it can predict at all."""
-        ...
-
-    def predict(self, columns: Mapping[str, Floats]) -> Floats:
-        """Loss of every row."""
-        ...
-
-    def draws(self, columns: Mapping[str, Floats]) -> Floats:
-        """Loss of every row under every resample."""
-        ...
-
-    def interval(self, columns: Mapping[str, Floats], level: float = 0.95) -> tuple[Floats, Floats]:
-        """Lower and upper end for every row."""
-        ...
-
-    def outside(self, columns: Mapping[str, Floats]) -> Mask:
-        """True where a row lies outside the fitted range."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +51,6 @@ class Source:
 
     kind: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Estimates:
-    """A column with its interval and what each row is: exact, measured or predicted."""
-
-    value: Floats
-    low: Floats
-    high: Floats
-    measured: Mask
-    outside: Mask
 
 
 class Table:
@@ -166,7 +143,7 @@ class Table:
         return Source("predicted", self._laws_text(key, row) + beyond)
 
     def _laws_text(self, key: str, row: int) -> str:
-        laws = ("ttft", "tpot") if key in ("e2e_s", "tokens_per_s") else (_law_metric(key),)
+        laws = ("ttft", "tpot") if key in ("e2e_s", "tokens_per_s") else (law_metric(key),)
         fits = [self._latency.get((self.runtime_of(row), law)) for law in laws]
         return "; ".join(latency_text(fit) for fit in fits if fit is not None)
 
@@ -184,7 +161,7 @@ class Table:
     @property
     def alone(self) -> Estimates:
         """Time per output token without the draft model of a what-if."""
-        return self._kept("alone", lambda: self._timed_estimates("tpot_s"))
+        return self._kept("alone", lambda: self._timed("tpot_s"))
 
     @property
     def drafted(self) -> Mask:
@@ -257,17 +234,27 @@ class Table:
 
     def _estimates(self, key: str) -> Estimates:
         if key in EXACT:
-            return _certain(np.asarray(EXACT[key](self.candidates), np.float64))
+            return certain(np.asarray(EXACT[key](self.candidates), np.float64))
         if key == "lifetime_flops":
             c = self.candidates
             serve = 2.0 * np.asarray(c.shapes.params_read_per_step, np.float64) * self._served
-            return _certain(self.column("train_flops") + serve)
+            return certain(self.column("train_flops") + serve)
         makers: dict[str, Callable[[], Estimates]] = {
-            "loss": self._loss_estimates,
-            "memory_bytes": self._memory_estimates,
-            "e2e_s": self._e2e_estimates,
-            "tokens_per_s_user": lambda: _inverse(self.estimates("tpot_s"), 1.0),
-            "tokens_per_s": lambda: _inverse(
+            "loss": lambda: loss_estimates(
+                self.candidates, self._loss, self._measured_rows, self.names
+            ),
+            "memory_bytes": lambda: memory_estimates(
+                self.candidates, self._memory, self._measured_rows, self.device_key
+            ),
+            "e2e_s": lambda: e2e_estimates(
+                self.candidates,
+                self.estimates("ttft_s"),
+                self.estimates("tpot_s"),
+                self._measured_rows,
+                self.drafted,
+            ),
+            "tokens_per_s_user": lambda: inverse(self.estimates("tpot_s"), 1.0),
+            "tokens_per_s": lambda: inverse(
                 self.estimates("e2e_s"), self.candidates.batch * self.candidates.output_tokens
             ),
         }
@@ -276,113 +263,18 @@ class Table:
         if key == "tpot_s":
             return self._step_estimates()
         if key == "ttft_s":
-            return self._timed_estimates(key)
-        return self._only_measured(key)
+            return self._timed(key)
+        return only_measured(len(self), key, self._measured_rows)
 
-    def _loss_estimates(self) -> Estimates:
-        rows = len(self)
-        value, low, high = np.full((3, rows), np.nan)
-        outside = np.zeros(rows, np.bool_)
-        if self._loss is not None and self._loss.ok:
-            # a measured shape was trained on no stated number of tokens
-            trained = np.isfinite(self.candidates.train_tokens)
-            columns = {k: v[trained] for k, v in loss_columns(self.candidates).items()}
-            value[trained] = self._loss.predict(columns)
-            low[trained], high[trained] = self._loss.interval(columns)
-            outside[trained] = self._loss.outside(columns)
-        measured = np.zeros(rows, np.bool_)
-        for row in self.names:
-            # a real model has the loss it was measured to have, or none
-            quality = self._measured_rows[row].quality
-            value[row] = quality.get("loss", np.nan)
-            low[row] = quality.get("loss_low", value[row])
-            high[row] = quality.get("loss_high", value[row])
-            measured[row] = "loss" in quality
-            outside[row] = False
-        return _frozen(value, low, high, measured, outside)
-
-    def _timed_estimates(self, key: str) -> Estimates:
-        c = self.candidates
-        rows = len(self)
-        value, low, high = np.full((3, rows), np.nan)
-        outside = np.zeros(rows, np.bool_)
-        for index, runtime in enumerate(c.runtimes):
-            fit = self._latency.get((runtime, _law_metric(key)))
-            mask = c.runtime == index
-            if fit is None or not mask.any():
-                continue
-            whole = bool(mask.all())
-            part = c if whole else c.take(mask)
-            asked = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
-            value[mask] = fit.predict(*asked)
-            low[mask], high[mask] = fit.interval(*asked)
-            outside[mask] = fit.outside(*asked)
-        measured = np.zeros(rows, np.bool_)
-        for row, m in self._measured_rows.items():
-            known = estimate(m, TIMED[key], "p50")
-            if known is not None:
-                value[row], low[row], high[row] = known.value, known.low, known.high
-                measured[row] = True
-                outside[row] = False
-        return _frozen(value, low, high, measured, outside)
+    def _timed(self, key: str) -> Estimates:
+        return timed_estimates(self.candidates, key, self._latency, self._measured_rows)
 
     def _step_estimates(self) -> Estimates:
         steps = self._steps
         if steps is None:
             return self.alone
         measured = self.alone.measured & ~steps.drafted
-        return _frozen(steps.value, steps.low, steps.high, measured, steps.outside)
-
-    def _e2e_estimates(self) -> Estimates:
-        ttft, tpot = self.estimates("ttft_s"), self.estimates("tpot_s")
-        steps = self.candidates.output_tokens - 1.0
-        value = ttft.value + steps * tpot.value
-        low, high = ttft.low + steps * tpot.low, ttft.high + steps * tpot.high
-        measured = np.zeros(len(self), np.bool_)
-        for row, m in self._measured_rows.items():
-            known = estimate(m, "e2e", "p50")
-            # what was measured without a draft says nothing of the end with one
-            if known is not None and not self.drafted[row]:
-                value[row], low[row], high[row] = known.value, known.low, known.high
-                measured[row] = True
-        return _frozen(value, low, high, measured, ttft.outside | tpot.outside)
-
-    def _memory_estimates(self) -> Estimates:
-        c = self.candidates
-        value = np.full(len(self), np.nan)
-        for index, runtime in enumerate(c.runtimes):
-            mask = c.runtime == index
-            if mask.any():
-                part = c.take(mask)
-                fit = self._memory.get(runtime, MemoryFit(runtime, self.device_key))
-                value[mask] = fit.predict(
-                    part.shapes, part.batch, part.prompt_tokens, part.output_tokens
-                )
-        measured = np.zeros(len(self), np.bool_)
-        for row, m in self._measured_rows.items():
-            peak = next((m.memory_bytes[k] for k in PEAKS if m.memory_bytes.get(k)), None)
-            if peak:
-                value[row] = peak
-                measured[row] = True
-        return _frozen(value, value, value, measured, np.zeros(len(self), np.bool_))
-
-    def _only_measured(self, key: str) -> Estimates:
-        """Metrics no law predicts here: known where they were measured."""
-        value, low, high = np.full((3, len(self)), np.nan)
-        measured = np.zeros(len(self), np.bool_)
-        for row, m in self._measured_rows.items():
-            found = {
-                "energy_j_per_token": m.energy.get("joules_per_token"),
-                "bits_per_byte": m.quality.get("bits_per_byte"),
-                "accuracy": m.quality.get("accuracy"),
-            }.get(key)
-            if found is not None:
-                name = {"bits_per_byte": "bits_per_byte", "accuracy": "accuracy"}.get(key, "")
-                value[row] = found
-                low[row] = m.quality.get(f"{name}_low", found)
-                high[row] = m.quality.get(f"{name}_high", found)
-                measured[row] = True
-        return _frozen(value, low, high, measured, np.zeros(len(self), np.bool_))
+        return frozen(steps.value, steps.low, steps.high, measured, steps.outside)
 
     def _statistic(self, key: str, statistic: str) -> Floats:
         value = np.full(len(self), np.nan)
@@ -400,19 +292,6 @@ class Table:
         if key in (*TIMED, "tokens_per_s", "tokens_per_s_user"):
             return f"nothing measured yet with {self.runtime_of(row).label} on this device"
         return "not measured, and no law predicts it"
-
-
-def loss_columns(candidates: Candidates) -> dict[str, Floats]:
-    """The columns loss laws ask for."""
-    s = candidates.shapes
-    return {
-        "params_total": np.asarray(s.params_total, np.float64),
-        "params_non_embedding": np.asarray(s.params_non_embedding, np.float64),
-        "tokens": candidates.train_tokens,
-        "d_model": s.d_model.astype(np.float64),
-        "n_layers": s.n_layers.astype(np.float64),
-        "ffn_to_attention": np.asarray(s.ffn_to_attention, np.float64),
-    }
 
 
 def most_measured_device(measurements: Sequence[Measurement]) -> str:
@@ -471,28 +350,6 @@ EXACT: dict[str, Callable[[Candidates], Any]] = {
 
 def _per_row(candidates: Candidates, name: str) -> Floats:
     return np.array([getattr(r, name) for r in candidates.runtimes])[candidates.runtime]
-
-
-def _law_metric(key: str) -> str:
-    return "ttft" if key == "ttft_s" else "tpot"
-
-
-def _certain(value: Floats) -> Estimates:
-    no = np.zeros(len(value), np.bool_)
-    return _frozen(value, value, value, no, no)
-
-
-def _inverse(of: Estimates, amount: Any) -> Estimates:
-    # an interval that reaches down to no time at all is one up to any speed
-    with np.errstate(divide="ignore"):
-        turned = amount / of.value, amount / of.high, amount / of.low
-    return _frozen(*turned, of.measured, of.outside)
-
-
-def _frozen(value: Floats, low: Floats, high: Floats, measured: Mask, outside: Mask) -> Estimates:
-    for column in (value, low, high, measured, outside):
-        column.flags.writeable = False
-    return Estimates(value, low, high, measured, outside)
 
 
 def _with_measured(
