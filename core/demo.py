@@ -42,7 +42,7 @@ def demo_choices() -> Choices:
     """Speed against quality with one limit ready to be dragged, under the loss law that predicts
     left-out shapes of the bundled runs best (`compare` shows by how much)."""
     return Choices(
-        limits=(parse_limit("tpot<=20ms"),),
+        limits=(parse_limit("tpot<=8ms"),),
         loss_law="width-depth",
         loss_tied="free",
         loss_method="huber",
