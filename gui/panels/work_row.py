@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from core.errors import Unusable
 from core.records import Progress
 from gui.job import Job, Steps
+
+
+class ElidedLabel(QLabel):
+    """A label that shows as many of its words as there is room for, and says that there are more."""
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        """Draw the words, cut at a whole letter."""
+        shown = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter,
+            self.contentsRect(),
+            self.alignment().value,
+            self.palette(),
+            self.isEnabled(),
+            shown,
+            self.foregroundRole(),
+        )
 
 
 class WorkRow(QWidget):
@@ -30,7 +51,7 @@ class WorkRow(QWidget):
         self._store = store
         self._lane = lane
         self._job: Job | None = None
-        self.text = QLabel()
+        self.text = ElidedLabel()
         self.text.setProperty("quiet", True)
         self.text.setAccessibleName("What is being worked out")
         # words that come and go must not push the panel wider
@@ -58,7 +79,7 @@ class WorkRow(QWidget):
     def run(self, work: Callable[[], Steps], text: str) -> None:
         """Work this out in place of what runs."""
         self.cancel()
-        self.text.setText(f"{text} …")
+        self._say(f"{text} …")
         self.bar.setRange(0, 0)
         self._show(True)
         job = self._store.background(work, self._lane)
@@ -82,7 +103,13 @@ class WorkRow(QWidget):
         self.bar.setVisible(on)
         self.stop.setVisible(on)
         if not on:
-            self.text.setText("")
+            self._say("")
+
+    def _say(self, words: str) -> None:
+        """Show words as far as there is room, and all of them under the pointer."""
+        for widget in (self.text, self.bar):
+            widget.setToolTip(words)
+        self.text.setText(words)
 
     def _mine(self, sender: QObject | None) -> bool:
         return self._job is not None and (sender is None or sender is self._job)
@@ -95,7 +122,7 @@ class WorkRow(QWidget):
         self.bar.setValue(round(1000 * progress.done / max(progress.total, 1e-9)))
         left = progress.seconds_left
         more = f", {left:.0f} s left" if left is not None and left >= 1 else ""
-        self.text.setText(f"{progress.text}{more} …")
+        self._say(f"{progress.text}{more} …")
 
     @Slot(object)
     def _on_yielded(self, value: object) -> None:
@@ -111,7 +138,7 @@ class WorkRow(QWidget):
     def _on_failed(self, error: BaseException) -> None:
         # the store shows every failure; an unusable input is repeated where it was asked for
         if self._mine(self.sender()) and isinstance(error, Unusable):
-            self.text.setText(str(error))
+            self._say(str(error))
 
     @Slot(object)
     def _on_ended(self, job: object) -> None:
@@ -120,5 +147,5 @@ class WorkRow(QWidget):
             told = self.text.text()
             self._show(False)
             if told and not told.endswith("…"):
-                self.text.setText(told)
+                self._say(told)
             self.ended.emit()
