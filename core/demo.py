@@ -64,9 +64,9 @@ def open_demo(folder: Path) -> Project:
 
 
 def open_any(name: str) -> Project:
-    """A project by path, or the demonstration (held in memory) for 'demo'."""
-    if name != "demo":
-        return Project.open(Path(name))
+    """A project by path, to read, or the demonstration (held in memory) for 'demo'."""
+    if name != "demo" or Path(name).exists():
+        return Project.open(Path(name).expanduser(), read_only=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"demo{SUFFIX}"
         create_demo(path).close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.choices import Choices
+from core.demo import open_any
 from core.errors import Unusable
 from core.formats.selection import Row, rows_of_table
 from core.formats.table_of_formats import FORMATS, write_shape
@@ -23,7 +24,6 @@ from core.formats.writing import (
 )
 from core.metrics import METRICS
 from core.picture import Contents, Laws, make_frame, make_laws, make_table, read_contents, rows_of
-from core.project import Project
 from core.table import Table
 
 HELP = "write a candidate for another tool, or a selection as CSV, JSON or a training plan"
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         check_target(beside, options.force)
     if options.top is not None and options.top < 1:
         raise Unusable(f"--top must be at least 1, not {options.top}")
-    with Project.open(Path(options.project).expanduser(), read_only=True) as project:
+    with open_any(options.project) as project:
         contents = read_contents(project)
         choices = project.choices()
     laws = make_laws(contents, choices)
