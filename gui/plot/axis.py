@@ -51,6 +51,10 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         if len(ticks) > most:
             break
         best = ticks
+    if len(best) < 2 and high / low < 10:
+        # within a decade an even step can say more than 1-2-5 where all digits are too many
+        even = [value for value in linear_ticks(low, high, most) if value > 0]
+        best = even if len(even) > len(best) else best
     if best:
         return best
     every = math.ceil((last - first + 1) / max(1, most))
