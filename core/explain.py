@@ -122,11 +122,9 @@ def compare_cost(table: Table, key: str, row: int, other: int, name: str) -> str
     factor = ratio if ratio >= 1 else 1 / ratio
     if metric.unit == "s":
         return f"is {factor:.2f}x {'faster' if ratio >= 1 else 'slower'} than {name}"
-    if better_lower:
-        return f"has {factor:.2f}x {'less' if ratio >= 1 else 'more'} {metric.label.lower()} than {name}"
-    return (
-        f"has {factor:.2f}x {'more' if ratio >= 1 else 'less'} {metric.label.lower()} than {name}"
-    )
+    less = "fewer" if metric.unit == "count" else "less"
+    word = less if (ratio >= 1) == better_lower else "more"
+    return f"has {factor:.2f}x {word} {metric.label.lower()} than {name}"
 
 
 def compare_value(table: Table, key: str, row: int, other: int) -> str:

@@ -115,3 +115,17 @@ def test_the_next_step_is_never_to_the_same_place(table):
         assert " 0 s " not in step
         assert " 0 nats" not in step
     assert told > 10
+
+
+def test_costs_that_are_counted_are_fewer(table):
+    choices = Choices(x="params_total", limits=(parse_limit("tpot<=15ms"),))
+    frame = make_frame(table, choices)
+    baseline = int(frame.front[0])
+    small = table.id_of(baseline)
+    said = sentences(table, frame, choices.changed(baseline=small))[0]
+    ratio = table.column("params_total")[frame.selected] / table.column("params_total")[baseline]
+    assert f"has {ratio:.2f}x more parameters than" in said
+    turned = replace(frame, selected=baseline)
+    big = table.id_of(frame.selected)
+    said = sentences(table, turned, choices.changed(baseline=big))[0]
+    assert f"has {ratio:.2f}x fewer parameters than" in said
