@@ -91,7 +91,6 @@ class RealModelDialog(QDialog):
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         self.measure = self.buttons.addButton("Measure", QDialogButtonBox.ButtonRole.ActionRole)
         self.measure.setProperty("leading", True)
-        self.measure.clicked.connect(self.on_measure)
         self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addWidget(self.about)
@@ -99,10 +98,6 @@ class RealModelDialog(QDialog):
         column.addWidget(self.told)
         column.addWidget(self.buttons)
         self.setMinimumWidth(560)
-
-    def on_measure(self) -> None:
-        """Begin; each dialog says with what."""
-        raise NotImplementedError
 
     def look(self, ask: Callable[[], Any], found: Callable[[Any], None]) -> None:
         """Ask off this thread; `found` is told the answer unless something newer was asked."""
@@ -185,6 +180,7 @@ class ModelDialog(RealModelDialog):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(store, settings, device, "Measure a local model", parent)
+        self.measure.clicked.connect(self.on_measure)
         self._threads = threads
         self._plan: ModelPlan | None = None
         self.about.setText(
@@ -280,6 +276,7 @@ class EndpointDialog(RealModelDialog):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(store, settings, device, "Measure a served model", parent)
+        self.measure.clicked.connect(self.on_measure)
         self.about.setText(
             "An OpenAI-compatible server on this machine (vLLM, SGLang, llama.cpp, Ollama), taken to"
             f" run on {device_text(device)}: first token, time between tokens, realised counts."

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,9 @@ from core.records import Measurement, Progress
 from core.table import Table
 from core.workload import Workload
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_llama import save_tiny_llama
+
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
@@ -24,29 +29,7 @@ TEXT = "zebras über größe — 🦓 zig zag, " * 40
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A random Llama with a byte-level tokenizer."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    path = tmp_path_factory.mktemp("models") / "tiny-llama"
-    torch.manual_seed(1)
-    config = transformers.LlamaConfig(
-        vocab_size=300,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(path)
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        [TEXT], trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
-    )
-    transformers.PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(path)
-    return path
+    return save_tiny_llama(tmp_path_factory.mktemp("models") / "tiny-llama", TEXT)
 
 
 @pytest.fixture

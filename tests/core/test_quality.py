@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from core.errors import Unusable
 from core.measure.folder import read_folder
 from core.measure.quality import in_child, measure_quality, summarise, tokenise, windows
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_llama import save_tiny_llama
+
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
@@ -21,29 +26,7 @@ TEXT = "zebras über größe — 🦓 zig zag, " * 12
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A random Llama and a byte-level tokenizer trained on the text itself."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    path = tmp_path_factory.mktemp("models") / "tiny"
-    torch.manual_seed(1)
-    config = transformers.LlamaConfig(
-        vocab_size=300,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(path)
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        [TEXT], trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
-    )
-    transformers.PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(path)
-    return path
+    return save_tiny_llama(tmp_path_factory.mktemp("models") / "tiny", TEXT)
 
 
 @pytest.fixture
