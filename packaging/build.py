@@ -1,7 +1,8 @@
 """Build the bundle for this system: `python packaging/build.py [--check] [--archive]`.
 
 Leaves dist/paretoscope (one folder), prints what each part weighs, and with --check walks through
-the built application; --archive packs it with its installer (a tarball on Linux).
+the built application; --archive packs it with its installer (a tarball on Linux). Where both are asked
+for and a bare Debian can be made (Linux, root, debootstrap), the archive is checked in that.
 """
 
 from __future__ import annotations
@@ -47,14 +48,23 @@ def main() -> int:
         (BUNDLE / "share").mkdir(exist_ok=True)
         for path in (ROOT / "packaging" / "linux").iterdir():
             shutil.copy2(path, BUNDLE / "share" / path.name)
-        shutil.copytree(ROOT / "build" / "icons", BUNDLE / "share" / "icons", dirs_exist_ok=True)
+        (BUNDLE / "share" / "icons").mkdir(exist_ok=True)
+        drawn = ROOT / "resources" / "icons" / "paretoscope.svg"
+        for path in (drawn, *(ROOT / "build" / "icons").glob("*.png")):
+            shutil.copy2(path, BUNDLE / "share" / "icons" / path.name)
         (BUNDLE / "share" / "install.sh").replace(BUNDLE / "install.sh")
     print(weights())
     if options.archive:
         print(archive())
-    if options.check:
-        return subprocess.call([sys.executable, ROOT / "packaging" / "walk.py", BUNDLE])
-    return 0
+    if not options.check:
+        return 0
+    if options.archive:
+        from clean_root import cannot
+
+        if not (reason := cannot()):
+            return subprocess.call([sys.executable, ROOT / "packaging" / "clean_root.py"])
+        print(f"checked on this system, not in a bare root: {reason}", flush=True)
+    return subprocess.call([sys.executable, ROOT / "packaging" / "walk.py", BUNDLE])
 
 
 def run(*command: object) -> None:

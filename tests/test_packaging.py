@@ -1,9 +1,11 @@
 """What can be checked of the bundle's description without building it."""
 
 import ast
+import importlib
 import os
 import plistlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -88,6 +90,7 @@ def test_the_installer_puts_everything_in_place_and_takes_it_away(tmp_path):
         (bundle / "share" / path.name).write_bytes(path.read_bytes())
     for size in (16, 24, 32, 48, 64, 128, 256, 512):
         (bundle / "share" / "icons" / f"paretoscope-{size}.png").write_bytes(b"png")
+    (bundle / "share" / "icons" / "paretoscope.svg").write_bytes(b"svg")
     installer = bundle / "install.sh"
     (bundle / "share" / "install.sh").replace(installer)
     home = tmp_path / "a home"
@@ -104,6 +107,7 @@ def test_the_installer_puts_everything_in_place_and_takes_it_away(tmp_path):
     assert "MimeType=application/x-paretoscope;" in entry
     assert (home / "share" / "mime" / "packages" / "paretoscope.xml").exists()
     assert (home / "share/icons/hicolor/64x64/apps/paretoscope.png").exists()
+    assert (home / "share/icons/hicolor/scalable/apps/paretoscope.svg").exists()
     (home / "share" / "mine").write_text("kept")
     run("--remove")
     # the desktop's own indexes of what is installed stay
@@ -113,6 +117,63 @@ def test_the_installer_puts_everything_in_place_and_takes_it_away(tmp_path):
         if p.is_file() and "mime" not in p.parts and p.suffix != ".cache"
     )
     assert left == ["mine"]
+
+
+@pytest.mark.skipif(not shutil.which("desktop-file-validate"), reason="no validator here")
+def test_the_desktop_entry_is_valid(tmp_path):
+    done = subprocess.run(
+        ["desktop-file-validate", PACKAGING / "linux" / "paretoscope.desktop"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(PACKAGING))
+    return importlib.import_module("walk"), importlib.import_module("clean_root")
+
+
+def test_the_bare_root_gets_what_the_application_asks_for_and_no_more(scripts):
+    from gui.system_libraries import missing_message
+
+    clean_root = scripts[1]
+    said = f"paretoscope: {missing_message(['libegl1', 'libxcb-cursor0'])}\n"
+    assert clean_root.asked_for(said) == ["libegl1", "libxcb-cursor0"]
+    assert clean_root.asked_for("paretoscope: there is no display\n") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_within_another_root_the_same_program_is_started_from_there(scripts, tmp_path):
+    walk = scripts[0]
+    home = Path("/home/user")
+    place = walk.Place(home / "bin", home, tmp_path)
+    command = place.command("paretoscope", "--walk", home / "walk")
+    assert command[-4:] == [
+        str(tmp_path),
+        "/home/user/bin/paretoscope",
+        "--walk",
+        "/home/user/walk",
+    ]
+    assert place.outside(home / "walk") == tmp_path / "home/user/walk"
+    subprocess.run(["sh", "-n", "-c", walk.ENTER], check=True, timeout=60)
+    # here: the program itself, and no Python to be found
+    here = walk.Place(tmp_path / "bin", tmp_path)
+    assert here.command("paretoscope") == [str(tmp_path / "bin" / "paretoscope")]
+    assert here.environment()["PATH"] == str(tmp_path)
+
+
+def test_the_walk_measures_enough_shapes_for_a_law():
+    from core.fit.prices import MIN_SHAPES
+    from core.space_file import parse_space
+    from gui.walk import MEASURED, SPACE
+
+    shapes = {point.architecture for point in parse_space(SPACE).measurement_points()}
+    assert len(shapes) >= MEASURED + 2
+    assert MEASURED >= MIN_SHAPES
 
 
 def test_icons_are_whole_containers(tmp_path):

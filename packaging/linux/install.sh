@@ -27,6 +27,7 @@ if [ "${1:-}" = "--remove" ]; then
     for size in $sizes; do
         rm -f "$share/icons/hicolor/${size}x${size}/apps/paretoscope.png"
     done
+    rm -f "$share/icons/hicolor/scalable/apps/paretoscope.svg"
     refresh
     echo "Paretoscope was removed from $prefix; your projects and settings were left."
     exit 0
@@ -47,5 +48,7 @@ for size in $sizes; do
     cp "$here/share/icons/paretoscope-$size.png" \
         "$share/icons/hicolor/${size}x${size}/apps/paretoscope.png"
 done
+mkdir -p "$share/icons/hicolor/scalable/apps"
+cp "$here/share/icons/paretoscope.svg" "$share/icons/hicolor/scalable/apps/paretoscope.svg"
 refresh
 echo "Paretoscope is installed in $prefix; start it from the menu or as $prefix/bin/paretoscope"
