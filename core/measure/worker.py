@@ -19,9 +19,17 @@ from core.measure.pipe import receive, send
 
 CHILD_FLAG = "--measure-child"
 TICK_S = 0.2
-# what `python -m core.measure.child` would do, with the package taken from the folder named
+# what `python -m core.measure.child` would do, with the package taken from the folder named; what
+# another Python may lack is said first, in words that any Python can read
 BOOT = """
-import importlib.util, sys
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("%s is Python %s; measuring needs 3.11 or newer" % (sys.executable, sys.version.split()[0]))
+import importlib.util
+for name in ("numpy", "torch"):
+    if importlib.util.find_spec(name) is None:
+        told = "%s: No module named '%s'; install numpy and torch there or choose another Python"
+        sys.exit(told % (sys.executable, name))
 folder = sys.argv[1] + "/core"
 spec = importlib.util.spec_from_file_location(
     "core", folder + "/__init__.py", submodule_search_locations=[folder]
@@ -92,6 +100,7 @@ class Worker:
         self._stdin: IO[bytes] = self._process.stdin
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._words: collections.deque[str] = collections.deque(maxlen=20)
+        self._garbled = False
         self._threads = [
             threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
@@ -114,6 +123,7 @@ class Worker:
             while (message := receive(stream)) is not None:
                 self._messages.put(message)
         except (ValueError, OSError):
+            self._garbled = True
             self._process.kill()
         self._messages.put(None)
 
@@ -156,6 +166,8 @@ class Worker:
 
     def _obituary(self) -> str:
         """How it ended, with the last line it wrote."""
+        if self._garbled:
+            return "what was started does not answer as a measuring process does; is it a Python?"
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
