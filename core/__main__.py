@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from core.errors import Unusable
+from core.resources import command_line
 
 # loaded one at a time, so that `info` does not wait for what `profile` needs
 COMMANDS = (
@@ -37,7 +38,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise instead of printing the whole usage."""
-        raise Unusable(f"{message} (see 'python -m core {' '.join(self.prog.split()[1:])} --help')")
+        words = [command_line(), *self.prog.split()[1:], "--help"]
+        raise Unusable(f"{message} (see '{' '.join(words)}')")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Where the data files live that ship with the program (`resources/`)."""
+"""Where the data files live that ship with the program (`resources/`), and how its commands are called."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def resource(name: str) -> Path:
     frozen = getattr(sys, "_MEIPASS", None)
     root = Path(frozen) if frozen else Path(__file__).parent.parent
     return root / "resources" / name
+
+
+def command_line() -> str:
+    """What to type for the command line: a bundle's own program, or the package from a checkout."""
+    return "paretoscope-cli" if getattr(sys, "frozen", False) else "python -m core"

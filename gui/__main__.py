@@ -35,16 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.shot:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from gui.system_libraries import missing_message, missing_packages
+    from gui.system_libraries import missing_message, missing_packages, show
 
     missing = missing_packages(os.environ.get("QT_QPA_PLATFORM"))
     if missing:
         print(f"paretoscope: {missing_message(missing)}", file=sys.stderr)
+        if _has_display() and not (options.shot or options.walk or sys.stderr.isatty()):
+            show(missing_message(missing))
         return 1
     if sys.platform.startswith("linux") and not _has_display():
+        from core.resources import command_line
+
         print(
             "paretoscope: there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set);"
-            " without a screen use the command line: python -m core --help",
+            f" without a screen use the command line: {command_line()} --help",
             file=sys.stderr,
         )
         return 1
@@ -193,6 +197,13 @@ def _has_display() -> bool:
 
 def _survive_without_console() -> None:
     """A windowed bundle has no standard streams; printing must not fail there."""
+    if os.name == "posix":
+        for descriptor in (0, 1, 2):
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                # the next file opened would take its number, and what libraries print would go there
+                os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115

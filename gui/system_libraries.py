@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import subprocess
 import sys
+from contextlib import suppress
 
 # shared library -> Debian/Ubuntu package
 ALWAYS = {
@@ -33,6 +36,13 @@ ON_X11 = {
     "libxcb-xinerama.so.0": "libxcb-xinerama0",
 }
 
+SHOWN_BY = (
+    ("zenity", "--error", "--no-markup", "--title=Paretoscope", "--text"),
+    ("kdialog", "--title", "Paretoscope", "--error"),
+    ("xmessage", "-center"),
+    ("notify-send", "Paretoscope"),
+)
+
 
 def missing_packages(platform: str | None = None) -> list[str]:
     """Debian packages whose library does not load; empty elsewhere than on Linux.
@@ -54,6 +64,27 @@ def missing_message(packages: list[str]) -> str:
         f"Qt needs system libraries that are not installed. On Debian or Ubuntu run: "
         f"sudo apt-get install -y --no-install-recommends {names}"
     )
+
+
+def show(text: str) -> bool:
+    """Show a text with whatever the desktop has for it, since Qt cannot; False where nothing did.
+
+    Started from a menu nobody reads standard error, and the program would end without a word.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+    if "LD_LIBRARY_PATH_ORIG" in environment:
+        # a bundle leads the loader to its own libraries; the desktop's programs need theirs
+        environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
+    for command in SHOWN_BY:
+        program = shutil.which(command[0])
+        if program is None:
+            continue
+        with suppress(OSError):
+            done = subprocess.run([program, *command[1:], text], env=environment, check=False)
+            # a dialog that is closed may end with 1
+            if done.returncode in (0, 1):
+                return True
+    return False
 
 
 def _loads(library: str) -> bool:

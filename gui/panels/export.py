@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import Unusable
 from core.formats.table_of_formats import FORMATS, refusal
+from core.resources import command_line
 from gui.job import Steps
 from gui.settings import Settings
 from gui.state import State
@@ -140,7 +141,9 @@ class ExportDialog(QDialog):
                 f"{predicted_note(state, what)}"
             )
             words = command_words(state.path, key, what, FORMATS[key].file)
-            self.command.setText(f"The same without a window:\npython -m core {shlex.join(words)}")
+            self.command.setText(
+                f"The same without a window:\n{command_line()} {shlex.join(words)}"
+            )
         self.save.setEnabled(not problem)
         self.measure.setVisible(bool(predicted_note(state, what)) and key not in PICTURES)
 

@@ -1,0 +1,69 @@
+"""Starts in hard places: no standard streams, no libraries and nobody at a terminal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gui import system_libraries
+
+ROOT = Path(__file__).resolve().parents[2]
+posix = pytest.mark.skipif(os.name == "nt", reason="descriptors and scripts of POSIX")
+
+
+@posix
+def test_closed_streams_are_never_taken_by_a_file_of_ours(tmp_path):
+    told = tmp_path / "told"
+    code = (
+        "import os, sys\n"
+        "for descriptor in (0, 1, 2): os.close(descriptor)\n"
+        "sys.stdin = sys.stdout = sys.stderr = None\n"
+        "from gui.__main__ import _survive_without_console\n"
+        "_survive_without_console()\n"
+        "print('to nowhere')\n"
+        "os.write(2, b'what a library prints')\n"
+        f"file = open({str(told)!r}, 'w')\n"
+        "file.write(str(file.fileno()))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+    assert int(told.read_text()) > 2
+
+
+@posix
+def test_a_text_is_shown_by_what_the_desktop_has(tmp_path, monkeypatch):
+    said = tmp_path / "said"
+    for name, status in (("zenity", 5), ("xmessage", 0)):
+        script = tmp_path / name
+        script.write_text(
+            f'#!/bin/sh\nfor word; do :; done\necho "{name}: $word ($LD_LIBRARY_PATH)" >>{said}\n'
+            f"exit {status}\n"
+        )
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/bundle")
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/of/the/system")
+    assert system_libraries.show("Qt needs libraries")
+    # the first one could not: its screen is not there, say
+    assert said.read_text().splitlines() == [
+        "zenity: Qt needs libraries (/of/the/system)",
+        "xmessage: Qt needs libraries (/of/the/system)",
+    ]
+    monkeypatch.setenv("PATH", "")
+    assert not system_libraries.show("Qt needs libraries")
+
+
+@posix
+def test_what_is_missing_is_shown_where_nobody_reads_the_terminal(monkeypatch, capsys):
+    from gui import __main__
+
+    shown = []
+    monkeypatch.setattr(system_libraries, "missing_packages", lambda platform: ["libxcb-cursor0"])
+    monkeypatch.setattr(system_libraries, "show", shown.append)
+    monkeypatch.setenv("DISPLAY", ":99")
+    assert __main__.main([]) == 1
+    assert "libxcb-cursor0" in shown[0] and shown[0] in capsys.readouterr().err
+    # a picture is asked for by a script
+    assert __main__.main(["--shot", "x.png"]) == 1
+    assert len(shown) == 1
