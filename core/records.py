@@ -22,7 +22,8 @@ FLAGS = {
     "busy": "another process used the device or the machine was loaded",
     "oom": "it does not fit in memory",
     "late-compile": "compilation happened while timing",
-    "drift": "the anchor shape changed by more than 5 % since the sweep began",
+    "drift": "the anchor shape changed by more than 5 % since the sweep began;"
+    " measuring in turns takes such changes out",
     "clock": "the clock disagreed with itself; the timing was discarded",
     "crashed": "the measuring process died",
     "hung": "no answer in time; the measuring process was stopped",

@@ -35,6 +35,7 @@ from core.fit.latency import LatencyFit
 from core.fit.memory import MemoryFit
 from core.limits import STATISTICS
 from core.measure.statistics import estimate
+from core.measure.visits import together
 from core.metrics import METRICS
 from core.records import Floats, Measurement, Point
 from core.speculated import Drafting, Steps, draft_row, with_draft
@@ -71,8 +72,6 @@ class Table:
     ) -> None:
         self.device_key = device_key or most_measured_device(measurements)
         usable = [m for m in measurements if not m.failed and m.device.key == self.device_key]
-        # the latest measurement of a key stands for it
-        latest = {m.key: m for m in usable}
         self.described = len(candidates) if candidates is not None else 0
         self._loss = loss
         self._loss_text = loss_text
@@ -84,7 +83,7 @@ class Table:
         }
         self._memory = {fit.runtime: fit for fit in memory if fit.device_key == self.device_key}
         self.candidates, self._measured_rows, self.names = _with_measured(
-            candidates, list(latest.values())
+            candidates, list(together(usable))
         )
         self._cache: dict[Any, Any] = {}
         self.drafting = drafting
@@ -305,6 +304,8 @@ def measured_text(m: Measurement, key: str) -> str:
     phase = TIMED.get(key)
     samples = sum(len(block) for block in m.samples.get(phase, ())) if phase else 0
     count = f"{samples:,} samples, " if samples else ""
+    visits = m.environment.get("visits", 1)
+    count += f"{visits} visits, " if visits > 1 else ""
     software = m.environment.get("torch", "")
     flags = f"; {', '.join(m.flags)}" if m.flags else ""
     when = m.started_at[:16].replace("T", " ")

@@ -19,6 +19,7 @@ from core.fit.latency import LatencyFit
 from core.fit.prices import best_physics, physics_grid, points_of, price_covariance, robust
 from core.fit.resample import Steps
 from core.fit.validate import trust, validation
+from core.measure.visits import together
 from core.metrics import METRICS
 from core.picture import Contents, Frame
 from core.records import Floats, Measurement, Point, Progress
@@ -109,7 +110,7 @@ def of_law(measurements: Sequence[Measurement], fit: LatencyFit) -> list[Measure
     """The measurements a latency law was fitted to."""
     return [
         m
-        for m in measurements
+        for m in together(measurements)
         if not m.failed
         and m.device.key == fit.device_key
         and m.runtime == fit.runtime

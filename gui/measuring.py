@@ -173,21 +173,26 @@ def sweep_steps(
     python: str | None = None,
     threads: int = 0,
     again: bool = False,
+    visits: int = 1,
+    turns: int = 1,
 ) -> Steps:
     """The engine's sweep in a child process; results are stored before the next point starts.
 
-    What the project holds already is skipped, unless it is to be measured `again`.
+    Visits that the project holds already count, unless all is to be measured `again`.
     """
     from core.measure.sweep import sweep
+    from core.measure.visits import visits_made
 
-    known = () if again else (m.key for m in project.measurements() if not m.failed)
+    made = visits_made(() if again else (m for m in project.measurements() if not m.failed))
     return (
         yield from sweep(
             points,
             device=device,
             budget_s=budget_s,
             store=project.add_measurement,
-            already=frozenset(known),
+            already=made,
+            passes=visits,
+            company=turns,
             python=python,
             pause=pause,
             threads=threads,

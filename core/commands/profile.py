@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from core.commands.clustered import HELP as CLUSTER_HELP
 from core.commands.clustered import measure_on_cluster
 from core.commands.options import seconds, whole
 from core.errors import Unusable
+from core.measure.visits import visits_made
 from core.records import Device, Measurement, Point, Progress
 from core.units import parse_quantity
 from core.workload import BYTES_PER_ELEMENT, EXECUTIONS
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from core.space import Space
 
 HELP = "measure the shapes of a space on this machine"
-# these say something lasting about a point: measuring it again would say the same
-SETTLED = frozenset({"oom", "unsupported"})
+VISITS = 3
 SWEEPABLE = tuple(e for e in EXECUTIONS if e != "served")
 
 
@@ -61,6 +61,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", action="append", default=[], help="a local model folder as well")
     parser.add_argument("--points", type=whole, default=None, help="measure at most so many points")
+    parser.add_argument(
+        "--visits",
+        type=whole,
+        default=VISITS,
+        help=f"measure each point in so many passes, each in a fresh process (default: {VISITS});"
+        " with --until-error or --cluster each is visited once",
+    )
+    parser.add_argument(
+        "--in-turns",
+        type=whole,
+        default=1,
+        metavar="N",
+        help="on a CPU, hold up to N points in memory and time them in turns: what a shared machine"
+        " does to all of them meanwhile is taken out (default: 1, one after another)",
+    )
     parser.add_argument("--budget-s", type=seconds, default=None, help="stop after so many seconds")
     parser.add_argument(
         "--until-error",
@@ -87,11 +102,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     points = wanted_points(space, options)
     with Project.open_or_create(options.project) as project:
         before = project.measurements()
-        known = frozenset(
-            m.key
-            for m in before
-            if not options.again and (not m.failed or SETTLED.intersection(m.flags))
-        )
+        known = visits_made(() if options.again else before)
         found: list[Measurement] = []
         ending = _measure(points, project, known, found, options)
         return report(options, found, project, ending)
@@ -123,7 +134,7 @@ def wanted_points(space: Space, options: argparse.Namespace) -> tuple[Point, ...
 def _measure(
     points: Sequence[Point],
     project: Project,
-    known: frozenset[Any],
+    known: Mapping[Any, int],
     found: list[Measurement],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -145,7 +156,7 @@ def _measure(
         energy_s=5.0 if options.energy else 0.0,
     )
     if options.until_error is None:
-        swept = _followed(start(points), found)
+        swept = _followed(start(points, passes=options.visits, company=options.in_turns), found)
         return {
             "reason": "budget" if swept.left else "all measured",
             "skipped": swept.skipped,
@@ -153,8 +164,9 @@ def _measure(
             "seconds": swept.seconds,
             "device": swept.device,
         }
-    from core.measure.adaptive import adaptive
+    from core.measure.adaptive import BATCH, adaptive
 
+    start = partial(start, company=options.in_turns)
     device = find_device(options)
     earlier = [m for m in project.measurements() if m.key in known and m.device.key == device.key]
     adapted = _followed(
@@ -164,6 +176,7 @@ def _measure(
             measured=earlier,
             target_error=options.until_error,
             budget_s=options.budget_s or float("inf"),
+            batch=max(BATCH, options.in_turns),
         ),
         found,
     )

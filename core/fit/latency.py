@@ -28,6 +28,7 @@ from core.fit.prices import (
 )
 from core.laws.latency import TERMS, Physics
 from core.laws.latency import predicted_memory_bytes as predicted_memory_bytes
+from core.measure.visits import together
 from core.records import Measurement
 from core.workload import Runtime
 
@@ -225,12 +226,12 @@ def predicted_e2e(
 def fit_latency(measurements: Sequence[Measurement]) -> tuple[LatencyFit, ...]:
     """One law per device, runtime and metric that was measured, in order of first appearance.
 
-    Measurements that failed are left out, and so are served models (a queue is not a shape) and
+    Visits of one point count together. Measurements that failed are left out, and so are served models (a queue is not a shape) and
     imported ones of unknown shape. Too few shapes give a fit that is not ok and says how many are
     missing.
     """
     groups: dict[tuple[str, Runtime, str], list[Measurement]] = {}
-    for m in measurements:
+    for m in together(measurements):
         if m.failed or m.runtime.execution == "served":
             continue
         for metric in METRICS:

@@ -226,7 +226,8 @@ def adaptive(
                 continue
             known.append(step)
             yield step
-            if state.waiting == 0:
+            state.waiting -= 1
+            if state.waiting <= 0:
                 state.laws = fit_latency(known)
                 curve.append(_error_at(state.laws, len(known), clock() - begun))
                 yield curve[-1]
@@ -276,8 +277,8 @@ class _State:
             chosen = [i for i in chosen if _what(self._candidates[i]) not in asked]
             if not chosen:
                 return
-            for number, i in enumerate(chosen):
-                self.waiting = len(chosen) - number - 1
+            self.waiting = len(chosen)
+            for i in chosen:
                 asked.add(_what(self._candidates[i]))
                 yield self._candidates[i]
 

@@ -15,6 +15,7 @@ import numpy as np
 from core.errors import Unusable
 from core.measure import protocol
 from core.measure.clock import Clock
+from core.measure.decoder import Weights
 from core.measure.devices import default_threads
 from core.measure.environment import Watch, snapshot
 from core.measure.kernels import kernel_seconds
@@ -84,8 +85,11 @@ class Laboratory:
         return self._anchored
 
 
-def subject_for(point: Point, lab: Laboratory) -> Bench:
-    """The subject of a point's execution; raises Unsupported with the reason where it cannot run."""
+def subject_for(point: Point, lab: Laboratory, weights: Weights | None = None) -> Bench:
+    """The subject of a point's execution; raises Unsupported with the reason where it cannot run.
+
+    A decoder of ours uses the `weights` given instead of loading its own.
+    """
     execution = point.runtime.execution
     if execution == "transformers":
         from core.measure.hf_generate import GenerateSubject
@@ -100,7 +104,7 @@ def subject_for(point: Point, lab: Laboratory) -> Bench:
     if execution == "served":
         raise Unsupported("a served model is measured through its address, not as a shape")
     source = _folder_source(point, lab) if point.folder else None
-    return DecoderSubject(point, lab.target, lab.clock, lab.pulse, source)
+    return DecoderSubject(point, lab.target, lab.clock, lab.pulse, source, weights)
 
 
 def _folder_source(point: Point, lab: Laboratory) -> Source:
@@ -201,7 +205,7 @@ def _timed(
         report,
         {name: max(1, point.workload.output_tokens - 1)},
         frozenset({ANCHOR}),
-        _compilations,
+        compilations,
     )
     raised, seen = watch.done()
     outcome = outcomes[name]
@@ -246,7 +250,7 @@ def _timed(
     return measurement
 
 
-def _compilations() -> int:
+def compilations() -> int:
     """Graphs torch has compiled so far in this process; 0 when its compiler was never loaded."""
     import sys
 

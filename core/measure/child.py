@@ -146,6 +146,20 @@ class Server:
             self._on_measure(point, self._lab)
         self.say("result", measurement=measurement_to_dict(measure(point, self._lab, self._report)))
 
+    def _measure_together(self, message: Mapping[str, Any]) -> None:
+        from core.measure.company import measure_together
+        from core.measure.point import point_from_dict
+        from core.measure.protocol import Settings
+        from core.serial import measurement_to_dict
+
+        points = [point_from_dict(data) for data in message["points"]]
+        self._lab.settings = Settings(**message["settings"])
+        if self._on_measure is not None:
+            for point in points:
+                self._on_measure(point, self._lab)
+        found = measure_together(points, self._lab, self._report)
+        self.say("results", measurements=[measurement_to_dict(m) for m in found])
+
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Our own handles of standard input and output; prints of libraries go to standard error."""

@@ -63,11 +63,30 @@ class Block:
         self.nbytes += sum(_nbytes(v) for v in vectors if v is not None)
 
 
+class Weights:
+    """A model's weights as the kernels of a runtime want them; several decoders may share them."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        runtime: Runtime,
+        device: str,
+        source: Source | None = None,
+    ) -> None:
+        source = source or RandomSource(architecture, compute_dtype(runtime, device), device)
+        self.embedding = source.embedding()
+        self.blocks = [Block(source.layer(i), runtime) for i in range(architecture.n_layers)]
+        self.final_norm = source.final_norm()
+        head = source.head()
+        self.head: Product = pack(self.embedding if head is None else head, None, runtime)
+
+
 class Decoder:
     """A decoder with room for `batch` sequences of `capacity` tokens on one device.
 
-    `device` is a torch device string ('cpu', 'cuda:0'). Raises Unsupported where the runtime does
-    not work there. All methods are to be called under `torch.inference_mode()`.
+    `device` is a torch device string ('cpu', 'cuda:0'). Its weights are loaded from `source` unless
+    `weights` are there already. Raises Unsupported where the runtime does not work there. All methods
+    are to be called under `torch.inference_mode()`.
     """
 
     def __init__(
@@ -78,6 +97,7 @@ class Decoder:
         batch: int,
         capacity: int,
         source: Source | None = None,
+        weights: Weights | None = None,
         rope_theta: float = 10_000.0,
         norm_eps: float = 1e-5,
     ) -> None:
@@ -94,12 +114,11 @@ class Decoder:
         self._torch = torch
         self._f = functional
         self._eps = norm_eps
-        source = source or RandomSource(a, self.dtype, device)
-        self.embedding = source.embedding()
-        self.blocks = [Block(source.layer(i), runtime) for i in range(a.n_layers)]
-        self.final_norm = source.final_norm()
-        head = source.head()
-        self.head: Product = pack(self.embedding if head is None else head, None, runtime)
+        weights = weights or Weights(a, runtime, device, source)
+        self.embedding, self.final_norm = weights.embedding, weights.final_norm
+        # a list of its own, which can be emptied
+        self.blocks = list(weights.blocks)
+        self.head: Product = weights.head
         self.tied_copy = a.tied_embeddings and self.head.kernel != "linear"
         self.caches = [
             torch.zeros(

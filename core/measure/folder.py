@@ -6,10 +6,12 @@ with the reason.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -191,6 +193,7 @@ def load_model(folder: ModelFolder, dtype: str, device: str) -> Any:
     The network is switched off for the whole process first, and code from the folder stays off.
     """
     offline()
+    need_transformers()
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -224,6 +227,15 @@ def load_model(folder: ModelFolder, dtype: str, device: str) -> Any:
             f"{folder.path}: transformers cannot load it ({_first_line(error)})"
         ) from error
     return model.to(device=device, dtype=kind).eval()
+
+
+def need_transformers(
+    instead: str = "measure with a Python that has it (--python, or the Devices panel)",
+) -> None:
+    """Raise Unusable where there is no transformers (a bundle has none), with what to do instead."""
+    if importlib.util.find_spec("transformers") is None:
+        where = "this bundle" if getattr(sys, "frozen", False) else sys.executable
+        raise Unusable(f"the package transformers is not in {where}; {instead}")
 
 
 def offline() -> None:

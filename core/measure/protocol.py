@@ -59,6 +59,7 @@ class Outcome:
     """Samples of one subject by phase and block, and what became of the timing."""
 
     blocks: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)  # seconds of the clock, middle of each block
     flags: list[str] = field(default_factory=list)
     message: str = ""
     attempts: int = 1
@@ -66,8 +67,9 @@ class Outcome:
     stopped_by: str = ""
     seconds: float = 0.0
 
-    def add(self, block: Mapping[str, list[float]]) -> None:
-        """Append one block."""
+    def add(self, block: Mapping[str, list[float]], time_s: float) -> None:
+        """Append one block, measured around a time."""
+        self.times.append(time_s)
         for phase, values in block.items():
             if values:
                 self.blocks.setdefault(phase, []).append(tuple(values))
@@ -247,7 +249,9 @@ def _rounds(
         for name in order:
             outcome = outcomes[name]
             try:
-                outcome.add(one_block(subjects[name], settings, clock))
+                began = clock.now()
+                block = one_block(subjects[name], settings, clock)
+                outcome.add(block, (began + clock.now()) / 2e9)
                 failures[name] = 0
             except ClockError as error:
                 failures[name] += 1
@@ -255,6 +259,7 @@ def _rounds(
                 if failures[name] >= 3:
                     outcome.flag("clock")
                     outcome.blocks.clear()
+                    outcome.times.clear()
                     if name in open_names:
                         open_names.remove(name)
         used = (clock.now() - start) / 1e9

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Unusable
-from core.measure.folder import ModelFolder, load_model, offline, read_folder
+from core.measure.folder import ModelFolder, load_model, need_transformers, offline, read_folder
 from core.records import Progress
 
 Floats = NDArray[np.float64]
@@ -216,6 +216,7 @@ def _tokenizer(folder: ModelFolder) -> Any:
             f"{folder.path} has no tokenizer (tokenizer.json); copy the model's own into it to "
             "measure its quality"
         )
+    need_transformers("a text is scored by the program as it runs from a checkout")
     try:
         from transformers import AutoTokenizer
 

@@ -43,7 +43,8 @@ def estimate(
 
     'tpot' is per request, (e2e - ttft) / (output_tokens - 1), every request counting once; 'itl' is
     the gap between tokens, every token counting once. The blocks of a measurement are the unit of
-    the interval, since samples within one are correlated. None where nothing was sampled, or too
+    the interval, since samples within one are correlated; what the machine's level explains is taken
+    out of them (`levelled`). None where nothing was sampled, or too
     little for the percentile (three samples must lie beyond it). With `device_time` the device's
     own clock is used. Raises ValueError for an unknown metric or statistic.
     """
@@ -64,7 +65,7 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
     if measurement.failed:
         return []
     work = measurement.workload
-    samples = {k: [np.asarray(b, float) for b in v] for k, v in measurement.samples.items()}
+    samples = levelled(measurement)
     tokens = [b for b in samples.get("tpot" + suffix, []) if b.size]
     if metric == "itl":
         return tokens
@@ -77,6 +78,22 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
         total = work.batch * work.output_tokens
         return [total / b for b in samples.get("e2e" + suffix, []) if b.size and np.all(b > 0)]
     return [b for b in samples.get(metric + suffix, []) if b.size]
+
+
+def levelled(measurement: Measurement) -> dict[str, list[Floats]]:
+    """Samples by phase and block, each block over the machine's level while it ran, where known.
+
+    `environment['levels']` maps a phase to one factor a block (`core.measure.level`); the samples
+    themselves are kept as the clock gave them.
+    """
+    known = measurement.environment.get("levels") or {}
+    found = {}
+    for phase, blocks in measurement.samples.items():
+        factors = known.get(phase) or (1.0,) * len(blocks)
+        found[phase] = [
+            np.asarray(b, float) / factor for b, factor in zip(blocks, factors, strict=True)
+        ]
+    return found
 
 
 def summarise(blocks: Sequence[Floats], statistic: str) -> Estimate | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.measure.clock import Clock, gaps_s
-from core.measure.decoder import COMPILED_BUCKET, Decoder, GraphStep
+from core.measure.decoder import COMPILED_BUCKET, Decoder, GraphStep, Weights
 from core.measure.products import Unsupported
 from core.measure.protocol import Samples
 from core.measure.weights import Source
@@ -38,7 +38,13 @@ class DecoderSubject:
     """
 
     def __init__(
-        self, point: Point, device: str, clock: Clock, pulse: Pulse, source: Source | None = None
+        self,
+        point: Point,
+        device: str,
+        clock: Clock,
+        pulse: Pulse,
+        source: Source | None = None,
+        weights: Weights | None = None,
     ) -> None:
         import torch
 
@@ -56,6 +62,7 @@ class DecoderSubject:
             work.batch,
             work.prompt_tokens + work.output_tokens,
             source,
+            weights,
         )
         generator = torch.Generator().manual_seed(1)
         self._tokens = torch.randint(

@@ -1,5 +1,7 @@
 """A sweep: point after point in a measuring process, each stored before the next starts.
 
+It may pass over its points several times, every pass shuffled anew and in a process of its own, so
+that what changes between processes and within minutes shows in the intervals (`core.measure.visits`).
 A crash, a hang or a lack of memory is a flagged result, after which the sweep goes on in a fresh
 process. Closing the generator ends the process at once.
 """
@@ -7,10 +9,12 @@ process. Closing the generator ends the process at once.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +38,7 @@ Steps = Generator[Progress | Measurement, None, "Swept"]
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How a sweep ended: points measured, skipped as known, left for lack of time."""
+    """How a sweep ended: visits made, visits skipped as known, visits left for lack of time."""
 
     measured: int
     skipped: int
@@ -148,6 +152,40 @@ class Session:
             return failed(point, device, "crashed", str(answer.get("message", "no result")))
         return self._drifted(measurement_from_dict(answer["measurement"]))
 
+    def measure_together(
+        self, points: Sequence[Point], budget_s: float | None = None
+    ) -> Generator[Progress, None, list[Measurement]]:
+        """Measure points in turns (`core.measure.company`), in their order; alone where that fails."""
+        yield from self.open()
+        settings = self.settings
+        if budget_s is not None:
+            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
+        request = {
+            "do": "measure_together",
+            "points": [point_to_dict(p) for p in points],
+            "settings": dataclasses.asdict(settings),
+        }
+        try:
+            answer = yield from self._ask(request, self._hang_s or max(map(patience_s, points)))
+        except (WorkerHung, WorkerDied):
+            # one of them did it: each alone will show which
+            self.close()
+            answer = {"kind": "none"}
+        if answer["kind"] == "results":
+            return [measurement_from_dict(m) for m in answer["measurements"]]
+        found = []
+        for number, point in enumerate(points):
+            inner = self.measure(point, budget_s)
+            try:
+                while True:
+                    step = next(inner)
+                    yield replace(step, done=(number + min(0.99, step.done)) / len(points))
+            except StopIteration as end:
+                found.append(end.value)
+            finally:
+                inner.close()
+        return found
+
     def _drifted(self, measurement: Measurement) -> Measurement:
         """The measurement, flagged when the anchor is not what it was at the first point."""
         now = measurement.environment.get("anchor_s")
@@ -217,9 +255,11 @@ def sweep(
     device: str | Device,
     budget_s: float | None,
     store: Callable[[Measurement], Measurement],
-    already: Collection[Any] = frozenset(),
+    already: Collection[Any] | Mapping[Any, int] = frozenset(),
     python: str | Path | None = None,
     pause: threading.Event | None = None,
+    passes: int = 1,
+    company: int = 1,
     seed: int = 0,
     settings: Settings | None = None,
     threads: int = 0,
@@ -232,87 +272,133 @@ def sweep(
     """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
 
     Every result goes through `store` before the next point starts, and what `store` returns is
-    yielded. Points whose key is in `already` are skipped: that is how a sweep resumes. A sequence of
-    points is measured in shuffled order; any other iterable is asked for one point at a time, so
-    that it may choose the next from what was stored. While `pause` is set nothing new starts.
+    yielded. A sequence of points is measured in shuffled order, `passes` times over, the visits of a
+    point sharing its budget of time; one that failed is not visited again. `already` holds the keys
+    of visits made before, or how many of each: that is how a sweep resumes. Any other iterable is
+    asked for one point at a time, so that it may choose the next from what was stored, and each is
+    visited once. Up to `company` points are measured in turns where that is possible
+    (`core.measure.company`), and are stored together. While `pause` is set nothing new starts.
     `anchor` is True for the usual one, False or None for none. `threads` is the default for
     runtimes that name none. Raises Unusable when measuring cannot start at all.
     """
-    listed = list(points) if isinstance(points, Sequence) else None
-    if listed is not None:
-        random.Random(seed).shuffle(listed)
     target = device if isinstance(device, str) else device_name(device)
     chosen = settings or Settings(seed=seed)
+    listed = points if isinstance(points, Sequence) else None
+    if listed is not None and passes > 1:
+        chosen = replace(chosen, budget_s=chosen.budget_s / passes)
     fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
     session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
     begun = time.monotonic()
     measured = skipped = 0
     waited = 0.0
-    known = set(already)
+    made = Counter(already)
+    failures: set[Any] = set()
     pace = _Pace()
     try:
         found = yield from session.open()
         # starting the process and measuring the device are not the user's budget
         begun = time.monotonic()
+        queue: Iterator[tuple[int, tuple[Point, ...]]] = (
+            (0, group) for group in batched(points, max(1, company))
+        )
+        left = 0
         if listed is not None:
-            before = len(listed)
-            listed = [p for p in listed if point_key(p, found) not in known]
-            skipped = before - len(listed)
-        queue = iter(listed if listed is not None else points)
+            before = [made[point_key(p, found)] for p in listed]
+            visits = _visits(listed, before, passes, seed, max(1, company))
+            left = sum(len(group) for _, group in visits)
+            skipped = passes * len(listed) - left
+            queue = iter(visits)
+        current = 0
         while True:
             paused_at = time.monotonic()
             while pause is not None and pause.is_set():
-                yield Progress(measured, measured + _left(listed, measured), "paused")
+                yield Progress(measured, measured + left, "paused")
                 time.sleep(0.1)
             waited += time.monotonic() - paused_at
             spent = time.monotonic() - begun - waited
             if budget_s is not None and spent >= budget_s:
                 break
-            point = next(queue, None)
-            if point is None:
+            number, group = next(queue, (0, ()))
+            if not group:
                 break
-            if point_key(point, found) in known:
-                skipped += 1
+            keys = [point_key(p, found) for p in group]
+            group = tuple(
+                p
+                for p, key in zip(group, keys, strict=True)
+                if key not in failures and not (listed is None and made[key])
+            )
+            skipped += len(keys) - len(group)
+            left = max(0, left - (len(keys) - len(group)))
+            if not group:
                 continue
-            left = listed[measured:] if listed is not None else [point]
-            allowed = None if budget_s is None else _share(budget_s - spent, len(left))
+            if number != current:
+                # a pass of its own process: memory lies elsewhere, nothing is left warm
+                session.close()
+                current = number
+            ahead = left if listed is not None else 1
+            allowed = None
+            if budget_s is not None:
+                remaining = budget_s - spent
+                allowed = min(_share(remaining, ahead), remaining / len(group))
             started = time.monotonic()
-            inner = session.measure(point, allowed)
+            alone = len(group) == 1
+            inner: Generator[Progress, None, Any] = (
+                session.measure(group[0], allowed)
+                if alone
+                else session.measure_together(group, allowed)
+            )
+            name = point_label(group[0]) if alone else f"{len(group)} points"
             try:
                 while True:
                     step = next(inner)
+                    budget_left = (
+                        None if budget_s is None else budget_s - (time.monotonic() - begun - waited)
+                    )
                     yield Progress(
-                        measured + min(0.99, step.done),
-                        measured + len(left),
-                        f"{point_label(point)}: {step.text}" if step.text else point_label(point),
-                        pace.seconds_left(
-                            len(left),
-                            time.monotonic() - started,
-                            None
-                            if budget_s is None
-                            else budget_s - (time.monotonic() - begun - waited),
-                        ),
+                        measured + len(group) * min(0.99, step.done),
+                        measured + ahead,
+                        f"{name}: {step.text}" if step.text else name,
+                        pace.seconds_left(ahead, time.monotonic() - started, budget_left),
                     )
             except StopIteration as end:
-                result: Measurement = end.value
+                results: list[Measurement] = [end.value] if alone else end.value
             finally:
                 inner.close()
-            pace.learn(time.monotonic() - started)
-            stored = store(result)
-            known.add(point_key(point, found))
-            measured += 1
-            yield stored
-        total_left = _left(listed, measured)
-        yield Progress(
-            measured, measured + total_left, "done" if not total_left else "out of time", 0.0
-        )
-        return Swept(measured, skipped, total_left, found, time.monotonic() - begun)
+            pace.learn(time.monotonic() - started, len(group))
+            # all of them before one is told of: whoever hears it may leave
+            kept = [store(result) for result in results]
+            for point, result in zip(group, kept, strict=True):
+                key = point_key(point, found)
+                made[key] += 1
+                if result.failed:
+                    failures.add(key)
+                measured, left = measured + 1, max(0, left - 1)
+                yield result
+        yield Progress(measured, measured + left, "done" if not left else "out of time", 0.0)
+        return Swept(measured, skipped, left, found, time.monotonic() - begun)
     finally:
         session.close()
 
 
-def _left(listed: Sequence[Point] | None, measured: int) -> int:
-    return 0 if listed is None else len(listed) - measured
+def batched(points: Iterable[Point], size: int) -> Iterator[tuple[Point, ...]]:
+    """Tuples of up to so many points, each asked for only when its turn comes."""
+    queue = iter(points)
+    while group := tuple(itertools.islice(queue, size)):
+        yield group
+
+
+def _visits(
+    points: Sequence[Point], made: Sequence[int], passes: int, seed: int, company: int
+) -> list[tuple[int, tuple[Point, ...]]]:
+    """The visits still to make, pass by pass, each pass in an order and in companies of its own."""
+    found: list[tuple[int, tuple[Point, ...]]] = []
+    for number in range(passes):
+        due = [p for p, count in zip(points, made, strict=True) if count <= number]
+        random.Random(f"{seed} {number}").shuffle(due)
+        # companies of like size: a last one of two could not tell a level
+        count = -(-len(due) // company)
+        found += [(number, tuple(due[i::count])) for i in range(count)]
+    return found
 
 
 def _share(remaining_s: float, points_left: int) -> float:
@@ -327,10 +413,10 @@ class _Pace:
         self._seconds = 0.0
         self._points = 0
 
-    def learn(self, seconds: float) -> None:
-        """Note how long a point took."""
+    def learn(self, seconds: float, points: int = 1) -> None:
+        """Note how long a point, or several, took."""
         self._seconds += seconds
-        self._points += 1
+        self._points += points
 
     def seconds_left(
         self, points_left: int, current_s: float, budget_left_s: float | None

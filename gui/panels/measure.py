@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import Unusable
 from core.measure.statistics import estimate
+from core.measure.visits import together, visits_made
 from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity
 from gui.machine import device_text, find_devices
@@ -31,6 +32,7 @@ from gui.settings import Settings
 from gui.state import State
 from gui.store import Store
 
+VISITS = 3
 POINT = Qt.ItemDataRole.UserRole
 
 
@@ -56,6 +58,24 @@ class MeasurePanel(QWidget):
         self.threads.setSpecialValueText("default")
         self.threads.setAccessibleName("Threads")
         self.threads.setToolTip("Threads on a CPU; default: one a physical core")
+        self.visits = QSpinBox(self)
+        self.visits.setRange(1, 50)
+        self.visits.setValue(VISITS)
+        self.visits.setAccessibleName("Visits")
+        self.visits.setToolTip(
+            "Measure each shape so many times, spread over the sweep and each in a fresh process."
+            " From three on, the interval is that between visits: what a machine does from minute to"
+            " minute shows in it."
+        )
+        self.visits.valueChanged.connect(self.on_visits)
+        self.turns = QSpinBox(self)
+        self.turns.setRange(1, 200)
+        self.turns.setAccessibleName("In turns")
+        self.turns.setToolTip(
+            "On a CPU, hold up to so many shapes in memory and time them in turns: when others make the"
+            " machine slow for a while, all of them show it, and it is taken out. Worth it on a shared"
+            " or virtual machine; the results of one company arrive together."
+        )
         self.budget = QLineEdit(self)
         self.budget.setPlaceholderText("no limit")
         self.budget.setMaximumWidth(80)
@@ -111,6 +131,10 @@ class MeasurePanel(QWidget):
             self.look,
             QLabel("Threads", self),
             self.threads,
+            QLabel("Visits", self),
+            self.visits,
+            QLabel("In turns", self),
+            self.turns,
             QLabel("Time", self),
             self.budget,
             self.again,
@@ -203,34 +227,39 @@ class MeasurePanel(QWidget):
             return ()
 
     def _refresh_points(self, state: State) -> None:
-        done = self._latest(state)
+        done = self._made(state)
         self.points.clear()
         for point in self.planned(state):
-            known = done.get(point_of(point))
+            known = done.get(point_of(point), ())
             label = point.folder.rpartition("/")[2] or point.architecture.label
             params = format_quantity(point.architecture.params_total, "count")
             item = QTreeWidgetItem(
                 self.points,
-                [label, state_of(known), params, f"{point.runtime.label}; {point.workload.label}"],
+                [
+                    label,
+                    state_of(known, self.visits.value()),
+                    params,
+                    f"{point.runtime.label}; {point.workload.label}",
+                ],
             )
             item.setData(0, POINT, point)
-            if known is not None:
-                item.setToolTip(1, flags_text(known))
+            if known:
+                item.setToolTip(1, flags_text(known[-1]))
             wanted = self._wanted.get(
-                point, known is None or known.failed or self.again.isChecked()
+                point, visited(known) < self.visits.value() or self.again.isChecked()
             )
             item.setCheckState(0, Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
         self._refresh_start()
 
-    def _latest(self, state: State) -> dict[tuple[object, ...], Measurement]:
+    def _made(self, state: State) -> dict[tuple[object, ...], list[Measurement]]:
+        """Measurements on the device by what was measured."""
         device = self.device.currentData()
-        if not isinstance(device, Device):
-            return {}
-        return {
-            (m.architecture, m.workload, m.runtime, m.model): m
-            for m in state.contents.measurements
-            if m.device.key == device.key
-        }
+        found: dict[tuple[object, ...], list[Measurement]] = {}
+        for m in state.contents.measurements:
+            if isinstance(device, Device) and m.device.key == device.key:
+                key = (m.architecture, m.workload, m.runtime, m.model)
+                found.setdefault(key, []).append(m)
+        return found
 
     def _items(self) -> list[QTreeWidgetItem]:
         found = (self.points.topLevelItem(i) for i in range(self.points.topLevelItemCount()))
@@ -311,6 +340,11 @@ class MeasurePanel(QWidget):
         self._wanted = {}
         self._refresh_points(self._store.state)
 
+    @Slot(int)
+    def on_visits(self, _count: int) -> None:
+        """Tick what was visited less often."""
+        self._refresh_points(self._store.state)
+
     @Slot()
     def on_start(self) -> None:
         """Begin the sweep."""
@@ -329,6 +363,8 @@ class MeasurePanel(QWidget):
             python=self._settings["python"] or None,
             threads=self.threads.value(),
             again=self.again.isChecked(),
+            visits=self.visits.value(),
+            turns=self.turns.value(),
         )
 
     @Slot()
@@ -366,13 +402,20 @@ def point_of(point: Point) -> tuple[object, ...]:
     return (point.architecture, point.workload, point.runtime, model_name(point))
 
 
-def state_of(known: Measurement | None) -> str:
-    """Whether a point was measured, and how it went."""
-    if known is None:
+def visited(known: Sequence[Measurement]) -> int:
+    """Visits of one point that gave a timing."""
+    return sum(visits_made(m for m in known if not m.failed).values())
+
+
+def state_of(known: Sequence[Measurement], wanted: int) -> str:
+    """Whether a point was measured, how often, and how it went."""
+    if not known:
         return "to measure"
-    if known.failed:
-        return f"failed: {', '.join(known.flags) or 'no samples'}"
-    return "measured ⚠" if known.flags else "measured"
+    made = visited(known)
+    if not made:
+        return f"failed: {', '.join(known[-1].flags) or 'no samples'}"
+    told = "measured" if made >= wanted else f"{made} of {wanted} visits"
+    return f"{told} ⚠" if together(known)[0].flags else told
 
 
 def result_item(m: Measurement) -> QTreeWidgetItem:

@@ -3,31 +3,37 @@
     python tests/benchmarks/record_sweep.py OUT.json SECONDS [EXECUTION[:WEIGHTS] ...]
 
 Shapes at four levels of equal size (5, 20, 75 and 150 million parameters without embeddings), deep
-to wide, with unlike FFN ratios, key-value heads, vocabularies, batches and contexts; then the shapes
-that the demonstration's space wants measured. It ends after about SECONDS, so that it can be run when
-the machine is quiet; run again, it measures what is missing and then repeats points at random. Other
-programs can only add time, so of repeats the one with the shortest median per token is kept whole.
+to wide, with unlike FFN ratios, key-value heads, vocabularies, batches and contexts; and the shapes
+that the demonstration's space wants measured. All of them are held in memory and timed in turns for
+about SECONDS (`core.measure.company`; 24 GiB are needed), so that what other guests of the machine do
+is shared by all and taken out. The largest shapes of the demonstration do not fit beside the rest: they
+have a company of their own with some of the others, which bring both to one level.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import sys
-import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from core.architecture import Architecture
+from core.measure.bench import Laboratory
+from core.measure.company import LEVELLED, measure_together
+from core.measure.devices import cpu_device, measured
 from core.measure.protocol import Settings
-from core.measure.statistics import estimate
-from core.measure.sweep import sweep
-from core.records import Measurement, Point, Progress
+from core.measure.statistics import estimate, levelled
+from core.records import Measurement, Point
 from core.resources import resource
-from core.serial import measurement_from_dict, measurement_to_dict
+from core.serial import measurement_to_dict
 from core.space_file import read_space
 from core.workload import Runtime, Workload
 
+# parameters from which a shape is left to the second company, and up to which it is in both
+LARGE, LIGHT = 120e6, 40e6
 # n_layers, d_model, FFN ratio, heads per key-value head, vocabulary
 SHAPES = (
     (6, 256, 2.67, 1, 4096), (12, 192, 2.67, 1, 50432), (2, 448, 2.67, 1, 4096),
@@ -66,33 +72,7 @@ def demo_points(runtime: Runtime) -> list[Point]:
     return [replace(p, runtime=runtime) for p in points]
 
 
-def key(thing: Point | Measurement) -> tuple[object, ...]:
-    return (thing.architecture, thing.workload, thing.runtime)
-
-
-def disturbance(m: Measurement) -> float:
-    """Cores that other programs used meanwhile; infinite for a failure that a repeat may mend."""
-    if m.failed:
-        return float("inf")
-    return float(m.environment.get("other_load_cores", 1.0))
-
-
-def kept(stored: list[Measurement], new: Measurement) -> list[Measurement]:
-    """The list with this result, in place of an earlier one of the same point that it betters."""
-    old = next((m for m in stored if key(m) == key(new)), None)
-    if old is None:
-        return [*stored, new]
-    if old.failed or (not new.failed and median(new) < median(old)):
-        return [*(m for m in stored if m is not old), new]
-    return stored
-
-
-def median(m: Measurement) -> float:
-    found = estimate(m, "tpot")
-    return found.value if found else float("inf")
-
-
-def write(path: Path, rows: list[Measurement]) -> None:
+def write(path: Path, rows: Iterable[Measurement]) -> None:
     plain = [measurement_to_dict(replace(m, device=replace(m.device, host=""))) for m in rows]
     for record in plain:
         # microseconds with three decimals: far below the clock's own scatter
@@ -111,45 +91,63 @@ def runtime_of(name: str) -> Runtime:
     return Runtime(execution, weights or "fp32", cache)
 
 
+def bridged(first: Sequence[Measurement], second: Sequence[Measurement]) -> list[Measurement]:
+    """Both companies on the level of the first, by the points they share; those are taken from it."""
+    found = {m.key: m for m in first}
+    change = {}
+    for phase in LEVELLED:
+        ratios = [
+            typical(m, phase) / typical(found[m.key], phase) for m in second if m.key in found
+        ]
+        change[phase] = float(np.median(ratios))
+    for m in second:
+        if m.key not in found:
+            levels = {
+                phase: [round(factor * change[phase], 5) for factor in factors]
+                for phase, factors in m.environment["levels"].items()
+            }
+            found[m.key] = replace(m, environment={**m.environment, "levels": levels})
+    return list(found.values())
+
+
+def typical(m: Measurement, phase: str) -> float:
+    return float(np.median([np.median(block) for block in levelled(m)[phase]]))
+
+
 def main() -> None:
     out, seconds = Path(sys.argv[1]), float(sys.argv[2])
     runtimes = [runtime_of(name) for name in sys.argv[3:] or ["eager"]]
-    stored: list[Measurement] = []
-    if out.exists():
-        rows = json.loads(out.read_text(encoding="utf-8"))["measurements"]
-        stored = [measurement_from_dict(r) for r in rows]
-    end = time.monotonic() + seconds
-    # a long answer needs time for several; the short points are most of the law
-    for share, budget_s, choose in ((0.75, 1.5, law_points), (1.0, 8.0, demo_points)):
-        before = {key(m) for m in stored if not m.failed}
-        points = [p for r in runtimes for p in choose(r)]
-        random.shuffle(points)
-        # what is missing first, then the rest as it comes
-        points.sort(key=lambda p: key(p) in before)
-        steps = sweep(
-            iter(points),
-            device="cpu",
-            budget_s=share * (end - time.monotonic()),
-            store=lambda m: m,
-            settings=Settings(budget_s=budget_s, warm_s=0.3, block_s=0.1, retries=0),
-            anchor=False,
+    lab = Laboratory(measured(cpu_device(), 0))
+    found: list[Measurement] = []
+    for runtime in runtimes:
+        demo, law = demo_points(runtime), law_points(runtime)
+        companies = (
+            [*law, *(p for p in demo if p.architecture.params_total < LARGE)],
+            [
+                *(p for p in demo if p.architecture.params_total >= LARGE),
+                *[p for p in law if p.architecture.params_total < LIGHT][::3],
+            ],
         )
-        for step in steps:
-            if isinstance(step, Progress):
-                continue
-            stored = kept(stored, step)
-            write(out, stored)
-            tpot, ttft = estimate(step, "tpot"), estimate(step, "ttft")
-            times = (
-                f"{tpot.value * 1e3:8.3f} ms ±{tpot.half_width:.1%}  {ttft.value * 1e3:8.2f} ms"
-                if tpot and ttft
-                else step.message
+        both = []
+        for share, points in zip((0.8, 0.2), companies, strict=True):
+            budget_s = share * seconds / len(runtimes) / len(points)
+            lab.settings = Settings(
+                budget_s=budget_s, block_s=0.1, max_blocks=10_000, interval=0.0, warm_s=0.1
             )
-            print(
-                f"{len(stored):4d} {step.architecture.label:9s} {step.workload.label:28s}"
-                f" {step.runtime.label:14s} {times} others {disturbance(step):.2f} {step.flags}",
-                flush=True,
-            )
+            both.append(measure_together(points, lab, report))
+        found += bridged(*both)
+        write(out, found)
+    for m in found:
+        tpot, ttft = estimate(m, "tpot"), estimate(m, "ttft")
+        if tpot and ttft:
+            times = f"{tpot.value * 1e3:8.3f} ms ±{tpot.half_width:.1%}  {ttft.value * 1e3:8.2f} ms"
+        else:
+            times = m.message
+        print(f"{m.architecture.label:9s} {m.workload.label:28s} {times} {m.flags}")
+
+
+def report(text: str, fraction: float) -> None:
+    print(f"{fraction:6.1%} {text}", end="\r", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -250,3 +250,57 @@ def test_worker_can_be_closed_twice():
 def test_importing_the_sweep_loads_no_torch():
     code = "import core.measure.sweep, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_passes_visit_every_point_again_in_a_fresh_process(monkeypatch):
+    started = []
+
+    class Counted(Worker):
+        def __init__(self, *args):
+            super().__init__(*args)
+            started.append(self.pid)
+
+    monkeypatch.setattr(core.measure.sweep, "Worker", Counted)
+    points = [point(8), point(9), point(8, weights="fp8")]
+    generator = steps(points, passes=3)
+    found = []
+    try:
+        while True:
+            step = next(generator)
+            found += [step] if isinstance(step, Measurement) else []
+    except StopIteration as end:
+        swept = end.value
+    visits = [m for m in found if not m.failed]
+    assert [len({m.key for m in visits[i : i + 2]}) for i in (0, 2, 4)] == [2, 2, 2]
+    # what cannot run is not tried again
+    assert len(found) == 7 and [m.flags for m in found if m.failed] == [("unsupported",)]
+    assert (swept.measured, swept.skipped, swept.left) == (7, 2, 0)
+    assert len(set(started)) == 3 and all(gone(pid) for pid in started)
+
+
+def test_a_sweep_resumes_with_the_visits_that_are_missing():
+    points = [point(8), point(9)]
+    (first,) = results(steps(points[:1]))
+    rest = results(steps(points, passes=2, already={first.key: 1}))
+    assert sorted(m.workload.prompt_tokens for m in rest) == [8, 9, 9]
+    # the one visited less often comes first
+    assert rest[0].workload.prompt_tokens == 9
+
+
+def test_points_in_company_are_stored_like_any_other():
+    points = [point(8 + n) for n in range(7)]
+    found = results(steps(points, company=4, passes=2))
+    assert len(found) == 14 and all(not m.failed for m in found)
+    # seven in companies of four and three
+    sizes = sorted(m.environment["company"] for m in found)
+    assert sizes == [3] * 6 + [4] * 8
+
+
+@pytest.mark.timeout(200)
+def test_a_fault_in_company_is_found_by_measuring_each_alone():
+    points = [point(8), point(faults.KILLED), point(9)]
+    found = results(steps(points, command=FAULTY, company=3))
+    told = {m.workload.prompt_tokens: m for m in found}
+    assert told[faults.KILLED].flags == ("crashed",)
+    assert not told[8].failed and not told[9].failed
+    assert "company" not in told[8].environment

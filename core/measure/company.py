@@ -1,0 +1,247 @@
+"""Points measured in company: all in memory at once, timed in turns, on one level.
+
+A shared machine is slower for some seconds and faster for the next. Taking turns spreads every
+point's blocks over the whole time, lets all of them see the same weather, and tells how it was
+(`core.measure.level`). Points of one shape share their weights. For a processor: a GPU is not shared
+within milliseconds, and its memory is for one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.errors import Unusable
+from core.measure import protocol
+from core.measure.bench import (
+    Bench,
+    Laboratory,
+    compilations,
+    failed,
+    measure,
+    now_utc,
+    subject_for,
+)
+from core.measure.decoder import Weights
+from core.measure.environment import Watch, snapshot
+from core.measure.level import levels
+from core.measure.memory import PeakMemory, available_bytes, is_out_of_memory, needed_bytes, release
+from core.measure.point import model_name, point_label
+from core.measure.products import Unsupported
+from core.measure.protocol import Outcome, Settings
+from core.measure.statistics import scatter
+from core.records import Measurement, Point
+from core.workload import Workload
+
+# executions of our own decoder, whose weights can be shared
+SHARING = frozenset({"eager", "compile"})
+# what stays free for activations, and for everyone else
+SPARE = 0.25
+LEVELLED = ("ttft", "tpot", "e2e")
+
+
+@dataclass(slots=True)
+class _Guest:
+    """One point in the company: what runs, and what it took to load."""
+
+    number: int
+    point: Point
+    subject: Bench
+    memory_bytes: dict[str, int]
+
+
+def measure_together(
+    points: Sequence[Point],
+    lab: Laboratory,
+    report: Callable[[str, float], None] = protocol.nothing,
+) -> list[Measurement]:
+    """Measure points in turns, one measurement each in their order; never raises for a point's sake.
+
+    The settings' budget is that of one point. What does not fit beside the others, and what is not a
+    design run by our own decoder on a processor, is measured alone afterwards.
+    """
+    import torch
+
+    found: dict[int, Measurement] = {}
+    guests: list[_Guest] = []
+    with torch.inference_mode():
+        try:
+            guests = _seat(points, lab, found, report)
+            if len(guests) > 1:
+                for guest, m in zip(guests, _timed(guests, lab, report), strict=True):
+                    found[guest.number] = m
+        finally:
+            for guest in guests:
+                guest.subject.close()
+            guests.clear()
+            release(lab.target)
+    for number, point in enumerate(points):
+        if number not in found:
+            found[number] = measure(point, lab, report)
+    return [found[number] for number in range(len(points))]
+
+
+def _seat(
+    points: Sequence[Point],
+    lab: Laboratory,
+    found: dict[int, Measurement],
+    report: Callable[[str, float], None],
+) -> list[_Guest]:
+    """Load what can be in company while there is room; what cannot run at all is found at once."""
+    shelf: dict[Any, Weights] = {}
+    guests: list[_Guest] = []
+    room = available_bytes(lab.target)
+    floor = SPARE * room if room is not None else 0.0
+    # heaviest first: what is left alone is then small and quick
+    for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
+        point = points[number]
+        if lab.device.kind != "cpu" or point.folder or point.runtime.execution not in SHARING:
+            continue
+        key = (point.architecture, point.runtime)
+        need = needed_bytes(point)
+        missing = need["total"] - (need["weights"] if key in shelf else 0)
+        room = available_bytes(lab.target)
+        if room is not None and room - missing < floor:
+            continue
+        report(f"loading {point_label(point)}", len(guests) / len(points) / 10)
+        lab.use_threads(point.runtime.threads)
+        try:
+            peak = PeakMemory(lab.target)
+            held = 0
+            if key in shelf:
+                held = need["weights"]
+            else:
+                shelf[key] = Weights(point.architecture, point.runtime, lab.target)
+            subject = subject_for(point, lab, shelf[key])
+            subject.warm()
+        except (Unsupported, Unusable) as error:
+            found[number] = failed(point, lab.device, "unsupported", str(error))
+            continue
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+                found[number] = failed(point, lab.device, "crashed", reason)
+            # there may be room for it alone
+            continue
+        own = peak.read().get("peak_allocated", 0) + held
+        sizes = {"needed": need["total"], **subject.memory()}
+        if own > held:
+            sizes["peak_allocated"] = own
+        guests.append(_Guest(number, point, subject, sizes))
+    return guests
+
+
+def _timed(
+    guests: Sequence[_Guest], lab: Laboratory, report: Callable[[str, float], None]
+) -> list[Measurement]:
+    """The protocol on all of them together, and the record of each."""
+    threads = lab.use_threads(guests[0].point.runtime.threads)
+    names = [str(guest.number) for guest in guests]
+    environment = snapshot(lab.device, threads)
+    started = now_utc()
+    watch = Watch(lab.device)
+    outcomes = protocol.run(
+        {name: guest.subject for name, guest in zip(names, guests, strict=True)},
+        shared(lab.settings, len(guests)),
+        lab.clock,
+        lambda text, fraction: report(
+            f"{text} of {len(guests)} points in turns", 0.1 + 0.9 * fraction
+        ),
+        {
+            name: max(1, guest.point.workload.output_tokens - 1)
+            for name, guest in zip(names, guests, strict=True)
+        },
+        frozenset(),
+        compilations,
+    )
+    raised, seen = watch.done()
+    told = company_levels([outcomes[name] for name in names])
+    found = []
+    for name, guest, factors in zip(names, guests, told, strict=True):
+        outcome = outcomes[name]
+        flags = [*standing(outcome, factors, lab.settings, guest.point.workload), *raised]
+        found.append(
+            Measurement(
+                architecture=guest.point.architecture,
+                workload=guest.point.workload,
+                runtime=guest.point.runtime,
+                device=lab.device,
+                samples={k: tuple(v) for k, v in outcome.blocks.items()},
+                memory_bytes=guest.memory_bytes,
+                flags=tuple(dict.fromkeys(flags)),
+                message=outcome.message if "clock" in outcome.flags else "",
+                environment={
+                    **environment,
+                    **seen,
+                    **guest.subject.describe(),
+                    "attempts": outcome.attempts,
+                    "warmups": outcome.warmups,
+                    "stopped_by": outcome.stopped_by,
+                    "seconds": round(outcome.seconds, 3),
+                    "seed": lab.settings.seed,
+                    "company": len(guests),
+                    "levels": factors,
+                },
+                started_at=started,
+                model=model_name(guest.point),
+            )
+        )
+    return found
+
+
+def shared(settings: Settings, count: int) -> Settings:
+    """The settings of one point for a company of so many: their time together, no second attempts.
+
+    Noise that another attempt might escape is what the level is for.
+    """
+    return replace(
+        settings,
+        budget_s=settings.budget_s * count,
+        warm_s=min(settings.warm_s, settings.budget_s / 5),
+        retries=0,
+    )
+
+
+def standing(
+    outcome: Outcome, factors: Mapping[str, Sequence[float]], settings: Settings, work: Workload
+) -> list[str]:
+    """The flags that stand once the level is taken out.
+
+    A warm-up that seemed unstable was weather, or is one block among many; noise and width are
+    judged on what is left.
+    """
+    flags = [f for f in outcome.flags if f not in ("unstable-warmup", "noisy", "budget")]
+    if not outcome.blocks:
+        return flags
+    still = Outcome()
+    for phase, blocks in outcome.blocks.items():
+        each = factors.get(phase, [1.0] * len(blocks))
+        still.blocks[phase] = [tuple(x / f for x in b) for b, f in zip(blocks, each, strict=True)]
+    noise = max(
+        scatter(still.blocks.get("tpot", ()), max(1, work.output_tokens - 1)),
+        scatter(still.blocks.get("ttft", ())),
+    )
+    if noise > settings.noisy:
+        flags.append("noisy")
+    if "budget" in outcome.flags and not still.half_width() <= settings.interval:
+        flags.append("budget")
+    return flags
+
+
+def company_levels(outcomes: Sequence[Outcome]) -> list[dict[str, list[float]]]:
+    """For each outcome and phase one factor a block: how slow the machine was while it ran."""
+    found: list[dict[str, list[float]]] = [{} for _ in outcomes]
+    for phase in LEVELLED:
+        who, times, values = [], [], []
+        for i, outcome in enumerate(outcomes):
+            blocks = outcome.blocks.get(phase, [])
+            who += [i] * len(blocks)
+            times += outcome.times[: len(blocks)]
+            values += [float(np.median(b)) for b in blocks]
+        factors = levels(who, times, values)
+        for i, factor in zip(who, factors, strict=True):
+            found[i].setdefault(phase, []).append(round(float(factor), 5))
+    return found

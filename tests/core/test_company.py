@@ -1,0 +1,96 @@
+"""Points measured in company: in turns, on one level, each as if it had been alone."""
+
+import numpy as np
+import pytest
+
+from core.architecture import Architecture
+from core.measure.bench import Laboratory
+from core.measure.company import company_levels, measure_together, standing
+from core.measure.devices import cpu_device
+from core.measure.protocol import Outcome, Settings
+from core.measure.statistics import estimate, levelled, metric_blocks
+from core.measure.visits import together
+from core.records import Point
+from core.workload import Runtime, Workload
+
+QUICK = Settings(max_blocks=6, min_blocks=6, warm_s=0.1, budget_s=0.5, retries=0, block_s=0.02)
+SHAPES = [Architecture(n, 64, 4, 2, 16, 128, 257) for n in (2, 3, 4)]
+
+
+def laboratory():
+    return Laboratory(cpu_device(), QUICK, threads=1)
+
+
+@pytest.fixture(scope="module")
+def company():
+    points = [Point(a, Workload(b, 8, 6)) for a in SHAPES for b in (1, 2)]
+    return points, measure_together(points, laboratory())
+
+
+def test_each_point_has_its_measurement_in_order(company):
+    points, found = company
+    assert [(m.architecture, m.workload) for m in found] == [
+        (p.architecture, p.workload) for p in points
+    ]
+    for m in found:
+        assert not m.failed and m.environment["company"] == len(points)
+        blocks = m.samples["tpot"]
+        assert len(blocks) == len(m.environment["levels"]["tpot"]) == 6
+        assert all(len(block) % 5 == 0 for block in blocks)
+        assert m.memory_bytes["weights"] > 0 and m.memory_bytes["cache"] > 0
+
+
+def test_the_level_is_divided_out_and_the_clock_kept(company):
+    _, found = company
+    m = found[0]
+    factors = m.environment["levels"]["tpot"]
+    raw, flat = m.samples["tpot"], levelled(m)["tpot"]
+    for block, factor, shown in zip(raw, factors, flat, strict=True):
+        assert np.allclose(np.array(block) / factor, shown)
+    assert estimate(m, "tpot").value == pytest.approx(
+        np.median([np.median(b) for b in metric_blocks(m, "tpot")])
+    )
+    (pooled,) = together([m, m])
+    # taken together they are on the level already, and it is not taken out twice
+    assert estimate(pooled, "tpot").value == pytest.approx(estimate(m, "tpot").value)
+
+
+def test_what_cannot_run_says_so_and_the_rest_goes_on():
+    points = [Point(SHAPES[0]), Point(SHAPES[1], runtime=Runtime("eager", "fp8", "bf16"))]
+    points = [*points, Point(SHAPES[2], Workload(1, 8, 6))]
+    first, second, third = measure_together(points, laboratory())
+    assert not first.failed and not third.failed
+    assert second.flags == ("unsupported",) and "fp8" in second.message
+
+
+def test_what_does_not_fit_beside_the_others_is_measured_alone(monkeypatch):
+    room = iter([10**9] + [0] * 1000)
+    monkeypatch.setattr("core.measure.company.available_bytes", lambda _: next(room))
+    found = measure_together([Point(a, Workload(1, 8, 6)) for a in SHAPES], laboratory())
+    assert all(not m.failed and "company" not in m.environment for m in found)
+
+
+def test_levels_of_a_company_are_by_phase():
+    weather = np.exp(0.3 * np.sin(np.arange(120) / 9))
+    outcomes = [Outcome() for _ in range(12)]
+    rng = np.random.default_rng(1)
+    for i, factor in enumerate(weather):
+        who = outcomes[i % 12]
+        who.add(
+            {"tpot": [factor * (1 + i % 12)] * 4, "ttft": [1.0 + 0.01 * rng.random()]}, float(i)
+        )
+    told = company_levels(outcomes)
+    tpot = np.array([told[i % 12]["tpot"][i // 12] for i in range(120)])
+    ttft = np.array([told[i % 12]["ttft"][i // 12] for i in range(120)])
+    assert np.corrcoef(tpot, weather)[0, 1] > 0.95
+    assert np.max(np.abs(ttft - 1)) < 0.01
+
+
+def test_flags_are_judged_on_what_the_level_leaves():
+    work = Workload(1, 8, 5)
+    outcome = Outcome(flags=["noisy", "budget", "unstable-warmup", "clock"])
+    factors = [1.0, 1.5, 0.7, 1.2, 0.8, 1.1, 1.3, 0.9]
+    for i, f in enumerate(factors):
+        outcome.add({"tpot": [f] * 8, "ttft": [f, f]}, float(i))
+    assert standing(outcome, {"tpot": factors, "ttft": factors}, Settings(), work) == ["clock"]
+    assert set(standing(outcome, {}, Settings(), work)) == {"clock", "noisy", "budget"}
