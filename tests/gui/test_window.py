@@ -218,7 +218,12 @@ def test_pin_and_baseline(window, opened):
 def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     opened.set_devices((DEVICE,))
     panel = window.show_panel("measure")
+    # each was visited once so far
+    assert panel.visits.value() == 3 and len(panel.ticked()) > 0
+    assert panel.points.topLevelItem(0).text(1) == "1 of 3 visits"
+    panel.visits.setValue(1)
     assert panel.ticked() == ()
+    assert panel.points.topLevelItem(0).text(1) == "measured"
     assert panel.results.topLevelItemCount() == len(opened.state.contents.measurements)
     panel.again.click()
     planned = parse_space(SPACE).measurement_points()
@@ -232,6 +237,10 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
 
     opened.measuring.sweeper = sweeper
     panel.budget.setText("10min")
+    panel.visits.setValue(2)
+    panel.turns.setValue(6)
+    panel.again.click()
+    panel.again.click()
     panel.start.click()
     assert panel.cancel.isEnabled()
     assert not panel.start.isEnabled()
@@ -239,6 +248,7 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     settle(qtbot, opened)
     assert asked["budget_s"] == 600
     assert asked["again"] is True
+    assert (asked["visits"], asked["turns"]) == (2, 6)
     assert asked["points"] == planned
     assert panel.results.topLevelItem(0).text(4) == "noisy"
     assert "noisy: samples scatter" in panel.results.topLevelItem(0).toolTip(0)
