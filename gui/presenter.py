@@ -338,7 +338,7 @@ def plain(key: str) -> str:
 def legend_html(scene: Scene, colours: Colours, table: Table) -> str:
     """The colours in words, in their own colour."""
     device = table.device_key.partition(":")[2].rpartition(":")[0]
-    parts = [(colours.feasible, "•", "possible models"), (colours.front, "▬", "the best of them")]
+    parts = [(colours.feasible, "•", "possible models"), (colours.front, "—", "the best of them")]
     if scene.overlays:
         tag = scene.overlays[0].tag
         parts.append((colours.overlays[0], "■", tag + ("" if scene.overlays[0].comparable else

@@ -21,7 +21,7 @@ class MessageBar(QFrame):
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setAccessibleName("Message")
         close = QToolButton(self)
-        close.setText("✕")
+        close.setText("×")
         close.setProperty("flat", True)
         close.setToolTip("Put this message away")
         close.setAccessibleName("Put the message away")

@@ -251,7 +251,7 @@ class LimitRow(QFrame):
         self.number.setToolTip("Type a value with its unit, e.g. 8ms, 24GB, 1.5B")
         self.number.editingFinished.connect(self.on_number)
         remove = QToolButton(self)
-        remove.setText("✕")
+        remove.setText("×")
         remove.setProperty("flat", True)
         remove.setToolTip("Remove this limit")
         remove.setAccessibleName(f"Remove the limit on {metric.label}")

@@ -120,7 +120,7 @@ class RealModelDialog(QDialog):
 
     def refuse(self, reason: str) -> None:
         """Say, here, why it cannot be measured."""
-        self.told.setText(f"✕ {reason}")
+        self.told.setText(f"× {reason}")
 
     def begin(self, work: Callable[[Project], Steps]) -> None:
         """Measure in the measuring lane, and close; the panel shows how far it is."""

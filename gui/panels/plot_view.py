@@ -43,7 +43,7 @@ SHOW = (
     ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
     ("dominated_shown", "Outside", "Candidates that break a limit"),
 )
-SIGNS = {"shown": "●", "faded": "◐", "hidden": "○"}
+SIGNS = {"shown": "●", "faded": "•", "hidden": "○"}
 
 
 class PlotView(QWidget):
@@ -211,7 +211,7 @@ class PlotView(QWidget):
         )
         self._chip_labels[limit.key] = label
         close = QToolButton(chip)
-        close.setText("✕")
+        close.setText("×")
         close.setProperty("flat", True)
         close.setToolTip("Remove this limit")
         close.setAccessibleName(f"Remove the limit {limit.label}")

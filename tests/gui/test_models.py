@@ -79,7 +79,7 @@ def test_a_folder_is_refused_where_it_was_chosen(qtbot, opened, folder, spoil, r
     dialog = model_dialog(qtbot, opened)
     assert not dialog.measure.isEnabled()
     dialog.folder.setText(str(spoil(folder)))
-    assert reason in looked(qtbot, dialog, "✕")
+    assert reason in looked(qtbot, dialog, "×")
     assert not dialog.measure.isEnabled()
     # the reason stands here, and nowhere else
     assert opened.state.message == ""
@@ -90,13 +90,13 @@ def test_a_text_needs_weights_and_the_refusal_goes_when_it_does(qtbot, opened, f
     dialog = model_dialog(qtbot, opened)
     dialog.folder.setText(str(folder))
     dialog.text.setText(str(tmp_path / "t.txt"))
-    assert "no quality" in looked(qtbot, dialog, "✕")
+    assert "no quality" in looked(qtbot, dialog, "×")
     dialog.text.clear()
     assert "random ones" in looked(qtbot, dialog, "●")
     assert dialog.measure.isEnabled()
     dialog.work.prompt.setValue(600)
     assert not dialog.measure.isEnabled()
-    assert "more than the 512" in looked(qtbot, dialog, "✕")
+    assert "more than the 512" in looked(qtbot, dialog, "×")
 
 
 def test_a_measured_folder_becomes_a_named_mark(qtbot, window, opened, folder, monkeypatch):
@@ -191,11 +191,11 @@ def test_an_endpoint_is_refused_in_place_then_measured(qtbot, opened, folder):
     dialog.url.setText(closed)
     dialog.name.setText("tiny")
     dialog.measure.click()
-    assert "is the server running" in looked(qtbot, dialog, "✕")
+    assert "is the server running" in looked(qtbot, dialog, "×")
     with serving() as url:
         dialog.url.setText(url)
         dialog.measure.click()
-        assert "does not say which shape" in looked(qtbot, dialog, "✕ http")
+        assert "does not say which shape" in looked(qtbot, dialog, "× http")
         assert dialog.measure.isEnabled()
         dialog.config.setText(str(folder))
         dialog.work.prompt.setValue(6)
