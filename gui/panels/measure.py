@@ -427,7 +427,7 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
     label = m.model or m.architecture.label
     item = QTreeWidgetItem(
         [
-            f"{'✕' if m.failed else '●'} {label}, batch {m.workload.batch}",
+            f"{'×' if m.failed else '●'} {label}, batch {m.workload.batch}",
             format_quantity(tpot.value, "s") if tpot else "",
             format_quantity(ttft.value, "s") if ttft else "",
             format_quantity(peak, "B") if peak else "",
