@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gui.window import Window
 
 CHILD = "--measure-child"
+# its height is known only once the window is there
+TITLE_BAR = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,8 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from gui.walk import walk
 
         return walk(app, window, Path(options.walk), started)
+    if not (options.size or window.settings["geometry"]):
+        fit_screen(window)
     window.show()
     return int(app.exec())
+
+
+def fit_screen(window: Window) -> None:
+    """Fill the screen where the window and its title bar would reach beyond it."""
+    from PySide6.QtCore import QSize, Qt
+
+    room = window.screen().availableSize()
+    if (window.size() + QSize(0, TITLE_BAR)).boundedTo(room) != window.size() + QSize(0, TITLE_BAR):
+        window.setWindowState(Qt.WindowState.WindowMaximized)
 
 
 def _wrong_panel(name: str) -> str:

@@ -24,6 +24,7 @@ ALWAYS = {
     "libdbus-1.so.3": "libdbus-1-3",
 }
 ON_X11 = {
+    "libxcb.so.1": "libxcb1",
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
     "libxcb-cursor.so.0": "libxcb-cursor0",
     "libxcb-icccm.so.4": "libxcb-icccm4",
@@ -54,7 +55,12 @@ def missing_packages(platform: str | None = None) -> list[str]:
     if platform is None:
         platform = os.environ.get("QT_QPA_PLATFORM", "wayland-xcb")
     wanted = ALWAYS | ({} if platform in ("offscreen", "minimal", "vnc") else ON_X11)
-    return [package for library, package in wanted.items() if not _loads(library)]
+    missing = [
+        wanted.get(lacking, package)
+        for library, package in wanted.items()
+        if (lacking := _lacking(library))
+    ]
+    return list(dict.fromkeys(missing))
 
 
 def missing_message(packages: list[str]) -> str:
@@ -87,9 +93,11 @@ def show(text: str) -> bool:
     return False
 
 
-def _loads(library: str) -> bool:
+def _lacking(library: str) -> str:
+    """The library that keeps this one from being loaded: itself or one it needs; empty for none."""
     try:
         ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        # 'NAME: cannot open shared object file': a bundle brings some, but not all that those need
+        return str(error).partition(":")[0]
+    return ""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,3 +68,19 @@ def test_what_is_missing_is_shown_where_nobody_reads_the_terminal(monkeypatch, c
     # a picture is asked for by a script
     assert __main__.main(["--shot", "x.png"]) == 1
     assert len(shown) == 1
+
+
+@pytest.mark.parametrize("screen, fills", [((1280, 800), True), ((1920, 1080), False)])
+def test_a_window_larger_than_the_screen_fills_it(qtbot, monkeypatch, screen, fills):
+    from PySide6.QtCore import QSize
+    from PySide6.QtWidgets import QWidget
+
+    from gui.__main__ import fit_screen
+
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    room = SimpleNamespace(availableSize=lambda: QSize(*screen))
+    monkeypatch.setattr(window, "screen", lambda: room)
+    fit_screen(window)
+    assert window.isMaximized() == fills
