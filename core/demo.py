@@ -63,11 +63,19 @@ def open_demo(folder: Path) -> Project:
     return Project.open(path)
 
 
+def demo_in_memory(folder: Path | None = None) -> Project:
+    """The demonstration project, to read, without a file of its own; named as if it were in `folder`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / f"demo{SUFFIX}"
+        create_demo(path).close()
+        project = Project.in_memory(path)
+    if folder is not None:
+        project.path = folder / path.name
+    return project
+
+
 def open_any(name: str) -> Project:
     """A project by path, to read, or the demonstration (held in memory) for 'demo'."""
     if name != "demo" or Path(name).exists():
         return Project.open(Path(name).expanduser(), read_only=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"demo{SUFFIX}"
-        create_demo(path).close()
-        return Project.in_memory(path)
+    return demo_in_memory()

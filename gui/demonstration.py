@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.demo import open_demo
+from core.demo import demo_in_memory, open_demo
+from core.errors import Unusable
 from core.project import Project
 from gui.job import Job
 from gui.settings import data_folder
@@ -10,11 +11,20 @@ from gui.store import Store
 
 
 def open_demonstration(store: Store) -> Job:
-    """Make the demonstration project where it is missing, and open it."""
+    """Make the demonstration project where it is missing, and open it.
+
+    Where its folder may not be written or is full it is held in memory, to read.
+    """
 
     def get() -> Project:
         folder = data_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        return open_demo(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return open_demo(folder)
+        except (OSError, Unusable) as failure:
+            reason = failure.strerror if isinstance(failure, OSError) else str(failure)
+            reading = demo_in_memory(folder)
+            reading.because = f"it could not be put there: {reason}"
+            return reading
 
     return store.load(get)

@@ -25,15 +25,20 @@ SPACE = """
 schema_version = 1
 name = "Small"
 [shape]
-n_layers = [1, 2, 3]
-d_model = 64
+n_layers = { from = 1, to = 8, step = 1 }
+d_model = { from = 64, to = 256, step = 32 }
 d_head = 32
-vocab_size = 512
+ffn_multiple = 32
+vocab_size = 2048
 [run]
 prompt_tokens = 8
 output_tokens = 8
 [train]
 tokens = "1B"
+[measure]
+levels = ["0.5M"]
+shapes_per_level = 3
+tolerance = 0.3
 """
 
 

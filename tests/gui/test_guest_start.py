@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from core.errors import Unusable
 from gui import system_libraries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,3 +85,30 @@ def test_a_window_larger_than_the_screen_fills_it(qtbot, monkeypatch, screen, fi
     monkeypatch.setattr(window, "screen", lambda: room)
     fit_screen(window)
     assert window.isMaximized() == fills
+
+
+@pytest.mark.parametrize("why", ["no folder", "full"])
+def test_where_nothing_can_be_kept_the_demonstration_opens_to_be_read(
+    qtbot, store, monkeypatch, tmp_path, why
+):
+    import gui.demonstration as demonstration
+
+    def full(folder):
+        raise Unusable("the disk of demo.paretoscope is full; free some space")
+
+    # a file where the folder should be: nobody can make it, not even root
+    (tmp_path / "taken").write_text("")
+    home = tmp_path / "taken" / "home" if why == "no folder" else tmp_path
+    monkeypatch.setattr(demonstration, "data_folder", lambda: home)
+    if why == "full":
+        monkeypatch.setattr(demonstration, "open_demo", full)
+    demonstration.open_demonstration(store)
+    qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
+    assert store.state.demo and store.state.read_only
+    assert (
+        f"{home / 'demo.paretoscope'} is read-only (it could not be put there"
+        in store.state.message
+    )
+    assert ("is full" in store.state.message) == (why == "full")
+    assert len(store.state.contents.measurements) > 0
+    store.close()
