@@ -101,6 +101,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     space = read_space(options.space)
     points = wanted_points(space, options)
     with Project.open_or_create(options.project) as project:
+        if not project.text("space") and not project.read_only:
+            # its candidates are what `frontier` and the window choose among
+            project.put_text("space", space.text)
         before = project.measurements()
         known = visits_made(() if options.again else before)
         found: list[Measurement] = []

@@ -220,10 +220,10 @@ class Fit:
         self._require()
         logs = self.logs(columns)
         middle = self._evaluate(logs, self.vector()[None])[0]
-        if self.resamples is None or not len(self.resamples):
+        count = middle.size
+        if self.resamples is None or not len(self.resamples) or not count:
             nothing = np.full_like(middle, np.nan)
             return nothing, nothing.copy()
-        count = middle.size
         if count * len(self.resamples) <= EXACT_PRODUCTS:
             low, high = self._percentiles(logs, level)
         else:

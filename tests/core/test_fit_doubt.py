@@ -168,6 +168,12 @@ def test_interval_of_many_rows_agrees_with_percentiles(judged):
     assert (low <= high).all() and np.isfinite(low).all()
 
 
+def test_no_row_has_no_interval(judged):
+    names = ("params_total", "tokens", "n_layers", "d_model")
+    low, high = judged.interval({name: np.zeros(0) for name in names})
+    assert low.shape == high.shape == (0,)
+
+
 def test_outside_is_marked_and_the_interval_widens(judged):
     row = {"params_total": [3e8, 3e11, 3e8, 3e8], "tokens": [6e9, 6e9, 6e13, 6e9],
            "d_model": [1024, 1024, 1024, 6400], "n_layers": [16, 16, 16, 1]}  # fmt: skip

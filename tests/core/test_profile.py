@@ -89,6 +89,21 @@ def test_a_space_is_measured_stored_and_reported(space, sweeps, tmp_path, capsys
     assert (sweeps[0].device, sweeps[0].budget_s, sweeps[0].threads) == ("cpu", 30.0, 2)
 
 
+def test_the_project_holds_the_space_it_was_measured_for(space, sweeps, tmp_path, capsys):
+    path = str(tmp_path / "p.paretoscope")
+    run(capsys, space, "--project", path)
+    with Project.open(path) as project:
+        assert project.text("space") == SPACE
+    assert main(["frontier", path, "--x", "tpot", "--y", "loss", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["front_size"] > 1
+    # a space that is there already is the user's
+    with Project.open(path) as project:
+        project.put_text("space", SPACE.replace("tiny", "mine"))
+    run(capsys, space, "--project", path)
+    with Project.open(path) as project:
+        assert "mine" in project.text("space")
+
+
 def test_a_second_run_resumes_unless_told_to_repeat(space, sweeps, tmp_path, capsys):
     project = str(tmp_path / "p.paretoscope")
     _, first, _, _ = run(capsys, space, "--project", project, "--points", "4")
