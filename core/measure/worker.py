@@ -176,6 +176,8 @@ class Worker:
         self._threads[1].join(timeout=1)
         last = next((w for w in reversed(self._words) if w.strip()), "")
         how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        if code == 0:
+            how += " before it answered (is it a Python?)"
         if code == -9:
             how += " (often the system's doing when memory runs out)"
         return f"the measuring process ended {how}" + (f": {last[:300]}" if last else "")

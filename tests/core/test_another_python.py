@@ -57,6 +57,11 @@ def test_what_may_not_be_started_is_said(tmp_path):
     assert "Permission denied" in said_of(tmp_path / "python")
 
 
+def test_a_program_that_ends_at_once_is_no_python(tmp_path):
+    silent = program(tmp_path / "python", "#!/bin/sh\nexit 0\n")
+    assert said_of(silent).endswith("ended with status 0 before it answered (is it a Python?)")
+
+
 def test_a_program_that_talks_of_something_else_is_no_python(tmp_path):
     chatty = program(tmp_path / "python", "#!/bin/sh\nwhile :; do echo yes; done\n")
     assert said_of(chatty).endswith("does not answer as a measuring process does; is it a Python?")
