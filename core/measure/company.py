@@ -41,6 +41,8 @@ SHARING = frozenset({"eager", "compile"})
 # what stays free for activations, and for everyone else
 SPARE = 0.25
 LEVELLED = ("ttft", "tpot", "e2e")
+# a turn is short beside the seconds in which the weather changes
+TURN_S = 0.2
 
 
 @dataclass(slots=True)
@@ -99,6 +101,9 @@ def _seat(
     for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
         point = points[number]
         if lab.device.kind != "cpu" or point.folder or point.runtime.execution not in SHARING:
+            continue
+        if lab.energy_s > 0:
+            # joules cannot be told apart in company
             continue
         key = (point.architecture, point.runtime)
         need = needed_bytes(point)
@@ -200,6 +205,7 @@ def shared(settings: Settings, count: int) -> Settings:
     return replace(
         settings,
         budget_s=settings.budget_s * count,
+        block_s=min(settings.block_s, TURN_S),
         warm_s=min(settings.warm_s, settings.budget_s / 5),
         retries=0,
     )

@@ -339,7 +339,9 @@ def sweep(
             allowed = None
             if budget_s is not None:
                 remaining = budget_s - spent
-                allowed = min(_share(remaining, ahead), remaining / len(group))
+                # of a queue that goes on, a company may use a quarter of what is left
+                most = remaining if listed is not None or len(group) == 1 else remaining / 4
+                allowed = min(_share(remaining, ahead), most / len(group))
             started = time.monotonic()
             alone = len(group) == 1
             inner: Generator[Progress, None, Any] = (

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QSplitter,
     QTreeWidget,
@@ -108,6 +109,8 @@ class MeasurePanel(QWidget):
         self.bar.setAccessibleName("Progress of the sweep")
         self.words = QLabel("", self)
         self.words.setAccessibleName("What is being measured")
+        # a long line may be cut, it must not make the window wider
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.trail = QLabel("", self)
         self.trail.setProperty("quiet", True)
         self.trail.setToolTip(
@@ -141,9 +144,9 @@ class MeasurePanel(QWidget):
         ):
             head.addWidget(widget)
         head.addStretch(1)
-        for widget in (self.start, self.pause, self.cancel):
-            head.addWidget(widget)
         told = QHBoxLayout()
+        for widget in (self.start, self.pause, self.cancel):
+            told.addWidget(widget)
         told.addWidget(self.words, 1)
         told.addWidget(self.trail)
         told.addWidget(self.folder)
@@ -309,6 +312,7 @@ class MeasurePanel(QWidget):
             self.words.setText(progress_text(progress, paused=sweep.paused, message=sweep.message))
         else:
             self.words.setText(ended_text(sweep.message) if sweep.message else plan_text(new))
+        self.words.setToolTip(self.words.text())
         self.trail.setText(trail_text(sweep.errors))
         self._refresh_start()
 

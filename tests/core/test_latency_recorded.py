@@ -8,7 +8,9 @@ import pytest
 from core.demo import SWEEP, recorded_sweep
 from core.fit.latency import fit_latency
 from core.fit.prices import points_of
+from core.measure.adaptive import choose_batch
 from core.measure.statistics import estimate
+from core.records import Point
 from core.resources import resource
 
 # the targets of the law itself are 0.05 and 0.08
@@ -79,3 +81,18 @@ def test_prices_are_those_of_a_machine(laws):
     assert 10e9 < bytes_read / reading < 1000e9
     p = points_of([m for m in recorded_sweep() if m.runtime.execution == "eager"], "tpot")
     assert np.all(law.predict(p.shapes, p.batch, p.prompt_tokens, p.output_tokens) > 0)
+
+
+def test_ten_chosen_points_do_what_the_smallest_grid_needs_thirty_for(rows):
+    """A law needs six shapes, and by hand each is measured under all five workloads."""
+    full = [m for m in rows if m.workload.output_tokens < 64]
+    points = [Point(m.architecture, m.workload, m.runtime) for m in full]
+    used = []
+    while len(used) < 10:
+        count = max(4, 6 - len({m.architecture for m in used}))
+        used += [full[i] for i in choose_batch(points, used, fit_latency(used), count)]
+    assert len(used) == 10
+    for law in fit_latency(used):
+        p = points_of(full, law.metric)
+        said = law.predict(p.shapes, p.batch, p.prompt_tokens, p.output_tokens)
+        assert np.mean(np.abs(said / p.seconds - 1)) <= 0.05, law.metric
