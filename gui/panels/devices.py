@@ -128,14 +128,15 @@ class DevicesPanel(QWidget):
         self._store.choose(device_key=self.shown.itemData(index))
 
     @Slot()
-    def on_python(self) -> None:
-        """Remember another Python."""
+    def on_python(self) -> bool:
+        """Remember another Python; False, saying so, where there is no such file."""
         text = self.python.text().strip()
         if text and not Path(text).expanduser().is_file():
             self.told.setText(f"There is no file {text}.")
-            return
+            return False
         self.told.setText("")
         self._settings["python"] = str(Path(text).expanduser()) if text else ""
+        return True
 
     @Slot()
     def on_browse(self) -> None:
@@ -148,7 +149,8 @@ class DevicesPanel(QWidget):
     @Slot()
     def on_check(self) -> None:
         """Start a measuring process and see what it finds."""
-        self.on_python()
+        if not self.on_python():
+            return
         self.check.setEnabled(False)
         self.told.setText("Starting a measuring process …")
         job = find_devices(self._store, self._settings["python"])

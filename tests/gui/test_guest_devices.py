@@ -69,12 +69,12 @@ def test_a_driver_library_that_raises_is_no_reading(monkeypatch):
 
 
 def test_the_panel_says_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
-    from core.measure import sweep
+    from core.measure import session
     from gui.panels.devices import DevicesPanel
 
     cpu = devices_module.cpu_device()
     why = "torch is built for CUDA, but the GPU does not answer (CUDA unknown error)"
-    monkeypatch.setattr(sweep, "ask_devices", lambda python=None: ((cpu,), why))
+    monkeypatch.setattr(session, "ask_devices", lambda python=None: ((cpu,), why))
     panel = DevicesPanel(store)
     qtbot.addWidget(panel)
     panel.on_check()
@@ -83,3 +83,20 @@ def test_the_panel_says_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
     assert f"No GPU: {why}." in panel.told.text()
     assert "Traceback" not in panel.told.text()
     assert store.state.devices == (cpu,)
+
+
+def test_a_python_that_is_not_there_is_not_asked_nor_is_the_one_before(qtbot, store, monkeypatch):
+    from core.measure import sweep
+    from gui.panels.devices import DevicesPanel
+
+    asked = []
+    monkeypatch.setattr(sweep, "ask_devices", lambda python=None: asked.append(python) or ((), ""))
+    panel = DevicesPanel(store)
+    qtbot.addWidget(panel)
+    panel.python.setText(sys.executable)
+    panel.on_check()
+    qtbot.waitUntil(lambda: panel.check.isEnabled(), timeout=10_000)
+    panel.python.setText("/nonexistent/python")
+    panel.on_check()
+    assert panel.told.text() == "There is no file /nonexistent/python."
+    assert panel.check.isEnabled() and asked == [sys.executable]
