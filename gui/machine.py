@@ -26,7 +26,7 @@ def find_devices(store: Store, python: str = "") -> Job:
     """
 
     def work() -> Steps:
-        from core.measure.sweep import ask_devices
+        from core.measure.session import ask_devices
 
         found, problem = ask_devices(python or None)
         yield problem

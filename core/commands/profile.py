@@ -196,7 +196,7 @@ def _measure(
 
 def find_device(options: argparse.Namespace) -> Device:
     """The device asked for. Raises Unusable, naming those there are."""
-    from core.measure.sweep import device_name, find_devices
+    from core.measure.session import device_name, find_devices
 
     every = find_devices(options.python)
     wanted = "cuda:0" if options.device == "cuda" else options.device

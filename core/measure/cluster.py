@@ -335,7 +335,7 @@ def _devices_there() -> list[dict[str, Any]]:
 
     from distributed import get_worker
 
-    from core.measure.sweep import find_devices
+    from core.measure.session import find_devices
 
     worker = get_worker()
     if not hasattr(worker, DEVICES):
@@ -351,7 +351,7 @@ def _measure_there(point: dict[str, Any], device: str, options: dict[str, Any]) 
 
     from distributed import get_worker
 
-    from core.measure.sweep import Session
+    from core.measure.session import Session
 
     worker = get_worker()
     session = getattr(worker, SESSION, None)

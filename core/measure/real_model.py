@@ -100,7 +100,8 @@ def measure_model(
     stored. Closing the generator ends what runs.
     """
     from core.measure.quality import in_child
-    from core.measure.sweep import device_name, sweep
+    from core.measure.session import device_name
+    from core.measure.sweep import sweep
 
     target = device if isinstance(device, str) else device_name(device)
     quality: dict[str, float] = {}

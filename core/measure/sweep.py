@@ -8,7 +8,6 @@ process. Closing the generator ends the process at once.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import random
 import threading
@@ -20,18 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from core.architecture import Architecture
-from core.errors import Unusable
-from core.measure.bench import failed
-from core.measure.memory import needed_bytes
-from core.measure.point import point_key, point_label, point_to_dict
+from core.measure.point import point_key, point_label
 from core.measure.protocol import Settings
-from core.measure.worker import Worker, WorkerDied, WorkerHung, child_command
+from core.measure.session import Session, device_name
 from core.records import Device, Measurement, Point, Progress
-from core.serial import device_from_dict, device_to_dict, measurement_from_dict
 from core.workload import Runtime, Workload
-
-DRIFT = 0.05
-START_PATIENCE_S = 180.0
 
 Steps = Generator[Progress | Measurement, None, "Swept"]
 
@@ -52,201 +44,6 @@ def anchor_point(device: str) -> Point:
     shape = Architecture(4, 768, 12, 12, 64, 2048, 8192)
     precision = "fp32" if device == "cpu" else "bf16"
     return Point(shape, Workload(1, 16, 21), Runtime("eager", precision, precision))
-
-
-def patience_s(point: Point) -> float:
-    """Longest silence that can still be work: loading and one prompt on a very slow device."""
-    a, work = point.architecture, point.workload
-    loading = needed_bytes(point)["total"] / 50e6
-    prompt = a.prefill_flops(work.prompt_tokens, work.batch) / 2e9
-    compiling = 300.0 if point.runtime.execution == "compile" else 0.0
-    return float(60.0 + loading + prompt + compiling)
-
-
-class Session:
-    """A measuring process that is replaced when it dies; use `close`, or close its generators."""
-
-    def __init__(
-        self,
-        device: str | Device,
-        settings: Settings | None = None,
-        python: str | Path | None = None,
-        threads: int = 0,
-        anchor: Point | None = None,
-        energy_s: float = 0.0,
-        hang_s: float | None = None,
-        probe: bool = True,
-        command: Sequence[str] | None = None,
-    ) -> None:
-        self.name = device if isinstance(device, str) else device_name(device)
-        self.device: Device | None = None
-        if isinstance(device, Device) and device.bandwidth_bytes_per_s is not None:
-            self.device = device
-        self.settings = settings or Settings()
-        self._threads = threads
-        self._anchor = anchor
-        self._energy_s = energy_s
-        self._hang_s = hang_s
-        self._probe = probe
-        self._command = list(command or child_command(python))
-        self._worker: Worker | None = None
-        self._anchor_s: float | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The measuring process, while there is one."""
-        return self._worker.pid if self._worker is not None and self._worker.alive else None
-
-    def open(self) -> Generator[Progress, None, Device]:
-        """Start the process and measure the device; returns the device.
-
-        Raises Unusable when there is no such device or the process cannot start.
-        """
-        if self._worker is not None and self._worker.alive and self.device is not None:
-            return self.device
-        self.close()
-        try:
-            self._worker = Worker(self._command)
-            request: dict[str, Any] = {
-                "do": "open",
-                "device": self.name,
-                "threads": self._threads,
-                "settings": dataclasses.asdict(self.settings),
-                "anchor": point_to_dict(self._anchor) if self._anchor else None,
-                "energy_s": self._energy_s,
-                "probe": self._probe,
-                "known": device_to_dict(self.device) if self.device else None,
-            }
-            answer = yield from self._ask(request, START_PATIENCE_S)
-        except (WorkerDied, WorkerHung) as error:
-            self.close()
-            raise Unusable(f"measuring cannot start: {error}") from error
-        if answer["kind"] != "opened":
-            self.close()
-            raise Unusable(str(answer.get("message", "measuring cannot start")))
-        self.device = device_from_dict(answer["device"])
-        return self.device
-
-    def measure(
-        self, point: Point, budget_s: float | None = None
-    ) -> Generator[Progress, None, Measurement]:
-        """Measure one point; whatever goes wrong is a flag on the returned measurement."""
-        device = yield from self.open()
-        settings = self.settings
-        if budget_s is not None:
-            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
-        request = {
-            "do": "measure",
-            "point": point_to_dict(point),
-            "settings": dataclasses.asdict(settings),
-        }
-        try:
-            answer = yield from self._ask(request, self._hang_s or patience_s(point))
-        except WorkerHung as error:
-            self.close()
-            return failed(point, device, "hung", str(error))
-        except WorkerDied as error:
-            self.close()
-            return failed(point, device, "crashed", str(error))
-        if answer["kind"] != "result":
-            return failed(point, device, "crashed", str(answer.get("message", "no result")))
-        return self._drifted(measurement_from_dict(answer["measurement"]))
-
-    def measure_together(
-        self, points: Sequence[Point], budget_s: float | None = None
-    ) -> Generator[Progress, None, list[Measurement]]:
-        """Measure points in turns (`core.measure.company`), in their order; alone where that fails."""
-        yield from self.open()
-        settings = self.settings
-        if budget_s is not None:
-            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
-        request = {
-            "do": "measure_together",
-            "points": [point_to_dict(p) for p in points],
-            "settings": dataclasses.asdict(settings),
-        }
-        try:
-            answer = yield from self._ask(request, self._hang_s or max(map(patience_s, points)))
-        except (WorkerHung, WorkerDied):
-            # one of them did it: each alone will show which
-            self.close()
-            answer = {"kind": "none"}
-        if answer["kind"] == "results":
-            return [measurement_from_dict(m) for m in answer["measurements"]]
-        found = []
-        for number, point in enumerate(points):
-            inner = self.measure(point, budget_s)
-            try:
-                while True:
-                    step = next(inner)
-                    yield replace(step, done=(number + min(0.99, step.done)) / len(points))
-            except StopIteration as end:
-                found.append(end.value)
-            finally:
-                inner.close()
-        return found
-
-    def _drifted(self, measurement: Measurement) -> Measurement:
-        """The measurement, flagged when the anchor is not what it was at the first point."""
-        now = measurement.environment.get("anchor_s")
-        if not now:
-            return measurement
-        if self._anchor_s is None:
-            self._anchor_s = float(now)
-        change = float(now) / self._anchor_s - 1
-        environment = {**measurement.environment, "anchor_change": round(change, 4)}
-        flags = measurement.flags
-        if abs(change) > DRIFT:
-            flags = (*flags, "drift")
-        return replace(measurement, environment=environment, flags=flags)
-
-    def _ask(
-        self, request: dict[str, Any], patience: float
-    ) -> Generator[Progress, None, dict[str, Any]]:
-        assert self._worker is not None
-        text, fraction = "", 0.0
-        for message in self._worker.ask(request, patience):
-            if message["kind"] == "progress":
-                text, fraction = message["text"], message["fraction"]
-            elif message["kind"] != "tick":
-                return message
-            yield Progress(fraction, 1.0, text)
-        raise WorkerDied("the measuring process fell silent")
-
-    def close(self) -> None:
-        """End the measuring process now."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-
-
-def device_name(device: Device) -> str:
-    """'cpu' or 'cuda:N'."""
-    return "cpu" if device.kind == "cpu" else f"cuda:{device.index}"
-
-
-def find_devices(python: str | Path | None = None) -> tuple[Device, ...]:
-    """The devices a measuring process sees, unmeasured. Raises Unusable when it cannot start."""
-    return ask_devices(python)[0]
-
-
-def ask_devices(python: str | Path | None = None) -> tuple[tuple[Device, ...], str]:
-    """The devices a measuring process sees, and one line on why no GPU is among them, or nothing."""
-    worker: Worker | None = None
-    try:
-        worker = Worker(child_command(python))
-        for message in worker.ask({"do": "devices"}, START_PATIENCE_S):
-            if message["kind"] == "devices":
-                found = tuple(device_from_dict(d) for d in message["devices"])
-                return found, str(message.get("problem", ""))
-            if message["kind"] == "error":
-                raise Unusable(f"no devices can be listed: {message['message']}")
-    except (WorkerDied, WorkerHung) as error:
-        raise Unusable(f"no devices can be listed: {error}") from error
-    finally:
-        if worker is not None:
-            worker.close()
-    return (), ""
 
 
 def sweep(

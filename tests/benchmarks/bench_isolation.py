@@ -25,8 +25,8 @@ from core.architecture import Architecture
 from core.measure.clock import Clock
 from core.measure.devices import default_threads
 from core.measure.protocol import Settings
+from core.measure.session import Session
 from core.measure.statistics import estimate
-from core.measure.sweep import Session
 from core.records import Point
 from core.workload import Runtime, Workload
 

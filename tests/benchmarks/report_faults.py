@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
 import faulty_child as faults
 
-import core.measure.sweep
+import core.measure.session
 from core.architecture import Architecture
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate
@@ -83,8 +83,8 @@ def results(points: list[Point], **options: object) -> list[Measurement]:
 
 
 def main() -> None:
-    usual = core.measure.sweep.patience_s
-    core.measure.sweep.patience_s = lambda p: (  # the table should not take minutes
+    usual = core.measure.session.patience_s
+    core.measure.session.patience_s = lambda p: (  # the table should not take minutes
         5.0 if p.workload.prompt_tokens == faults.HANGING else usual(p)
     )
     print("# Faults injected, and what the sweep made of them\n")

@@ -8,7 +8,7 @@ import venv
 import pytest
 
 from core.errors import Unusable
-from core.measure.sweep import find_devices
+from core.measure.session import find_devices
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="scripts with a first line")
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import faulty_child as faults
 import pytest
 
-import core.measure.sweep
+import core.measure.session
 from core.architecture import Architecture
 from core.errors import Unusable
 from core.measure.point import point_key
 from core.measure.protocol import Settings
-from core.measure.sweep import find_devices, sweep
+from core.measure.session import find_devices
+from core.measure.sweep import sweep
 from core.measure.worker import Worker
 from core.records import Measurement, Point
 from core.workload import Runtime, Workload
@@ -61,7 +62,7 @@ def gone(pid):
 def test_every_fault_is_flagged_and_the_sweep_goes_on(monkeypatch):
     # a machine under load may be slow at anything else, and that is no hang
     patience = lambda p: 3.0 if p.workload.prompt_tokens == faults.HANGING else 170.0  # noqa: E731
-    monkeypatch.setattr(core.measure.sweep, "patience_s", patience)
+    monkeypatch.setattr(core.measure.session, "patience_s", patience)
     big = Architecture(2, 1024, 4, 4, 256, 4096, 4096)
     plan = [
         (point(8), ""),
@@ -260,7 +261,7 @@ def test_passes_visit_every_point_again_in_a_fresh_process(monkeypatch):
             super().__init__(*args)
             started.append(self.pid)
 
-    monkeypatch.setattr(core.measure.sweep, "Worker", Counted)
+    monkeypatch.setattr(core.measure.session, "Worker", Counted)
     points = [point(8), point(9), point(8, weights="fp8")]
     generator = steps(points, passes=3)
     found = []

@@ -6,6 +6,7 @@ import types
 import pytest
 from measured import DEVICE, measured
 
+import core.measure.session
 import core.measure.sweep
 from core.__main__ import main
 from core.measure.floor import floor_ratio, floor_s, launch_overhead_s
@@ -61,7 +62,7 @@ def sweeps(monkeypatch):
         return Swept(count, skipped, 0, DEVICE, 1.0)
 
     monkeypatch.setattr(core.measure.sweep, "sweep", sweep)
-    monkeypatch.setattr(core.measure.sweep, "find_devices", lambda _python=None: (DEVICE,))
+    monkeypatch.setattr(core.measure.session, "find_devices", lambda _python=None: (DEVICE,))
     return asked
 
 
