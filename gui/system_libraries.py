@@ -98,6 +98,6 @@ def _lacking(library: str) -> str:
     try:
         ctypes.CDLL(library)
     except OSError as error:
-        # 'NAME: cannot open shared object file': a bundle brings some, but not all that those need
-        return str(error).partition(":")[0]
+        # 'NAME: cannot open ...': a bundle brings some, not all that those need, and words it anew
+        return os.path.basename(str(error.__cause__ or error).partition(":")[0]) or library  # noqa: PTH119
     return ""

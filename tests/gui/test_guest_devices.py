@@ -86,11 +86,13 @@ def test_the_panel_says_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
 
 
 def test_a_python_that_is_not_there_is_not_asked_nor_is_the_one_before(qtbot, store, monkeypatch):
-    from core.measure import sweep
+    from core.measure import session
     from gui.panels.devices import DevicesPanel
 
     asked = []
-    monkeypatch.setattr(sweep, "ask_devices", lambda python=None: asked.append(python) or ((), ""))
+    monkeypatch.setattr(
+        session, "ask_devices", lambda python=None: asked.append(python) or ((), "")
+    )
     panel = DevicesPanel(store)
     qtbot.addWidget(panel)
     panel.python.setText(sys.executable)

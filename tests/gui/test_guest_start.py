@@ -56,6 +56,23 @@ def test_a_text_is_shown_by_what_the_desktop_has(tmp_path, monkeypatch):
     assert not system_libraries.show("Qt needs libraries")
 
 
+def test_the_library_that_is_missing_itself_is_asked_for(monkeypatch):
+    def load(name):
+        if name == "libEGL.so.1":
+            raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")
+        if name == "libxcb-shape.so.0":
+            raise OSError("libxcb.so.1: cannot open shared object file: No such file or directory")
+        if name == "libxcb-cursor.so.0":
+            # as the loader of a bundle words it
+            said = "/in/the/bundle/libxcb.so.1: cannot open shared object file"
+            raise OSError("Failed to load dynlib/dll 'libxcb-cursor.so.0'.") from OSError(said)
+
+    monkeypatch.setattr(system_libraries.ctypes, "CDLL", load)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert system_libraries.missing_packages("xcb") == ["libegl1", "libxcb1"]
+    assert system_libraries.missing_packages("offscreen") == ["libegl1"]
+
+
 @posix
 def test_what_is_missing_is_shown_where_nobody_reads_the_terminal(monkeypatch, capsys):
     from gui import __main__
