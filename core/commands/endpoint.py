@@ -103,6 +103,9 @@ def report(found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
         "requests": seen["requests"],
         "left_out": seen["left_out"],
         "chunk_is_token": seen["chunk_is_token"],
+        "decoded_at_once": seen["decoded_at_once"],
+        "cached_prompt_tokens": seen["cached_prompt_tokens"],
+        "fields_sent": seen["fields_sent"],
         "endpoint_path": seen["endpoint_path"],
     }
     lines = [

@@ -1,35 +1,33 @@
 """Time a model behind an OpenAI-compatible endpoint on this machine, by streaming requests to it.
 
-Only the standard library is used. What is measured is what a client sees: TTFT holds the server's
-queue, and the token counts are those the server says it realised, not those that were asked for.
+What is measured is what a client sees: TTFT holds the server's queue, and the token counts are those
+the server says it realised, not those that were asked for.
 """
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
-import json
 import random
-import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from queue import SimpleQueue
-from typing import Any
-from urllib.parse import urlsplit
 
 from core.architecture import Architecture
 from core.errors import Unusable
+from core.measure.served_request import EXTRAS, NoSuchField, NoSuchPath, ask, prompt_length
+from core.measure.served_request import Endpoint as Endpoint
+from core.measure.served_request import ServedRequest as ServedRequest
 from core.records import Device, Measurement, Progress
 from core.workload import Runtime, Workload
 
 MOST_REQUESTS = 1000
 MOST_BATCH = 256
-MOST_LINE_BYTES = 1 << 20
-MOST_ANSWER_BYTES = 64 << 20
+# prompt tokens that a prefix cache may answer before it is said; a chat template's are a few
+CACHED_SHARE = 0.05
 # common one-token words: the prompt's length is corrected by what the server counts
 WORDS = [
     "time",
@@ -50,68 +48,6 @@ WORDS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a model is served: base URL up to and without '/v1', and the model's name there."""
-
-    url: str
-    model: str
-    key: str = ""
-    remote: bool = False  # a machine other than this one must be asked for in so many words
-
-    def parts(self) -> tuple[str, str, int, str]:
-        """Scheme, host, port and path prefix; Unusable for no URL or for another machine."""
-        parts = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
-            port = 0
-        if parts.scheme not in ("http", "https") or not parts.hostname or not port:
-            raise Unusable(f"'{self.url}' is not an address; write e.g. http://127.0.0.1:8000")
-        if not self.remote and not _is_here(parts.hostname):
-            raise Unusable(
-                f"{parts.hostname} is not this machine; the network between would be measured too. "
-                "Only 127.0.0.1, ::1 and localhost are asked unless remote endpoints are allowed"
-            )
-        prefix = parts.path.rstrip("/").removesuffix("/v1")
-        return parts.scheme, parts.hostname, port, prefix
-
-
-@dataclass(frozen=True, slots=True)
-class ServedRequest:
-    """One streamed request as its client saw it; times in seconds since it was sent.
-
-    `arrivals_s` are the chunks that carried text. Token counts are the server's `usage`, or None
-    where it gives none.
-    """
-
-    arrivals_s: tuple[float, ...]
-    e2e_s: float
-    prompt_tokens: int | None
-    output_tokens: int | None
-
-    @property
-    def ttft_s(self) -> float:
-        """Time to the first chunk that carried text."""
-        return self.arrivals_s[0]
-
-    @property
-    def gaps_s(self) -> tuple[float, ...]:
-        """Time between chunks: the inter-token latency where a chunk is one token."""
-        return tuple(b - a for a, b in zip(self.arrivals_s, self.arrivals_s[1:], strict=False))
-
-    @property
-    def counted_tokens(self) -> int:
-        """Realised output tokens; the number of chunks where the server does not say."""
-        return self.output_tokens or len(self.arrivals_s)
-
-    @property
-    def tpot_s(self) -> float | None:
-        """(last arrival - first) / (output tokens - 1), None for a single token."""
-        rest = self.counted_tokens - 1
-        return (self.arrivals_s[-1] - self.arrivals_s[0]) / rest if rest > 0 else None
-
-
 def measure_served(
     endpoint: Endpoint,
     workload: Workload,
@@ -121,14 +57,16 @@ def measure_served(
     requests: int = 12,
     timeout_s: float = 120.0,
     runtime: Runtime | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Progress | ServedRequest, None, Measurement]:
     """Steps: `requests` rounds of `workload.batch` requests at once, after two that set the prompt's
     length; yields each request and returns the measurement.
 
-    Prompts are random words, no two alike, so that no prefix cache answers them. The measurement's workload holds the realised token counts. Raises Unusable when nothing
-    answers or the answers are no stream of tokens.
+    Prompts are random words, no two alike and other ones in every run (unless a `seed` is given): a
+    server that keeps prefixes would answer a prompt it has seen before at once. The measurement's
+    workload holds the realised token counts. Raises Unusable when nothing answers or the answers
+    are no stream of tokens.
     """
     if not 1 <= requests <= MOST_REQUESTS:
         raise Unusable(f"the number of requests must be 1 to {MOST_REQUESTS}, not {requests}")
@@ -139,142 +77,65 @@ def measure_served(
     rng = random.Random(seed)
     words = workload.prompt_tokens
     path = "/v1/completions"
+    extras: tuple[str, ...] = EXTRAS
     total = requests + 2
     for step in range(2):
         yield Progress(step, total, "asking for one answer, to set the prompt's length")
-        try:
-            first = ask(endpoint, path, _prompt(words, rng), workload, timeout_s, clock)
-        except _NoSuchPath:
-            path = "/v1/chat/completions"
-            first = ask(endpoint, path, _prompt(words, rng), workload, timeout_s, clock)
-        if first.prompt_tokens:
+        prompt = _prompt(words, rng)
+        path, extras, first = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        # llama-cpp-python counts only what it does not stream
+        long = first.prompt_tokens or prompt_length(endpoint, path, prompt, timeout_s)
+        if long:
             # a chat template adds tokens of its own, so the difference counts, not the ratio
-            words = max(1, words + workload.prompt_tokens - first.prompt_tokens)
+            words = max(1, words + workload.prompt_tokens - long)
+    # where nothing counts the prompt, a word of it is taken for a token
+    guess = "" if long else f", and the prompt is taken for {workload.prompt_tokens} tokens"
     rounds: list[list[ServedRequest]] = []
     begun = clock()
     for number in range(requests):
         left = (clock() - begun) / number * (requests - number) if number else None
         yield Progress(2 + number, total, f"round {number + 1} of {requests}", left)
         prompts = [_prompt(words, rng) for _ in range(workload.batch)]
-        answers = _at_once(endpoint, path, prompts, workload, timeout_s, clock)
+        answers = _at_once(endpoint, path, extras, prompts, workload, timeout_s, clock)
         yield from answers
         rounds.append(answers)
     return _measurement(
         rounds,
         endpoint,
         path,
+        extras,
         workload,
         architecture,
         device,
         runtime or Runtime("served"),
         started,
+        guess,
     )
 
 
-class _NoSuchPath(Unusable):
-    """The server has no such path; another one may do."""
-
-
-def ask(
+def _agreed(
     endpoint: Endpoint,
     path: str,
+    extras: tuple[str, ...],
     prompt: str,
     workload: Workload,
     timeout_s: float,
-    clock: Callable[[], float] = time.perf_counter,
-) -> ServedRequest:
-    """One streamed request of exactly `output_tokens` tokens where the server can be told so."""
-    scheme, host, port, prefix = endpoint.parts()
-    body = {
-        "model": endpoint.model,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "temperature": 0,
-        "max_tokens": workload.output_tokens,
-        "min_tokens": workload.output_tokens,
-        "ignore_eos": True,
-    }
-    body |= (
-        {"messages": [{"role": "user", "content": prompt}]}
-        if path.endswith("chat/completions")
-        else {"prompt": prompt}
-    )
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-    if endpoint.key:
-        headers["Authorization"] = f"Bearer {endpoint.key}"
-    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-    connection = kind(host, port, timeout=timeout_s)
-    where = f"{host}:{port}"
-    try:
-        connection.connect()
-        payload = json.dumps(body)
-        sent = clock()
-        connection.request("POST", prefix + path, payload, headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            said = " ".join(response.read(300).decode("utf-8", "replace").split())
-            refusal = _NoSuchPath if response.status in (404, 405) else Unusable
-            raise refusal(f"{where} answered {response.status} to {path}: {said}")
-        return _read_stream(response, sent, sent + timeout_s, clock, where)
-    except TimeoutError:
-        raise Unusable(f"{where} gave no answer within {timeout_s:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unusable(
-            f"{where} cannot be measured ({str(error) or type(error).__name__}); is the server running?"
-        ) from error
-    finally:
-        connection.close()
-
-
-def _read_stream(
-    response: http.client.HTTPResponse,
-    sent: float,
-    deadline: float,
     clock: Callable[[], float],
-    where: str,
-) -> ServedRequest:
-    arrivals: list[float] = []
-    usage: dict[str, Any] = {}
-    size = 0
-    finished = False
-    while line := response.readline(MOST_LINE_BYTES):
-        now = clock()
-        size += len(line)
-        if now > deadline or size > MOST_ANSWER_BYTES:
-            raise Unusable(f"{where} sent an endless answer; it was cut off")
-        if not line.startswith(b"data:"):
-            continue  # blank lines, comments that keep the connection open, event names
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            finished = True
-            break
+) -> tuple[str, tuple[str, ...], ServedRequest]:
+    """The path and the extra fields that the server takes, found by asking, and its answer."""
+    while True:
         try:
-            event = json.loads(data)
-            if event.get("error"):
-                raise Unusable(f"{where} reports an error: {str(event['error'])[:200]}")
-            usage = event.get("usage") or usage
-            choices = event.get("choices") or []
-            text = "".join(str(_text(c)) for c in choices)
-        except (ValueError, AttributeError, TypeError) as error:
-            if isinstance(error, Unusable):
+            return path, extras, ask(endpoint, path, prompt, workload, timeout_s, clock, extras)
+        except NoSuchPath:
+            if path == "/v1/chat/completions":
                 raise
-            raise Unusable(f"{where} sent what is no OpenAI stream: {data[:80]!r}") from None
-        if text:
-            arrivals.append(now - sent)
-        finished = finished or any(c.get("finish_reason") for c in choices)
-    if not arrivals or not finished:
-        raise Unusable(f"{where} ended its answer {'early' if arrivals else 'without a token'}")
-    return ServedRequest(
-        tuple(arrivals), clock() - sent, usage.get("prompt_tokens"), usage.get("completion_tokens")
-    )
-
-
-def _text(choice: dict[str, Any]) -> str:
-    """Text of one choice; reasoning models stream their thoughts under names of their own."""
-    if "text" in choice:
-        return choice["text"] or ""
-    delta = choice.get("delta") or {}
-    return "".join(delta.get(k) or "" for k in ("content", "reasoning_content", "reasoning"))
+            path = "/v1/chat/completions"
+        except NoSuchField as refusal:
+            left = tuple(e for e in extras if e not in refusal.named)
+            # transformers takes the least length as a part of its own generation settings
+            if "ignore_eos" in extras and not {"min_tokens", "ignore_eos"} & set(left):
+                left += ("generation_config",)
+            extras = left
 
 
 def _prompt(words: int, rng: random.Random) -> str:
@@ -284,6 +145,7 @@ def _prompt(words: int, rng: random.Random) -> str:
 def _at_once(
     endpoint: Endpoint,
     path: str,
+    extras: tuple[str, ...],
     prompts: list[str],
     workload: Workload,
     timeout_s: float,
@@ -291,14 +153,14 @@ def _at_once(
 ) -> list[ServedRequest]:
     """The answers to several requests sent at the same moment; raises the first failure."""
     if len(prompts) == 1:
-        return [ask(endpoint, path, prompts[0], workload, timeout_s, clock)]
+        return [ask(endpoint, path, prompts[0], workload, timeout_s, clock, extras)]
     answers: SimpleQueue[ServedRequest | Exception] = SimpleQueue()
     together = threading.Barrier(len(prompts))
 
     def one(prompt: str) -> None:
         together.wait()
         try:
-            answers.put(ask(endpoint, path, prompt, workload, timeout_s, clock))
+            answers.put(ask(endpoint, path, prompt, workload, timeout_s, clock, extras))
         except Exception as error:
             answers.put(error)
 
@@ -314,15 +176,37 @@ def _at_once(
     return [a for a in got if isinstance(a, ServedRequest)]
 
 
+def decoded_at_once(answers: Sequence[ServedRequest]) -> int:
+    """Most requests of a round between their first and last token at one moment (1 at least).
+
+    A server with fewer slots than requests answers the rest later, and its time per token is then
+    that of a smaller batch.
+    """
+    edges = sorted(
+        (r.sent_s + at, step)
+        for r in answers
+        for at, step in ((r.arrivals_s[0], 1), (r.last_s, -1))
+        if r.last_s > r.arrivals_s[0]
+    )
+    return max(1, *accumulate((step for _, step in edges), initial=0))
+
+
+def round_s(answers: Sequence[ServedRequest]) -> float:
+    """From the first request of a round sent to the last token of all, s."""
+    return max(r.sent_s + r.last_s for r in answers) - min(r.sent_s for r in answers)
+
+
 def _measurement(
     rounds: list[list[ServedRequest]],
     endpoint: Endpoint,
     path: str,
+    extras: tuple[str, ...],
     workload: Workload,
     architecture: Architecture,
     device: Device,
     runtime: Runtime,
     started: str,
+    guess: str,
 ) -> Measurement:
     everything = [r for answers in rounds for r in answers]
     output = Counter(r.counted_tokens for r in everything).most_common(1)[0][0]
@@ -337,19 +221,34 @@ def _measurement(
     if len(kept) < len(everything):
         notes.append(f"{len(everything) - len(kept)} answers of another length were left out")
     if not said:
-        notes.append("the server gives no token counts; chunks were counted")
+        notes.append(f"the server gives no token counts; chunks were counted{guess}")
     elif not whole:
         notes.append("a chunk is not one token here; TPOT is each request's mean")
     if output != workload.output_tokens:
         notes.append(f"{output} output tokens came where {workload.output_tokens} were asked for")
+    together = max(decoded_at_once(answers) for answers in rounds)
+    lasted = [round_s(answers) for answers in rounds]
+    if together < workload.batch and output > 1:
+        speed = sum(r.counted_tokens for r in everything) / sum(lasted)
+        notes.append(
+            f"{together} of {workload.batch} requests at most were decoded at once; the others "
+            f"waited, which their first token holds ({speed:.3g} tokens a second over whole rounds)"
+        )
+    cached = [r.cached_tokens for r in everything if r.cached_tokens is not None]
+    if cached and sum(cached) > CACHED_SHARE * prompt * len(cached):
+        notes.append(
+            f"the server took {sum(cached) / len(cached):.0f} of {prompt} prompt tokens from its "
+            "cache; the first token of a new prompt comes later"
+        )
 
     def phase(values: Callable[[ServedRequest], Iterator[float]]) -> tuple[tuple[float, ...], ...]:
         return tuple(tuple(v for r in answers for v in values(r)) for answers in blocks)
 
     samples = {
         "ttft": phase(lambda r: iter((r.ttft_s,))),
-        "e2e": phase(lambda r: iter((r.arrivals_s[-1],))),
+        "e2e": phase(lambda r: iter((r.last_s,))),
         "chunk_gaps": phase(lambda r: iter(r.gaps_s)),
+        "round": tuple((s,) for s in lasted),
     }
     if output > 1:
         # one sample a token either way, so that a request's mean is its TPOT
@@ -361,6 +260,9 @@ def _measurement(
         "requests": len(everything),
         "left_out": len(everything) - len(kept),
         "chunk_is_token": whole and said,
+        "decoded_at_once": together,
+        "cached_prompt_tokens": sum(cached) / len(cached) if cached else None,
+        "fields_sent": list(extras),
         "prompt_tokens_requested": workload.prompt_tokens,
         "output_tokens_requested": workload.output_tokens,
     }
@@ -375,12 +277,3 @@ def _measurement(
         started_at=started,
         model=endpoint.model,
     )
-
-
-def _is_here(host: str) -> bool:
-    """True when every address of a host is a loopback one."""
-    try:
-        found = {row[4][0] for row in socket.getaddrinfo(host, None)}
-        return bool(found) and all(ipaddress.ip_address(a).is_loopback for a in found)
-    except (OSError, ValueError):
-        return False

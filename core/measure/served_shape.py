@@ -1,6 +1,8 @@
 """An endpoint on this machine as one measurement: which shape it serves, then its timing.
 
-The shape comes from the config given, or from what the server says: vLLM and SGLang name the folder they loaded, llama.cpp its GGUF file; nothing is ever fetched.
+The shape comes from the config given, or from what the server says: vLLM and SGLang name the folder
+they loaded, llama.cpp its GGUF file, and `transformers serve` is asked for a model by its folder;
+nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from urllib.parse import quote
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.formats.gguf import read_gguf
+from core.formats.gguf import read_gguf, read_header
 from core.formats.hf import read_config
 from core.measure.served import Endpoint, ServedRequest, measure_served
 from core.records import Device, Measurement, Progress
@@ -25,6 +27,8 @@ Steps = Generator[Progress | ServedRequest | Measurement, None, Measurement]
 
 MOST_BYTES = 1 << 20
 TIMEOUT_S = 10.0
+# llama.cpp's `general.file_type` (enum llama_ftype) of files whose matrices share one plain type
+FILE_TYPES = {0: "fp32", 1: "fp16", 32: "bf16"}
 PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
@@ -32,25 +36,25 @@ def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[
     """The shape that is served, and its weight precision ('' where nothing says).
 
     `config` is a config.json, a folder with one, or a GGUF file; without it the server is asked which
-    files on this machine it loaded. Raises Unusable when nothing listens there, when it serves other
+    files on this machine it loaded, and a model that is named by its path is read there. Raises Unusable when nothing listens there, when it serves other
     models only, and when neither says the shape.
     """
     models = _get(endpoint, "/v1/models")
     rows = models.get("data") if isinstance(models, dict) else None
     served = [row for row in rows or () if isinstance(row, dict) and row.get("id")]
-    mine = [row for row in served if row["id"] == endpoint.model]
+    mine = [row for row in served if endpoint.model in (row["id"], *(row.get("aliases") or ()))]
     if config is not None:
         return _read(Path(config).expanduser())
-    if served and not mine:
+    # transformers lists what it has in its cache, which a folder of the user's is not
+    if served and not mine and not _is_model(Path(endpoint.model)):
         names = ", ".join(str(row["id"]) for row in served[:5])
         raise Unusable(f"{endpoint.url} serves {names}, not '{endpoint.model}'")
     said = [str(row.get("root") or "") for row in mine]
     properties = _get(endpoint, f"/props?model={quote(endpoint.model)}")
     if isinstance(properties, dict):
         said.append(str(properties.get("model_path") or ""))
-    for path in (Path(text) for text in said if text):
-        # the name of a model on a hub is a relative path here, and leads nowhere
-        if path.is_absolute() and (path.suffix == ".gguf" or (path / "config.json").is_file()):
+    for path in (Path(text) for text in (*said, endpoint.model) if text):
+        if _is_model(path):
             return _read(path)
     raise Unusable(
         f"{endpoint.url} does not say which shape '{endpoint.model}' has; "
@@ -99,10 +103,16 @@ def served_runtime(weights: str) -> Runtime:
     return Runtime("served", known, known if known in ("fp32", "fp16") else "bf16")
 
 
+def _is_model(path: Path) -> bool:
+    """True for a model's own place; a name on a hub is a relative path here, and leads nowhere."""
+    return path.is_absolute() and (path.suffix == ".gguf" or (path / "config.json").is_file())
+
+
 def _read(path: Path) -> tuple[Architecture, str]:
     if path.suffix == ".gguf":
         # mixed quantisation has no one name among ours
-        return read_gguf(path), ""
+        kind = read_header(path).values.get("general.file_type")
+        return read_gguf(path), FILE_TYPES.get(kind, "") if isinstance(kind, int) else ""
     reading = read_config(path)
     return reading.architecture, PRECISIONS.get(reading.dtype or "", reading.dtype or "")
 
