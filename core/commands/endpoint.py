@@ -12,7 +12,7 @@ from core.errors import Unusable
 from core.records import Device, Measurement
 from core.workload import BYTES_PER_ELEMENT, Workload
 
-HELP = "time a model served on this machine (vLLM, SGLang, llama.cpp, Ollama)"
+HELP = "time a model served on this machine (llama.cpp, vLLM, SGLang, transformers serve)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
