@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    distribution,
+    distributions,
+)
 from pathlib import Path
 
 from core.resources import resource
@@ -28,6 +34,7 @@ OURS = {
     "shiboken6": ("licences/LGPL-3.0.txt", "licences/GPL-3.0.txt"),
 }
 TEXT = re.compile(r"(^|/)(licen[cs]e|copying|notice|lgpl|gpl)[^/]*$", re.IGNORECASE)
+OPTION = re.compile(r"extra\s*==\s*[\"']([^\"']+)")
 CODE = re.compile(r"\.(py[cdo]?|so|dll|h|c)$", re.IGNORECASE)
 
 
@@ -66,23 +73,35 @@ def shipped() -> tuple[Licence, ...]:
 def packages(root: str = ROOT) -> tuple[Distribution, ...]:
     """The installed packages that the program needs, and those that they need."""
     found: dict[str, Distribution] = {}
-    wanted = [root]
+    wanted: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
+    seen: set[tuple[str, frozenset[str]]] = set()
     while wanted:
-        name = wanted.pop()
+        name, parts = wanted.pop()
         key = canonical(name)
-        if key in found:
+        if (key, parts) in seen:
             continue
+        seen.add((key, parts))
         try:
             one = distribution(name)
         except PackageNotFoundError:
             continue
         found[key] = one
         for line in one.requires or ():
-            # of what is optional only what is installed counts, found where something needs it
-            if "extra ==" not in line.replace('"', "'"):
-                wanted.append(re.split(r"[\s;<>=!~\[(]", line, maxsplit=1)[0])
+            # an optional part counts where it is asked for by name, as torch asks for those of CUDA
+            options = OPTION.findall(line)
+            if not options or any(canonical(option) in parts for option in options):
+                wanted.append(asked(line))
     found.pop(root, None)
     return tuple(found.values())
+
+
+def asked(requirement: str) -> tuple[str, frozenset[str]]:
+    """The package that a requirement names, and the optional parts it asks of it."""
+    need = re.match(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?", requirement)
+    if need is None:
+        return requirement, frozenset()
+    parts = (part.strip() for part in (need[2] or "").split(","))
+    return need[1], frozenset(canonical(part) for part in parts if part)
 
 
 def canonical(name: str) -> str:
@@ -111,9 +130,25 @@ def licence_of(one: Distribution) -> Licence:
     return Licence(str(about["Name"]), one.version, named or "see its texts", tuple(sorted(texts)))
 
 
-def write_licences(folder: Path) -> int:
-    """Write the list for a bundle into a folder; returns how many packages it names."""
+def owners(modules: Iterable[str]) -> tuple[Distribution, ...]:
+    """The installed packages, ours aside, with a file in one of these top-level modules."""
+    wanted = set(modules)
+    found: dict[str, Distribution] = {}
+    for one in distributions():
+        # by its files: what a package says of its modules is left out or wrong for some of NVIDIA's
+        if any(file.parts[0].partition(".")[0] in wanted for file in one.files or ()):
+            found.setdefault(canonical(str(one.metadata["Name"])), one)
+    found.pop(ROOT, None)
+    return tuple(found[name] for name in sorted(found))
+
+
+def write_licences(folder: Path, modules: Iterable[str] | None = None) -> int:
+    """Write the list for a bundle into a folder; returns how many packages it names.
+
+    With `modules` it names the packages that these top-level modules are from: all that is inside.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [asdict(licence_of(one)) for one in packages()]
+    found = packages() if modules is None else owners(modules)
+    rows = [asdict(licence_of(one)) for one in found]
     (folder / LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     return len(rows)

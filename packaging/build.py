@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 BUNDLE = DIST / "paretoscope"
 # debug symbols of these are a quarter of the bundle
-STRIPPED = ("libtorch_cpu.so", "libtorch_python.so", "libpython3.*.so*")
+STRIPPED = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so", "libpython3.*.so*")
 
 
 def main() -> int:
@@ -97,9 +97,14 @@ def weights() -> str:
     return "\n".join([*lines, f"{sum(sizes.values()) / 1e6:8.1f} MB  in all ({BUNDLE})"])
 
 
+def variant(bundle: Path) -> str:
+    """What tells the archive of a bundle from the plain one: '-cuda' where its torch drives GPUs."""
+    return "-cuda" if any(bundle.rglob("*torch_cuda.*")) else ""
+
+
 def archive() -> Path:
-    """The bundle as one compressed tarball beside it."""
-    target = DIST / f"paretoscope-{sys.platform}-{os.uname().machine}.tar.xz"
+    """The bundle as one compressed tarball beside it, with a CUDA torch inside named for that."""
+    target = DIST / f"paretoscope-{sys.platform}-{os.uname().machine}{variant(BUNDLE)}.tar.xz"
     with tarfile.open(target, "w:xz", preset=1) as tar:
         tar.add(BUNDLE, "paretoscope")
     print(f"{target.stat().st_size / 1e6:8.1f} MB  {target.name}")

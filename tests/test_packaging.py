@@ -193,3 +193,41 @@ def test_icons_are_whole_containers(tmp_path):
     icns = (tmp_path / "paretoscope.icns").read_bytes()
     assert icns[:4] == b"icns"
     assert struct.unpack(">I", icns[4:8])[0] == len(icns)
+
+
+def needed_by_the_bundle():
+    """The spec's own choice of files."""
+    tree = ast.parse((PACKAGING / "paretoscope.spec").read_text())
+    (choice,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "needed"]
+    names = {}
+    exec(compile(ast.Module([choice], []), "paretoscope.spec", "exec"), names)
+    return lambda path: names["needed"]((path, path, "BINARY"))
+
+
+def test_of_cuda_what_torch_links_stays_and_what_it_opens_for_decompositions_goes():
+    needed = needed_by_the_bundle()
+    # NEEDED of libtorch_cuda.so and libtorch_python.so, and what those open by name
+    linked = "cudart.so.13 cusparse.so.12 cufft.so.12 cufile.so.0 curand.so.10 cublas.so.13 cublasLt.so.13"
+    linked += " nvrtc.so.13 nvrtc-builtins.so.13.0 nvJitLink.so.13 cupti.so.13"
+    for name in linked.split():
+        assert needed(f"nvidia/cu13/lib/lib{name}"), name
+        assert needed(f"lib{name}"), name
+    for name in ("cudnn/lib/libcudnn_graph.so.9", "nccl/lib/libnccl.so.2"):
+        assert needed(f"nvidia/{name}"), name
+    for name in ("cuda", "python", "cpu", "nvshmem"):
+        assert needed(f"torch/lib/libtorch_{name}.so"), name
+    # the second name is a link at the top
+    for name in ("nvidia/cu13/lib/libcusolver.so.12", "libcusolver.so.12"):
+        assert not needed(name), name
+    assert not needed("torch/lib/libtorch_cuda_linalg.so")
+
+
+def test_an_archive_with_cuda_inside_is_named_for_it(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(PACKAGING))
+    build = importlib.import_module("build")
+    libraries = tmp_path / "_internal" / "torch" / "lib"
+    libraries.mkdir(parents=True)
+    (libraries / "libtorch_cpu.so").touch()
+    assert build.variant(tmp_path) == ""
+    (libraries / "libtorch_cuda.so").touch()
+    assert build.variant(tmp_path) == "-cuda"
