@@ -76,7 +76,9 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
         return tokens
     if metric == "tokens_per_s":
         total = work.batch * work.output_tokens
-        return [total / b for b in samples.get("e2e" + suffix, []) if b.size and np.all(b > 0)]
+        # a server may take requests one after another: then the whole round is what a batch took
+        whole = samples.get("round" + suffix) or samples.get("e2e" + suffix, [])
+        return [total / b for b in whole if b.size and np.all(b > 0)]
     return [b for b in samples.get(metric + suffix, []) if b.size]
 
 

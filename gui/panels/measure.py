@@ -29,6 +29,7 @@ from core.measure.visits import together, visits_made
 from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity
 from gui.machine import device_text, find_devices
+from gui.panels.work_row import ElidedLabel
 from gui.settings import Settings
 from gui.state import State
 from gui.store import Store
@@ -107,9 +108,9 @@ class MeasurePanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
         self.bar.setAccessibleName("Progress of the sweep")
-        self.words = QLabel("", self)
+        self.words = ElidedLabel(self)
         self.words.setAccessibleName("What is being measured")
-        # a long line may be cut, it must not make the window wider
+        # a long line must not make the window wider
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.trail = QLabel("", self)
         self.trail.setProperty("quiet", True)

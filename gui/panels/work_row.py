@@ -59,7 +59,7 @@ class WorkRow(QWidget):
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")
         self.bar.setTextVisible(False)
-        self.bar.setMaximumWidth(110)
+        self.bar.setMaximumWidth(70)
         self.stop = QPushButton("S&top")
         self.stop.setAccessibleName("Stop")
         self.stop.setToolTip("Stop working this out")

@@ -100,3 +100,9 @@ def test_scatter_takes_the_trend_of_a_request_out():
     assert scatter([request] * 6) > 0.3
     noisy = [request * f for f in (1, 1.2, 0.8, 1.3, 0.7, 1.1)]
     assert scatter(noisy, 40) > 0.1
+
+
+def test_throughput_of_requests_that_queued_is_that_of_the_round():
+    m = measurement({"e2e": ((0.5, 1.0),) * 3, "round": ((1.0,),) * 3})
+    work = m.workload
+    assert estimate(m, "tokens_per_s").value == pytest.approx(work.batch * work.output_tokens)
