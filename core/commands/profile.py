@@ -245,9 +245,9 @@ def one_line(m: Measurement) -> str:
     for metric in ("ttft", "tpot"):
         e = estimate(m, metric)
         if e is not None:
-            parts.append(
-                f"{metric.upper()} {format_quantity(e.value, 's')} ± {100 * e.half_width:.1f} %"
-            )
+            # one block has no interval
+            width = f" ± {100 * e.half_width:.1f} %" if e.high < float("inf") else ""
+            parts.append(f"{metric.upper()} {format_quantity(e.value, 's')}{width}")
     flags = f"  [{', '.join(m.flags)}]" if m.flags else ""
     return f"{name}: {', '.join(parts)}{flags}"
 

@@ -2,6 +2,7 @@
 
 import json
 import types
+from dataclasses import replace
 
 import pytest
 from measured import DEVICE, measured
@@ -9,11 +10,14 @@ from measured import DEVICE, measured
 import core.measure.session
 import core.measure.sweep
 from core.__main__ import main
+from core.architecture import Architecture
+from core.commands.profile import one_line
 from core.measure.floor import floor_ratio, floor_s, launch_overhead_s
 from core.measure.statistics import estimate
 from core.measure.sweep import Swept
 from core.project import Project
 from core.records import Device, Measurement, Progress
+from core.workload import Runtime, Workload
 
 SPACE = """
 schema_version = 1
@@ -173,3 +177,11 @@ def test_floor_is_bytes_over_bandwidth_and_unknown_without_it():
     counted = measured(shape(4, 128), environment={"kernel_s_per_token": 1e-4})
     assert launch_overhead_s(counted) == pytest.approx(estimate(counted, "itl").value - 1e-4)
     assert isinstance(m, Measurement)
+
+
+def test_one_block_is_told_without_an_interval():
+    m = measured(Architecture(2, 64, 2, 2, 32, 128, 512), Workload(1, 16, 5), Runtime())
+    assert "±" in one_line(m)
+    single = replace(m, samples={k: blocks[:1] for k, blocks in m.samples.items()})
+    assert "TPOT" in one_line(single)
+    assert "inf" not in one_line(single) and "±" not in one_line(single)
