@@ -104,7 +104,7 @@ class Server:
     def _open(self, message: Mapping[str, Any]) -> None:
         """Set up for a sweep: find the device, measure it unless it is given measured."""
         from core.measure.bench import Laboratory
-        from core.measure.devices import find_device, measured
+        from core.measure.devices import cuda_devices, find_device, measured
         from core.measure.point import point_from_dict
         from core.measure.protocol import Settings
         from core.serial import device_from_dict, device_to_dict
@@ -114,7 +114,9 @@ class Server:
         else:
             found = find_device(message["device"])
             if found is None:
-                self.say("no-device", message=f"torch sees no device '{message['device']}' here")
+                reason = cuda_devices()[1]
+                told = f"torch sees no device '{message['device']}' here"
+                self.say("no-device", message=f"{told}: {reason}" if reason else told)
                 return
             self._report("measuring the device", 0.0)
             device = measured(found, message["threads"]) if message["probe"] else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,12 @@ class DecoderSubject:
 
     def _compile(self, first: int, last: int) -> None:
         """torch.compile of the static step; on CUDA captured in graphs as well, as it is used."""
+        if getattr(sys, "frozen", False):
+            # it would start this program as if it were Python, and needs compilers and headers
+            raise Unsupported(
+                "torch.compile is not part of the packed program; choose a Python that has it in the"
+                " Devices panel, or with --python"
+            )
         # one compilation a stretch of cache; beyond its limit dynamo would quietly run eagerly
         dynamo = self._torch._dynamo.config
         for name in ("recompile_limit", "cache_size_limit"):

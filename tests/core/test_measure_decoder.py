@@ -275,3 +275,10 @@ def test_graph_replays_choose_what_eager_steps_choose():
         chosen = eager.step(chosen)
         assert torch.equal(graph.step(), chosen)
     graph.close()
+
+
+def test_the_packed_program_says_that_it_cannot_compile(monkeypatch):
+    monkeypatch.setattr("sys.frozen", True, raising=False)
+    point = Point(GQA, Workload(1, 8, 12), Runtime("compile"))
+    with pytest.raises(Unsupported, match="--python"):
+        DecoderSubject(point, "cpu", Clock(), Pulse())
