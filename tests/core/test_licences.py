@@ -36,6 +36,10 @@ def installed(folder, name, modules=(), requires=()):
     (about / "METADATA").write_text("\n".join(lines) + "\n")
     (about / "LICENSE").write_text(f"the terms of {name}")
     (about / "top_level.txt").write_text("\n".join(modules))
+    for top in modules:
+        # some readers of metadata leave out files that are not there
+        (folder / top).mkdir(exist_ok=True)
+        (folder / top / "__init__.py").touch()
     files = [f"{module}/__init__.py,," for module in modules]
     files += [
         f"{about.name}/{file},," for file in ("METADATA", "LICENSE", "top_level.txt", "RECORD")
