@@ -306,6 +306,9 @@ def measured_text(m: Measurement, key: str) -> str:
     count = f"{samples:,} samples, " if samples else ""
     visits = m.environment.get("visits", 1)
     count += f"{visits} visits, " if visits > 1 else ""
+    company = m.environment.get("company", 1)
+    if company > 1:
+        count += f"in turns with {company - 1} others and on their level, "
     software = m.environment.get("torch", "")
     flags = f"; {', '.join(m.flags)}" if m.flags else ""
     when = m.started_at[:16].replace("T", " ")

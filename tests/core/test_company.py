@@ -1,5 +1,7 @@
 """Points measured in company: in turns, on one level, each as if it had been alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from core.measure.protocol import Outcome, Settings
 from core.measure.statistics import estimate, levelled, metric_blocks
 from core.measure.visits import together
 from core.records import Point
+from core.table import measured_text
 from core.workload import Runtime, Workload
 
 QUICK = Settings(max_blocks=6, min_blocks=6, warm_s=0.1, budget_s=0.5, retries=0, block_s=0.02)
@@ -94,3 +97,11 @@ def test_flags_are_judged_on_what_the_level_leaves():
         outcome.add({"tpot": [f] * 8, "ttft": [f, f]}, float(i))
     assert standing(outcome, {"tpot": factors, "ttft": factors}, Settings(), work) == ["clock"]
     assert set(standing(outcome, {}, Settings(), work)) == {"clock", "noisy", "budget"}
+
+
+def test_a_number_tells_that_it_was_measured_in_company_or_in_visits(company):
+    _, found = company
+    assert "in turns with 5 others and on their level" in measured_text(found[0], "tpot_s")
+    (pooled,) = together([replace(m, environment={}) for m in [found[0]] * 3])
+    told = measured_text(pooled, "tpot_s")
+    assert "3 visits" in told and "in turns" not in told
