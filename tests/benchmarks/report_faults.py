@@ -69,7 +69,8 @@ def spinning(count: int) -> Iterator[None]:
 
 def row(what: str, m: Measurement) -> str:
     e = estimate(m, "tpot")
-    value = f"{format_quantity(e.value, 's')} ± {e.half_width:.0%}" if e else "none"
+    width = f" ± {e.half_width:.0%}" if e and e.high < float("inf") else ", one block: no interval"
+    value = f"{format_quantity(e.value, 's')}{width}" if e else "none"
     return f"| {what} | {', '.join(m.flags) or 'none'} | {value} | {m.message.replace('|', '/')} |"
 
 
