@@ -13,7 +13,7 @@ from core.commands.clustered import HELP as CLUSTER_HELP
 from core.commands.clustered import measure_on_cluster
 from core.commands.options import seconds, whole
 from core.errors import Unusable
-from core.measure.visits import visits_made
+from core.measure.visits import VISITS, visits_made
 from core.records import Device, Measurement, Point, Progress
 from core.units import parse_quantity
 from core.workload import BYTES_PER_ELEMENT, EXECUTIONS
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.space import Space
 
 HELP = "measure the shapes of a space on this machine"
-VISITS = 3
 SWEEPABLE = tuple(e for e in EXECUTIONS if e != "served")
 
 

@@ -22,6 +22,7 @@ OVERRULED = frozenset({"busy", "throttled", "late-compile"})
 # what several visits answer with their interval
 ANSWERED = frozenset({"drift", "budget"})
 ENOUGH = 3
+VISITS = 3  # of a point, unless asked otherwise
 # these say something lasting about a point: visiting it again would say the same
 SETTLED = frozenset({"oom", "unsupported"})
 MOST = 1000  # visits of one point
@@ -59,9 +60,12 @@ def visits_made(measurements: Iterable[Measurement]) -> Counter[Any]:
 
 def _one(rows: Sequence[Measurement]) -> Measurement:
     usable = [m for m in rows if not m.failed]
-    if len(usable) < 2:
-        return usable[0] if usable else rows[-1]
+    if not usable:
+        return rows[-1]
     last = usable[-1]
+    if len(usable) == 1 or last.runtime.execution == "served":
+        # a server may be another one, or otherwise set up: only the latest run tells of it as it is
+        return last
     alike = [m for m in usable if _software(m) == _software(last)]
     calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
     if len(calm) == 1:

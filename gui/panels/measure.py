@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import Unusable
 from core.measure.statistics import estimate
-from core.measure.visits import together, visits_made
+from core.measure.visits import VISITS, together, visits_made
 from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity
 from gui.machine import device_text, find_devices
@@ -34,7 +34,6 @@ from gui.settings import Settings
 from gui.state import State
 from gui.store import Store
 
-VISITS = 3
 POINT = Qt.ItemDataRole.UserRole
 
 

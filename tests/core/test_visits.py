@@ -71,6 +71,11 @@ def test_only_the_latest_software_counts():
     assert together([*old, new]) == (new,)
 
 
+def test_runs_against_a_server_are_not_pooled():
+    rows = [replace(visit(0.01 * d, day=d), runtime=Runtime("served")) for d in (1, 2, 3)]
+    assert together(rows) == (rows[-1],)
+
+
 def test_a_calm_visit_overrules_disturbed_ones():
     calm = visit(0.01)
     assert together([calm, visit(0.02, flags=("busy",), day=2)]) == (calm,)
