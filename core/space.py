@@ -254,7 +254,7 @@ def _columns(values: Sequence[tuple[str, float]]) -> tuple[NDArray[Any], Floats]
 
 
 def weights_cache(weights: str, cache: str) -> str:
-    """The cache precision: 'same' follows the weights, and int8 weights keep a 16-bit cache."""
+    """The cache precision: 'same' follows the weights, or what is computed in beside int8 and fp8."""
     if cache != "same":
         return cache
     return {"int8": "fp32", "fp8": "bf16"}.get(weights, weights)

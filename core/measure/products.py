@@ -55,8 +55,7 @@ class Dense:
         self.weight, self.bias = weight, bias
         self.nbytes = weight.numel() * weight.element_size()
         self._linear = linear
-        # a launch saved on a GPU; on CPU it would leave the fast one-row kernels
-        self.in_place = weight.is_cuda and bias is None
+        self.in_place = False
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x W^T + b."""
@@ -213,6 +212,10 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> P
     for maker in makers:
         try:
             product: Product = maker(weight, bias)
+            if isinstance(product, Dense):
+                # a launch saved on a GPU. On CPU it would leave the fast one-row kernels, and a
+                # compiler fuses the sum itself, but only if it is not part of the product
+                product.in_place = not on_cpu and bias is None and runtime.execution != "compile"
             # run it once at both kinds of size: some kernels only say at the first call that they are missing
             for rows in (1, 17):
                 product(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # steps in flight before the host waits for the oldest: the device never idles for the host's sake
 LAG = 2
+# entries to which the cache of a step with a fixed length is rounded up
+STATIC_MULTIPLE = 16
 WARM_STEPS = 8
 
 
@@ -49,7 +51,11 @@ class DecoderSubject:
     ) -> None:
         import torch
 
-        work = point.workload
+        work, execution = point.workload, point.runtime.execution
+        capacity = work.prompt_tokens + work.output_tokens
+        if execution != "eager":
+            # attention over a fixed length wants it in whole steps; else its mask is copied each time
+            capacity = -(-capacity // STATIC_MULTIPLE) * STATIC_MULTIPLE
         self._torch = torch
         self._clock = clock
         self._pulse = pulse
@@ -61,7 +67,7 @@ class DecoderSubject:
             point.runtime,
             device,
             work.batch,
-            work.prompt_tokens + work.output_tokens,
+            capacity,
             source,
             weights,
         )
@@ -71,7 +77,7 @@ class DecoderSubject:
         ).to(device)
         self._graph: GraphStep | None = None
         self._step: Callable[[torch.Tensor], torch.Tensor] = self.decoder.step
-        self._prepare(point.runtime.execution)
+        self._prepare(execution)
 
     def _prepare(self, execution: str) -> None:
         first, last = self._prompt, max(self._prompt, self._prompt + self._output - 2)
@@ -101,7 +107,13 @@ class DecoderSubject:
                 setattr(dynamo, name, 256)
         # at one row a product is a reduction, which this tuning lets run at the memory's speed
         tuning = None if self._device == "cpu" else {"coordinate_descent_tuning": True}
-        compiled = self._torch.compile(self.decoder.static_step, dynamic=False, options=tuning)
+        compiled = self._torch.compile(
+            # in one piece or not at all: a break would quietly run the rest eagerly
+            self.decoder.static_step,
+            fullgraph=True,
+            dynamic=False,
+            options=tuning,
+        )
         try:
             if self._device != "cpu":
                 self._graph = GraphStep(self.decoder, compiled, COMPILED_BUCKET)
