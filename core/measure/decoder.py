@@ -275,28 +275,34 @@ class Decoder:
         """One decode step: tokens [batch] -> next tokens [batch], on the device."""
         return self.step_logits(tokens).argmax(-1)
 
-    def static_step(
-        self, tokens: torch.Tensor, position: torch.Tensor, length: int
-    ) -> torch.Tensor:
-        """One decode step whose position is on the device: shapes depend on `length` alone.
+    def seen(self, position: torch.Tensor, length: int) -> torch.Tensor:
+        """What a step at `position` (int64 [1], on the device) adds to its scores of `length` entries.
 
-        `position` is an int64 [1] tensor below `length`, the cache entries the step looks at.
+        [1, 1, 1, length]: 0 up to the position, minus infinity behind it.
         """
-        torch, a = self._torch, self.architecture
+        later = self._torch.arange(length, device=self.device) > position
+        nothing = self._torch.zeros(1, 1, 1, length, dtype=self.dtype, device=self.device)
+        return nothing.masked_fill(later.view(1, 1, 1, length), float("-inf"))
+
+    def static_step(
+        self, tokens: torch.Tensor, position: torch.Tensor, seen: torch.Tensor
+    ) -> torch.Tensor:
+        """One decode step whose position is on the device: shapes depend on `seen` alone.
+
+        `seen` is made by the method of that name; it is given and not made here, since a compiler
+        would make it anew in every layer.
+        """
+        a, length = self.architecture, seen.shape[-1]
         x = self.embedding[tokens]
         cos, sin = self._turn(
             self._cos.index_select(0, position), self._sin.index_select(0, position)
-        )
-        mask = torch.zeros(1, 1, 1, length, dtype=self.dtype, device=self.device).masked_fill(
-            (torch.arange(length, device=self.device) > position).view(1, 1, 1, length),
-            float("-inf"),
         )
         for block, cache in zip(self.blocks, self.caches, strict=True):
             qkv = self._heads(block, self._norm(x, block.norm_attention))
             qkv = self._rotate(qkv, cos, sin)
             kv = qkv[:, a.n_heads :].reshape(self.batch, 2, a.n_kv_heads, 1, a.d_head)
             cache.index_copy_(3, position, kv.to(cache.dtype))
-            y = self._attend(qkv[:, : a.n_heads], cache[:, :, :, :length], mask)
+            y = self._attend(qkv[:, : a.n_heads], cache[:, :, :, :length], seen)
             x = block.out.add_to(x, y)
             x = block.down.add_to(x, self._inner(block, self._norm(x, block.norm_ffn)))
         return self.logits(x).argmax(-1)
@@ -320,7 +326,7 @@ class GraphStep:
     def __init__(
         self,
         decoder: Decoder,
-        run: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] | None = None,
+        run: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         bucket: int = BUCKET,
     ) -> None:
         import torch
@@ -346,7 +352,8 @@ class GraphStep:
 
     def _advance(self, length: int) -> None:
         """One step that leaves its token and the next position where it found them."""
-        self._tokens.copy_(self._run(self._tokens, self._position, length))
+        seen = self._decoder.seen(self._position, length)
+        self._tokens.copy_(self._run(self._tokens, self._position, seen))
         self._position.add_(1)
 
     def _capture(self, length: int) -> Replayable:

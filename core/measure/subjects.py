@@ -121,7 +121,7 @@ class DecoderSubject:
                 return
             capacity = self.decoder.capacity
             position = self._torch.full((1,), first)
-            compiled(self._tokens[:, 0].clone(), position, capacity)
+            compiled(self._tokens[:, 0].clone(), position, self.decoder.seen(position, capacity))
         except Exception as error:
             reason = str(error).strip().splitlines()
             raise Unsupported(
@@ -131,7 +131,7 @@ class DecoderSubject:
         def step(tokens: torch.Tensor) -> torch.Tensor:
             position.fill_(self.decoder.position)
             self.decoder.position += 1
-            return compiled(tokens, position, capacity)
+            return compiled(tokens, position, self.decoder.seen(position, capacity))
 
         self._step = step
 

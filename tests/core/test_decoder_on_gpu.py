@@ -40,8 +40,10 @@ def decoder(layers, runtime, batch=2):
     return Decoder(Architecture(layers, **GQA), runtime, "meta", batch, 256)
 
 
-def position():
-    return torch.zeros(1, dtype=torch.int64, device="meta")
+def where(d):
+    """A position, and what a step there sees."""
+    position = torch.zeros(1, dtype=torch.int64, device="meta")
+    return position, d.seen(position, BUCKET)
 
 
 @pytest.mark.parametrize(("weights", "cache", "computed"), PRECISIONS)
@@ -56,7 +58,7 @@ def test_every_precision_can_run_there(execution, weights, cache, computed):
         if execution == "eager":
             assert d.step_logits(chosen).shape == (2, 512)
         else:
-            assert d.static_step(chosen, position(), BUCKET).shape == (2,)
+            assert d.static_step(chosen, *where(d)).shape == (2,)
 
 
 def calls_a_layer(runtime):
@@ -65,8 +67,9 @@ def calls_a_layer(runtime):
     for layers in (2, 3):
         d = decoder(layers, runtime)
         tokens = torch.zeros(2, dtype=torch.int64, device="meta")
+        place = where(d)
         with Calls() as calls:
-            d.static_step(tokens, position(), BUCKET)
+            d.static_step(tokens, *place)
         counts.append(calls.names)
     return counts[1] - counts[0]
 
@@ -100,7 +103,7 @@ def test_a_compiled_step_leaves_no_product_to_a_library():
         tokens = torch.zeros(1, dtype=torch.int64, device="meta")
         with torch.no_grad():
             step = torch.compile(d.static_step, fullgraph=True, dynamic=False, backend=backend)
-            step(tokens, position(), BUCKET)
+            step(tokens, *where(d))
     (graph,) = found
     names = Counter(
         n.target.overloadpacket.__name__

@@ -97,7 +97,10 @@ def test_static_step_chooses_what_the_eager_step_chooses(length):
     assert torch.equal(static.prefill(TOKENS), chosen)
     for at in range(17, length):
         position = torch.tensor([at])
-        mine, chosen = static.static_step(chosen, position, length), decoder.step(chosen)
+        mine, chosen = (
+            static.static_step(chosen, position, static.seen(position, length)),
+            decoder.step(chosen),
+        )
         assert torch.equal(mine, chosen)
         for a, b in zip(static.caches, decoder.caches, strict=True):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
