@@ -7,7 +7,6 @@ measured by the product's own sweep, with its flags; nothing is compared across 
 """
 
 import argparse
-import sys
 
 from core.architecture import Architecture, rounded_ffn
 from core.measure.floor import floor_ratio
@@ -19,25 +18,29 @@ from core.workload import Runtime, Workload
 
 CPU_SHAPES = ((24, 768), (12, 1088), (6, 1536))
 CUDA_SHAPES = ((32, 1536), (24, 1792), (16, 2176), (12, 2560), (8, 3072))
+# `generate` first: the others are told in terms of it as they come
 CPU_RUNS = (
+    ("transformers", "fp32"),
+    ("transformers", "bf16"),
+    ("transformers", "fp16"),
     ("eager", "fp32"),
     ("eager", "bf16"),
     ("eager", "fp16"),
     ("eager", "int8"),
     ("onnx", "fp32"),
     ("onnx", "int8"),
-    ("transformers", "fp32"),
-    ("transformers", "bf16"),
-    ("transformers", "fp16"),
 )
 CUDA_RUNS = (
+    ("transformers", "bf16"),
     ("eager", "bf16"),
     ("graph", "bf16"),
     ("compile", "bf16"),
     ("graph", "int8"),
     ("graph", "fp8"),
-    ("transformers", "bf16"),
 )
+
+
+HEAD = "shape      run                  TPOT ms    ±%   over floor  of bandwidth  generate/this  kernels"
 
 
 def shape(n_layers, d_model, vocab_size):
@@ -68,9 +71,8 @@ def main():
         for r in runs
     ]
     found = {}
-    device = None
     for step in sweep(
-        points,
+        iter(points),
         device=options.device,
         budget_s=None,
         store=lambda m: m,
@@ -78,31 +80,29 @@ def main():
         settings=Settings(budget_s=options.budget_s, warm_s=options.budget_s / 3, retries=0),
         anchor=None,
     ):
-        if isinstance(step, Measurement):
-            device = step.device
-            print(f"measured {step.architecture.label} {step.runtime.label}", file=sys.stderr)
-            key = (step.architecture.label, step.runtime.execution, step.runtime.weights)
-            found[key] = step
-    print(f"{device.name}: reads {device.bandwidth_bytes_per_s / 1e9:.1f} GB/s")
-    print(
-        "shape      run                  TPOT ms    ±%   over floor  of bandwidth  generate/this  kernels"
+        if not isinstance(step, Measurement):
+            continue
+        if not found:
+            speed = step.device.bandwidth_bytes_per_s
+            print(f"{step.device.name}: reads {speed / 1e9:.1f} GB/s")
+            print(HEAD)
+        found[step.architecture, step.runtime] = step
+        print(row(step, found), flush=True)
+
+
+def row(m, found):
+    """One line of the table; `generate` of the same precision is the measure, where it was run."""
+    name = f"{m.architecture.label:<10} {m.runtime.execution + ' ' + m.runtime.weights:<18}"
+    if m.failed:
+        return f"{name} {m.flags[0]}: {m.message}"
+    tpot, ratio = estimate(m, "tpot"), floor_ratio(m)
+    paper = found.get((m.architecture, runtime("transformers", m.runtime.weights, False)))
+    paper = estimate(paper, "tpot") if paper is not None and not paper.failed else None
+    against = f"{paper.value / tpot.value:8.2f}x" if paper else "       - "
+    return (
+        f"{name} {tpot.value * 1e3:8.2f} {tpot.half_width:6.1%} {ratio:9.2f}x {1 / ratio:12.0%}"
+        f" {against:>12}   {m.environment['kernels']}  {', '.join(m.flags)}"
     )
-    for s in shapes:
-        label = f"{s[0]}x{s[1]}"
-        for execution, weights in runs:
-            m = found[label, execution, weights]
-            if m.failed:
-                print(f"{label:<10} {execution + ' ' + weights:<18} {m.flags[0]}: {m.message}")
-                continue
-            tpot, ratio = estimate(m, "tpot"), floor_ratio(m)
-            paper = found.get((label, "transformers", weights))
-            paper = estimate(paper, "tpot") if paper is not None and not paper.failed else None
-            against = f"{paper.value / tpot.value:8.2f}x" if paper else "       - "
-            flags = ", ".join(m.flags)
-            print(
-                f"{label:<10} {execution + ' ' + weights:<18} {tpot.value * 1e3:8.2f} {tpot.half_width:6.1%}"
-                f" {ratio:9.2f}x {1 / ratio:12.0%} {against:>12}   {m.environment['kernels']}  {flags}"
-            )
 
 
 if __name__ == "__main__":
