@@ -34,6 +34,7 @@ PAGES = (
     "formats.md",
     "keyboard.md",
     "command-line.md",
+    "python.md",
 )
 # class of a widget -> page that speaks of it; the nearest parent counts
 PAGE_OF = {
