@@ -99,3 +99,12 @@ def format_quantity(value: float, unit: str = "", significant: int = 3) -> str:
     if unit == "count":
         return number + suffix
     return f"{number} {suffix}".rstrip()
+
+
+def time_text(seconds: float) -> str:
+    """A stretch of time as people say it: '40 s', '12 min', '1.5 h'."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

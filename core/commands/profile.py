@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.commands.clustered import HELP as CLUSTER_HELP
 from core.commands.clustered import measure_on_cluster
 from core.commands.options import seconds, whole
+from core.commands.planned import planned
 from core.errors import Unusable
 from core.measure.visits import VISITS, visits_made
 from core.records import Device, Measurement, Point, Progress
@@ -82,6 +83,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="choose what to measure next, until the law's held-out error is below this (5%%)",
     )
+    parser.add_argument(
+        "--plan", action="store_true", help="only say what would be measured and what it could cost"
+    )
     parser.add_argument("--threads", type=whole, default=0, help="CPU threads (default: cores)")
     parser.add_argument("--energy", action="store_true", help="add an energy pass to every point")
     parser.add_argument("--again", action="store_true", help="measure what is known already, too")
@@ -99,6 +103,10 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         raise Unusable(f"--device is 'cpu' or 'cuda:N', not '{options.device}'")
     space = read_space(options.space)
     points = wanted_points(space, options)
+    if options.plan:
+        if options.cluster:
+            raise Unusable("--plan tells of one device; a cluster's machines are not known before")
+        return planned(points, find_device(options), options)
     with Project.open_or_create(options.project) as project:
         if not project.text("space") and not project.read_only:
             # its candidates are what `frontier` and the window choose among

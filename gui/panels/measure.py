@@ -24,10 +24,11 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.measure.plan import plan
 from core.measure.statistics import estimate
 from core.measure.visits import VISITS, together, visits_made
-from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
-from core.units import format_quantity, parse_quantity
+from core.records import FLAGS, Device, Measurement, Point, Progress
+from core.units import format_quantity, parse_quantity, time_text
 from gui.machine import device_text, find_devices
 from gui.panels.work_row import ElidedLabel
 from gui.settings import Settings
@@ -82,6 +83,7 @@ class MeasurePanel(QWidget):
         self.budget.setMaximumWidth(80)
         self.budget.setAccessibleName("Time to spend")
         self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
+        self.budget.textChanged.connect(lambda _: self._refresh_sweep(self._store.state))
         self.again = QCheckBox("again", self)
         self.again.setToolTip("Measure also what this project has measured already")
         self.again.clicked.connect(self.on_again)
@@ -252,7 +254,7 @@ class MeasurePanel(QWidget):
                 point, visited(known) < self.visits.value() or self.again.isChecked()
             )
             item.setCheckState(0, Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
-        self._refresh_start()
+        self._refresh_sweep(state)
 
     def _made(self, state: State) -> dict[tuple[object, ...], list[Measurement]]:
         """Measurements on the device by what was measured."""
@@ -288,6 +290,24 @@ class MeasurePanel(QWidget):
         for button in (self.folder, self.endpoint):
             button.setEnabled(self.device.count() > 0 and not running)
 
+    def _plan_text(self) -> str:
+        """What a press on the button would do, and what it could cost."""
+        device, points = self.device.currentData(), self.ticked()
+        if not isinstance(device, Device) or not points:
+            count = len(self._store.state.contents.measurements)
+            return f"{count} measured so far." if count else "Nothing is measured yet."
+        again = self.again.isChecked()
+        made = {} if again else visits_made(self._store.state.contents.measurements)
+        told = plan(points, device, made, visits=self.visits.value(), budget_s=self._budget_s())
+        return told.text
+
+    def _budget_s(self) -> float | None:
+        """The time to spend, None where none or no time is written."""
+        try:
+            return parse_quantity(self.budget.text(), "s")
+        except Unusable:
+            return None
+
     def _refresh_results(self, new: State, old: State | None) -> None:
         measurements = new.contents.measurements
         shown = self.results.topLevelItemCount()
@@ -311,7 +331,7 @@ class MeasurePanel(QWidget):
         if sweep.running:
             self.words.setText(progress_text(progress, paused=sweep.paused, message=sweep.message))
         else:
-            self.words.setText(ended_text(sweep.message) if sweep.message else plan_text(new))
+            self.words.setText(ended_text(sweep.message) if sweep.message else self._plan_text())
         self.words.setToolTip(self.words.text())
         self.trail.setText(trail_text(sweep.errors))
         self._refresh_start()
@@ -336,7 +356,7 @@ class MeasurePanel(QWidget):
     def on_ticked(self, item: QTreeWidgetItem, _column: int) -> None:
         """A point was ticked or unticked (or only clicked: then it is as it was)."""
         self._wanted[item.data(0, POINT)] = item.checkState(0) == Qt.CheckState.Checked
-        self._refresh_start()
+        self._refresh_sweep(self._store.state)
 
     @Slot()
     def on_again(self) -> None:
@@ -454,14 +474,6 @@ def flags_text(m: Measurement) -> str:
     return "\n".join([*meanings, *([m.message] if m.message else [])])
 
 
-def plan_text(state: State) -> str:
-    """What a sweep would do, before there was one."""
-    count = len(state.contents.measurements)
-    bad = sum(1 for m in state.contents.measurements if FAILED_FLAGS.intersection(m.flags))
-    failed = f", {bad} failed" if bad else ""
-    return f"{count} measured so far{failed}." if count else "Nothing is measured yet."
-
-
 def ended_text(message: str) -> str:
     """How measuring ended: of its own accord or the user's, or why it could not go on."""
     ended = message.startswith(("finished", "stopp"))
@@ -483,15 +495,6 @@ def progress_text(progress: Progress | None, *, paused: bool, message: str) -> s
     if message:
         parts.append(message)
     return "  ·  ".join(parts)
-
-
-def time_text(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def trail_text(errors: Sequence[tuple[int, float]]) -> str:

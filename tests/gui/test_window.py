@@ -241,6 +241,8 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     panel.turns.setValue(6)
     panel.again.click()
     panel.again.click()
+    assert f"{len(planned)} points to measure, {2 * len(planned)} visits" in panel.words.text()
+    assert "up to about 4 min" in panel.words.text()
     panel.start.click()
     assert panel.cancel.isEnabled()
     assert not panel.start.isEnabled()
