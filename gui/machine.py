@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.records import Device
 from gui.job import Job, Steps
 from gui.store import Store
@@ -38,13 +40,25 @@ def find_devices(store: Store, python: str = "") -> Job:
 def _found(store: Store, job: Job) -> Job:
     def take(found: tuple[Device, ...]) -> None:
         # what an earlier, wider look found stays when only the CPU is told of
-        known = {device.key: device for device in (*store.state.devices, *found)}
+        every = (*store.state.devices, *found)
+        known = {(device.key, device.index, device.host): device for device in every}
         store.set_devices(tuple(known.values()))
 
     job.returned.connect(take)
     return job
 
 
-def device_text(device: Device) -> str:
-    """A device for reading, e.g. 'NVIDIA H200, 140 GB'."""
-    return f"{device.name}, {device.memory_bytes / 1e9:.0f} GB"
+def device_text(device: Device, among: Sequence[Device] = ()) -> str:
+    """A device for reading, e.g. 'NVIDIA H200, 140 GB'; numbered where there are several alike."""
+    alike = sum(other.key == device.key for other in among) > 1
+    number = f" (number {device.index})" if alike else ""
+    return f"{device.name}{number}, {device.memory_bytes / 1e9:.0f} GB"
+
+
+def alike_gpus(devices: Sequence[Device]) -> tuple[tuple[Device, ...], ...]:
+    """Groups of two and more GPUs of one kind, which can share a sweep."""
+    groups: dict[str, list[Device]] = {}
+    for device in devices:
+        if device.kind != "cpu":
+            groups.setdefault(device.key, []).append(device)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)

@@ -175,17 +175,21 @@ def sweep_steps(
     again: bool = False,
     visits: int = 1,
     turns: int = 1,
+    others: Sequence[Device] = (),
 ) -> Steps:
     """The engine's sweep in a child process; results are stored before the next point starts.
 
-    Visits that the project holds already count, unless all is to be measured `again`.
+    Visits that the project holds already count, unless all is to be measured `again`. `others` are
+    devices that work beside the first, each in a lane of its own.
     """
+    from core.measure.lanes import sweep_on_all
     from core.measure.sweep import sweep
     from core.measure.visits import visits_made
 
     made = visits_made(() if again else (m for m in project.measurements() if not m.failed))
-    return (
-        yield from sweep(
+
+    def start(points: Sequence[Point], device: Device) -> Any:
+        return sweep(
             points,
             device=device,
             budget_s=budget_s,
@@ -197,7 +201,10 @@ def sweep_steps(
             pause=pause,
             threads=threads,
         )
-    )
+
+    if others:
+        return (yield from sweep_on_all(points, (device, *others), start))
+    return (yield from start(points, device))
 
 
 def heldout_error(laws: Laws | None, device_key: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """SPACE, the project, and what to measure on, how, and for how long."""
     parser.add_argument("space", help="a space as TOML")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
-    parser.add_argument("--device", default="", help="'cpu' (default) or 'cuda:N'")
+    parser.add_argument(
+        "--device",
+        default="",
+        help="'cpu' (default), 'cuda:N', several as 'cuda:0,cuda:1', or 'cuda:all': one sweep on each,"
+        " alike ones sharing the points",
+    )
     parser.add_argument("--cluster", default="", help=CLUSTER_HELP)
     parser.add_argument(
         "--execution",
@@ -149,11 +154,15 @@ def _measure(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Run the sweep, telling standard error how it goes; returns how it ended."""
+    from core.measure.lanes import sweep_on_all
     from core.measure.sweep import sweep
 
     if options.cluster:
         follow = partial(_followed, found=found)
         return measure_on_cluster(points, project, known, options, follow)
+    devices = (
+        find_devices_asked(options) if "," in options.device or "all" in options.device else ()
+    )
     start = partial(
         sweep,
         device=options.device,
@@ -166,7 +175,9 @@ def _measure(
         energy_s=5.0 if options.energy else 0.0,
     )
     if options.until_error is None:
-        swept = _followed(start(points, passes=options.visits, company=options.in_turns), found)
+        start = partial(start, passes=options.visits, company=options.in_turns)
+        steps = sweep_on_all(points, devices, partial(on, start)) if devices else start(points)
+        swept = _followed(steps, found)
         return {
             "reason": "budget" if swept.left else "all measured",
             "skipped": swept.skipped,
@@ -174,6 +185,8 @@ def _measure(
             "seconds": swept.seconds,
             "device": swept.device,
         }
+    if devices:
+        raise Unusable("--until-error chooses the points of one device; name one with --device")
     from core.measure.adaptive import BATCH, adaptive
 
     start = partial(start, company=options.in_turns)
@@ -201,17 +214,39 @@ def _measure(
     }
 
 
+def on(
+    start: Callable[..., Iterator[Any]], points: Sequence[Point], device: Device
+) -> Iterator[Any]:
+    """The sweep of one lane."""
+    return start(points, device=device)
+
+
 def find_device(options: argparse.Namespace) -> Device:
-    """The device asked for. Raises Unusable, naming those there are."""
+    """The one device asked for. Raises Unusable, naming those there are."""
+    found = find_devices_asked(options)
+    if len(found) > 1:
+        raise Unusable(f"name one device, not '{options.device}'")
+    return found[0]
+
+
+def find_devices_asked(options: argparse.Namespace) -> tuple[Device, ...]:
+    """The devices asked for, each once. Raises Unusable, naming those there are."""
     from core.measure.session import device_name, find_devices
 
     every = find_devices(options.python)
-    wanted = "cuda:0" if options.device == "cuda" else options.device
-    for device in every:
-        if device_name(device) == wanted:
-            return device
-    names = ", ".join(device_name(d) for d in every)
-    raise Unusable(f"torch sees no device '{options.device}' here; it sees {names}")
+    if options.device == "cuda:all":
+        wanted = [device_name(d) for d in every if d.kind == "cuda"] or ["cuda"]
+    else:
+        words = [word.strip() for word in options.device.split(",")]
+        wanted = ["cuda:0" if word == "cuda" else word for word in words]
+    known = {device_name(device): device for device in every}
+    for name in wanted:
+        if name not in known:
+            names = ", ".join(known)
+            raise Unusable(f"torch sees no device '{name}' here; it sees {names}")
+    if "cpu" in wanted and len(set(wanted)) > 1:
+        raise Unusable("measure the cpu by itself: what drives a GPU would be timed with it")
+    return tuple(known[name] for name in dict.fromkeys(wanted))
 
 
 def _followed(steps: Iterator[Any], found: list[Measurement]) -> Any:
@@ -272,8 +307,8 @@ def report(
     device: Device | None = found[-1].device if found else ending["device"]
     laws: tuple[LatencyFit, ...] = ()
     if device is not None:
-        key = device.key
-        laws = fit_latency([m for m in project.measurements() if m.device.key == key])
+        keys = {device.key, *(m.device.key for m in found)}
+        laws = fit_latency([m for m in project.measurements() if m.device.key in keys])
     answer: dict[str, Any] = {
         "schema_version": 1,
         "project": str(options.project),
@@ -329,6 +364,7 @@ def described_law(law: LatencyFit) -> dict[str, Any]:
     """One latency law for JSON; held-out numbers only where it could be fitted."""
     return {
         "metric": law.metric,
+        "device_key": law.device_key,
         "runtime": dataclasses.asdict(law.runtime),
         "ok": law.ok,
         "n": law.n,

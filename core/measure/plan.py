@@ -85,8 +85,12 @@ def plan(
     budget_s: float | None = None,
     energy_s: float = 0.0,
     settings: Settings | None = None,
+    lanes: int = 1,
 ) -> Plan:
-    """The plan of a sweep that visits each point so often; `made` counts the visits made, by key."""
+    """The plan of a sweep that visits each point so often; `made` counts the visits made, by key.
+
+    `lanes` are alike devices that share the points.
+    """
     chosen = settings or Settings()
     rows = []
     for point in points:
@@ -97,7 +101,7 @@ def plan(
     each = chosen.budget_s / max(1, visits) + chosen.warm_s
     if energy_s > 0:
         each += max(SHORTEST_S, energy_s) + IDLE_S + COOL_S
-    longest = each * sum(row.visits for row in rows)
+    longest = each * sum(row.visits for row in rows) / lanes
     return Plan(tuple(rows), device, min(longest, budget_s or longest))
 
 

@@ -29,7 +29,7 @@ from core.measure.statistics import estimate
 from core.measure.visits import VISITS, together, visits_made
 from core.records import FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity, time_text
-from gui.machine import device_text, find_devices
+from gui.machine import alike_gpus, device_text, find_devices
 from gui.panels.work_row import ElidedLabel
 from gui.settings import Settings
 from gui.state import State
@@ -46,6 +46,7 @@ class MeasurePanel(QWidget):
         self._store = store
         self._settings = Settings(None)
         self._proposed: tuple[Point, ...] = ()
+        self._offered: list[tuple[Device, ...]] = []  # in the order of the box
         self._wanted: dict[Point, bool] = {}  # what the user ticked or unticked by hand
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
@@ -202,16 +203,25 @@ class MeasurePanel(QWidget):
             self._refresh_sweep(new)
 
     def _refresh_devices(self, new: State) -> None:
-        chosen = self.device.currentData()
+        before = [(device.key, device.index) for device in self.chosen()]
+        groups = alike_gpus(new.devices)
+        self._offered = [*((device,) for device in new.devices), *groups]
         self.device.clear()
         for device in new.devices:
-            self.device.addItem(device_text(device), device)
-        keys = [device.key for device in new.devices]
-        if isinstance(chosen, Device) and chosen.key in keys:
-            self.device.setCurrentIndex(keys.index(chosen.key))
-        elif len(keys) > 1:
+            self.device.addItem(device_text(device, new.devices))
+        for group in groups:
+            self.device.addItem(f"{len(group)} × {device_text(group[0])}, side by side")
+        offered = [[(device.key, device.index) for device in some] for some in self._offered]
+        if before in offered:
+            self.device.setCurrentIndex(offered.index(before))
+        elif len(offered) > 1:
             # a GPU was found: it is what a sweep is mostly for
-            self.device.setCurrentIndex(len(keys) - 1)
+            self.device.setCurrentIndex(len(offered) - 1)
+
+    def chosen(self) -> tuple[Device, ...]:
+        """The device chosen, or the devices that are to work side by side; none before any is known."""
+        at = self.device.currentIndex()
+        return self._offered[at] if 0 <= at < len(self._offered) else ()
 
     def propose(self, points: tuple[Point, ...]) -> None:
         """Offer these points, ticked, in place of those of the space."""
@@ -258,10 +268,10 @@ class MeasurePanel(QWidget):
 
     def _made(self, state: State) -> dict[tuple[object, ...], list[Measurement]]:
         """Measurements on the device by what was measured."""
-        device = self.device.currentData()
+        keys = {device.key for device in self.chosen()}
         found: dict[tuple[object, ...], list[Measurement]] = {}
         for m in state.contents.measurements:
-            if isinstance(device, Device) and m.device.key == device.key:
+            if m.device.key in keys:
                 key = (m.architecture, m.workload, m.runtime, m.model)
                 found.setdefault(key, []).append(m)
         return found
@@ -292,14 +302,20 @@ class MeasurePanel(QWidget):
 
     def _plan_text(self) -> str:
         """What a press on the button would do, and what it could cost."""
-        device, points = self.device.currentData(), self.ticked()
-        if not isinstance(device, Device) or not points:
+        devices, points = self.chosen(), self.ticked()
+        if not devices or not points:
             count = len(self._store.state.contents.measurements)
             return f"{count} measured so far." if count else "Nothing is measured yet."
         again = self.again.isChecked()
         made = {} if again else visits_made(self._store.state.contents.measurements)
-        told = plan(points, device, made, visits=self.visits.value(), budget_s=self._budget_s())
-        return told.text
+        return plan(
+            points,
+            devices[0],
+            made,
+            visits=self.visits.value(),
+            budget_s=self._budget_s(),
+            lanes=len(devices),
+        ).text
 
     def _budget_s(self) -> float | None:
         """The time to spend, None where none or no time is written."""
@@ -372,9 +388,9 @@ class MeasurePanel(QWidget):
     @Slot()
     def on_start(self) -> None:
         """Begin the sweep."""
-        device = self.device.currentData()
-        if not isinstance(device, Device):
+        if not self.chosen():
             return
+        device, *others = self.chosen()
         try:
             budget = parse_quantity(self.budget.text(), "s") if self.budget.text().strip() else None
         except Unusable as error:
@@ -389,6 +405,7 @@ class MeasurePanel(QWidget):
             again=self.again.isChecked(),
             visits=self.visits.value(),
             turns=self.turns.value(),
+            others=tuple(others),
         )
 
     @Slot()
@@ -396,8 +413,7 @@ class MeasurePanel(QWidget):
         """Ask for a local model folder to measure."""
         from gui.panels.models import ModelDialog
 
-        device = self.device.currentData()
-        if isinstance(device, Device):
+        for device in self.chosen()[:1]:
             threads = self.threads.value()
             ModelDialog(self._store, self._settings, device, threads, self.window()).open()
 
@@ -406,8 +422,7 @@ class MeasurePanel(QWidget):
         """Ask for a served model to measure."""
         from gui.panels.models import EndpointDialog
 
-        device = self.device.currentData()
-        if isinstance(device, Device):
+        for device in self.chosen()[:1]:
             EndpointDialog(self._store, self._settings, device, self.window()).open()
 
     @Slot()

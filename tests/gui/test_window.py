@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from core.limits import parse_limit
 from core.metrics import METRICS
-from core.records import Progress
+from core.records import Device, Progress
 from core.space_file import parse_space
 from gui import theme
 from gui.panels_table import PANELS
@@ -255,6 +255,36 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     assert panel.results.topLevelItem(0).text(4) == "noisy"
     assert "noisy: samples scatter" in panel.results.topLevelItem(0).toolTip(0)
     assert panel.words.text() == "The sweep finished."
+
+
+def test_two_cards_alike_can_work_side_by_side(qtbot, window, opened):
+    cards = tuple(Device("cuda", "Card", 80 * 10**9, index) for index in (0, 1))
+    other = Device("cuda", "Small card", 8 * 10**9, 2)
+    opened.set_devices((DEVICE, *cards, other))
+    panel = window.show_panel("measure")
+    names = [panel.device.itemText(i) for i in range(panel.device.count())]
+    assert names[1:] == [
+        "Card (number 0), 80 GB",
+        "Card (number 1), 80 GB",
+        "Small card, 8 GB",
+        "2 × Card, 80 GB, side by side",
+    ]
+    assert panel.chosen() == cards
+    asked = []
+
+    def sweeper(_project, points, device, **options):
+        asked.append((points, device, options["others"]))
+        yield Progress(1, 1, "done", 0.0)
+
+    opened.measuring.sweeper = sweeper
+    panel.start.click()
+    qtbot.waitUntil(lambda: bool(asked), timeout=20_000)
+    assert asked[0][1:] == (cards[0], (cards[1],)) and len(asked[0][0]) > 1
+    qtbot.waitUntil(lambda: not opened.state.sweep.running, timeout=20_000)
+    # the choice stays when the devices are told again
+    panel.device.setCurrentIndex(1)
+    opened.set_devices((DEVICE, *cards, other))
+    assert panel.chosen() == (cards[0],)
 
 
 def test_inspector_proposes_a_point_to_measure(window, opened):
