@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,8 @@ def in_order(points: Sequence[Point], executions: Sequence[str], level: dict) ->
     for p in points:
         place.setdefault(level[p.architecture], {}).setdefault(p.architecture, None)
     turn = {a: i for shapes in place.values() for i, a in enumerate(shapes)}
-    chosen = [p for p in points if p.runtime.execution in executions]
     return sorted(
-        chosen,
+        points,
         key=lambda p: (
             works.index(p.workload),
             executions.index(p.runtime.execution),
@@ -174,11 +174,10 @@ def main() -> None:
     parser.add_argument("--show", action="store_true")
     options = parser.parse_args()
     space = read_space(options.space)
+    executions = list(filter(None, options.executions.split(","))) or list(space.axes["execution"])
+    space = replace(space, axes={**space.axes, "execution": tuple(executions)})
     points = space.measurement_points()
     level = levels_of(points, space.levels)
-    executions = (
-        options.executions.split(",") if options.executions else list(space.axes["execution"])
-    )
     found = list(recorded_sweep(str(options.out.resolve()))) if options.out.exists() else []
     if not options.show:
         try:
