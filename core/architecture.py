@@ -101,7 +101,7 @@ class Counts:
         """Key and value entries one token leaves in the cache: 2 n_layers n_kv_heads d_head."""
         return 2 * self.n_layers * self.d_kv
 
-    def cache_bytes_per_token(self, bytes_per_element: float) -> Count:
+    def cache_bytes_per_token(self, bytes_per_element: Count) -> Count:
         """Cache bytes per token and sequence; Llama-2-7B in fp16 gives 524,288."""
         return self.cache_elements_per_token() * bytes_per_element
 
@@ -120,7 +120,7 @@ class Counts:
         return (per_token * prompt_tokens + 2 * self.vocab_size * self.d_model) * batch
 
     def decode_bytes(
-        self, context: Count, batch: Count, weight_bytes: float, cache_bytes: float
+        self, context: Count, batch: Count, weight_bytes: Count, cache_bytes: Count
     ) -> Count:
         """Bytes a decode step must read: the weights once, the cache of every sequence."""
         cache = self.cache_bytes_per_token(cache_bytes) * context * batch

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.candidates import Candidates
 from core.fit.latency import LatencyFit
 from core.fit.memory import PEAKS, MemoryFit
+from core.measure.floor import floor_s, launch_overhead_s
 from core.measure.statistics import estimate
 from core.records import Floats, Measurement
 from core.workload import Runtime
@@ -166,6 +167,33 @@ def memory_estimates(
     return frozen(value, value, value, measured, np.zeros(len(c), np.bool_))
 
 
+def floor_estimates(
+    c: Candidates,
+    tpot: Estimates,
+    measured_rows: Mapping[int, Measurement],
+    bandwidth_bytes_per_s: float,
+) -> Estimates:
+    """Time per output token over the memory floor (`core.measure.floor`), of every row.
+
+    A measured row is held against the bandwidth of its own day, the others against the one given.
+    """
+    runtimes = c.runtimes
+    weights, cache = (
+        np.array([getattr(r, name) for r in runtimes])[c.runtime]
+        for name in ("weight_bytes", "cache_bytes")
+    )
+    context = c.prompt_tokens + c.output_tokens / 2
+    read = np.asarray(c.shapes.decode_bytes(context, c.batch, weights, cache), np.float64)
+    floor = read / (bandwidth_bytes_per_s or np.nan)
+    for row, m in measured_rows.items():
+        known = floor_s(m)
+        if known is not None:
+            floor[row] = known
+    return frozen(
+        tpot.value / floor, tpot.low / floor, tpot.high / floor, tpot.measured, tpot.outside
+    )
+
+
 def only_measured(rows: int, key: str, measured_rows: Mapping[int, Measurement]) -> Estimates:
     """Metrics no law predicts here: known where they were measured."""
     value, low, high = np.full((3, rows), np.nan)
@@ -173,6 +201,7 @@ def only_measured(rows: int, key: str, measured_rows: Mapping[int, Measurement])
     for row, m in measured_rows.items():
         found = {
             "energy_j_per_token": m.energy.get("joules_per_token"),
+            "launch_s": launch_overhead_s(m),
             "bits_per_byte": m.quality.get("bits_per_byte"),
             "accuracy": m.quality.get("accuracy"),
         }.get(key)

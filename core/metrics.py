@@ -123,6 +123,27 @@ def _rows() -> tuple[Metric, ...]:
             "Speed",
         ),
         m(
+            "over_floor",
+            "over-floor",
+            "Over the memory floor",
+            "",
+            "lower",
+            True,
+            "TPOT over the time in which the device could read the weights once and every cache, at"
+            " the read bandwidth measured on it; 1 is all of the bandwidth",
+            "Speed",
+        ),
+        m(
+            "launch_s",
+            "launch",
+            "Launch overhead",
+            "s",
+            "lower",
+            True,
+            "time between tokens in which no kernel ran, on a GPU: gap between tokens - kernel time",
+            "Speed",
+        ),
+        m(
             "memory_bytes",
             "memory",
             "Peak memory",

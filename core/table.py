@@ -22,6 +22,7 @@ from core.estimates import (
     Mask,
     certain,
     e2e_estimates,
+    floor_estimates,
     frozen,
     inverse,
     law_metric,
@@ -76,6 +77,8 @@ class Table:
         self._loss = loss
         self._loss_text = loss_text
         self._served = served_tokens
+        known = [m.device.bandwidth_bytes_per_s for m in usable if m.device.bandwidth_bytes_per_s]
+        self._bandwidth = known[-1] if known else 0.0
         self._latency = {
             (fit.runtime, fit.metric): fit
             for fit in latency
@@ -252,6 +255,9 @@ class Table:
                 self._measured_rows,
                 self.drafted,
             ),
+            "over_floor": lambda: floor_estimates(
+                self.candidates, self.alone, self._measured_rows, self._bandwidth
+            ),
             "tokens_per_s_user": lambda: inverse(self.estimates("tpot_s"), 1.0),
             "tokens_per_s": lambda: inverse(
                 self.estimates("e2e_s"), self.candidates.batch * self.candidates.output_tokens
@@ -288,7 +294,11 @@ class Table:
     def _missing(self, key: str, row: int) -> str:
         if key == "loss":
             return self._loss_text if row not in self.names else "not measured; no text was given"
-        if key in (*TIMED, "tokens_per_s", "tokens_per_s_user"):
+        if key == "launch_s":
+            return "known of what was measured on a GPU"
+        if key == "over_floor" and not self._bandwidth:
+            return "the read bandwidth of this device was not measured"
+        if key in (*TIMED, "tokens_per_s", "tokens_per_s_user", "over_floor"):
             return f"nothing measured yet with {self.runtime_of(row).label} on this device"
         return "not measured, and no law predicts it"
 

@@ -9,9 +9,10 @@ import pytest
 from core.choices import Choices, WhatIf
 from core.errors import Unusable
 from core.limits import parse_limit
+from core.measure.floor import floor_ratio
 from core.metrics import METRICS
 from core.picture import Contents, Laws, make_frame, make_laws, make_table, unlike
-from core.records import Device
+from core.records import Device, Point
 from core.resources import resource
 from core.space_file import parse_space, read_space
 
@@ -196,3 +197,45 @@ def test_an_unknown_suite_is_refused_with_those_that_exist(contents):
     assert "morph" in laws.loss_message
     table = make_table(contents, laws, Choices())
     assert "no suite of runs 'mine'" in table.source("loss", 0).text
+
+
+def test_every_row_says_how_near_it_comes_to_the_memory_floor(contents, laws, table):
+    assert np.isnan(table.column("over_floor")).all()
+    assert "bandwidth of this device was not measured" in table.source("over_floor", 0).text
+    known = [
+        replace(m, device=replace(m.device, bandwidth_bytes_per_s=25e9))
+        for m in contents.measurements
+    ]
+    # one was measured on a day when memory was slower
+    slow = replace(known[0], device=replace(known[0].device, bandwidth_bytes_per_s=20e9))
+    other = make_table(replace(contents, measurements=(slow, *known[1:])), laws, Choices())
+    over, tpot = other.estimates("over_floor"), other.estimates("tpot_s")
+    assert np.array_equal(over.measured, tpot.measured)
+    for row, m in other.measured_rows.items():
+        assert over.value[row] == pytest.approx(floor_ratio(m))
+    for row in np.flatnonzero(~over.measured)[::997]:
+        p = other.point(int(row))
+        read = p.architecture.decode_bytes(
+            p.workload.mean_context,
+            p.workload.batch,
+            p.runtime.weight_bytes,
+            p.runtime.cache_bytes,
+        )
+        for ratio, seconds in ((over.value, tpot.value), (over.low, tpot.low)):
+            assert ratio[row] == pytest.approx(seconds[row] / (read / 25e9))
+
+
+def test_launch_overhead_is_known_where_kernels_were_counted(contents, laws):
+    first = contents.measurements[0]
+    gap = true_tpot(first.architecture, first.workload, first.runtime)
+    counted = replace(first, environment={**first.environment, "kernel_s_per_token": 0.4 * gap})
+    rest = contents.measurements[1:]
+    table = make_table(replace(contents, measurements=(counted, *rest)), laws, Choices())
+    value = table.column("launch_s")
+    # a shape stands in a row for each length of training
+    rows = np.flatnonzero(np.isfinite(value))
+    assert {table.point(int(row)) for row in rows} == {
+        Point(first.architecture, first.workload, first.runtime)
+    }
+    assert value[rows] == pytest.approx(0.6 * gap, rel=0.01)
+    assert table.source("launch_s", int(rows[0])).kind == "measured"
