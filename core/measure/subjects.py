@@ -76,6 +76,7 @@ class DecoderSubject:
             point.architecture.vocab_size, (work.batch, work.prompt_tokens), generator=generator
         ).to(device)
         self._graph: GraphStep | None = None
+        self._compiled = execution == "compile"
         self._step: Callable[[torch.Tensor], torch.Tensor] = self.decoder.step
         self._prepare(execution)
 
@@ -223,11 +224,14 @@ class DecoderSubject:
         }
 
     def close(self) -> None:
-        """Drop graphs, cache and weights."""
+        """Drop graphs, cache, weights, and what was compiled for them."""
         if self._graph is not None:
             self._graph.close()
         self._graph = None
         self._step = self.decoder.step
+        if self._compiled:
+            # else a sweep would run into the limit, with every shape's code and guards kept
+            self._torch._dynamo.reset()
         self.decoder.blocks.clear()
         self.decoder.caches.clear()
 
