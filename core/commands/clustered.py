@@ -12,7 +12,9 @@ from core.measure.protocol import Settings
 from core.project import Project
 from core.records import Point
 
-HELP = "measure on a Dask cluster: tcp://HOST:PORT, ssh:HOST,HOST or slurm:WORKERS"
+HELP = (
+    "measure on a Dask cluster: tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],HOST,... or slurm:WORKERS"
+)
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -27,19 +29,20 @@ def measure_on_cluster(
 
     Raises Unusable for what only one machine can do, and when no scheduler or worker answers.
     """
-    from core.measure.cluster import cluster_sweep, connect
+    from core.measure.cluster import WAIT_S, cluster_sweep
+    from core.measure.launch import connect
 
     refused = {
         "--until-error": options.until_error is not None,
         "--energy": options.energy,
-        "--python": options.python is not None,
+        "--python": options.python is not None and not options.cluster.startswith("ssh:"),
     }
     for name, given in refused.items():
         if given:
             raise Unusable(f"{name} is for this machine alone; leave it out, or --cluster")
     if options.device not in DEVICES:
         raise Unusable(f"on a cluster --device is {', '.join(DEVICES)}, not '{options.device}'")
-    client = connect(options.cluster)
+    client = connect(options.cluster, options.python or "")
     # the launcher of ssh and slurm, which has started what it must also end
     launched = client.cluster
     try:
@@ -53,6 +56,8 @@ def measure_on_cluster(
                 budget_s=options.budget_s,
                 settings=Settings(seed=options.seed),
                 threads=options.threads,
+                # a queue may take hours, and says so while it does
+                wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
             )
             swept = follow(steps)
     finally:

@@ -30,8 +30,8 @@ Steps = Generator[Progress | Measurement, None, "ClusterSwept"]
 
 ATTEMPTS = 3  # workers a point may take down with it before it is given up
 POLL_S = 0.2
-CONNECT_S = 30.0
 ASK_S = 120.0
+WAIT_S = 60.0  # for a first worker
 # what this keeps on a Dask worker
 SESSION = "_paretoscope_session"
 DEVICES = "_paretoscope_devices"
@@ -73,56 +73,6 @@ class _Task:
     lost: list[str] = field(default_factory=list)  # workers that died with it
 
 
-def connect(where: str) -> Any:
-    """A Dask client for 'tcp://HOST:PORT', 'ssh:HOST,HOST' or 'slurm:WORKERS'.
-
-    The last two start Dask's own launchers, which end with the client. Raises Unusable when Dask is
-    not installed or nothing answers.
-    """
-    distributed = _distributed()
-    kind, _, rest = where.partition(":")
-    try:
-        if kind == "ssh":
-            hosts = [h for h in rest.split(",") if h]
-            if not hosts:
-                raise Unusable("write the machines as ssh:HOST,HOST")
-            # the first is the scheduler's machine; each host gets a worker of one thread
-            cluster = distributed.SSHCluster([hosts[0], *hosts], worker_options={"nthreads": 1})
-            return distributed.Client(cluster, timeout=CONNECT_S)
-        if kind == "slurm":
-            return distributed.Client(_slurm(rest), timeout=CONNECT_S)
-        if kind not in ("tcp", "tls", "ws", "wss") or not rest.startswith("//"):
-            raise Unusable(
-                f"'{where}' is no cluster; write tcp://HOST:PORT, ssh:HOST,HOST or slurm:WORKERS"
-            )
-        return distributed.Client(where, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError) as error:
-        raise Unusable(f"no Dask scheduler answers at {where} ({error})") from error
-
-
-def _slurm(count: str) -> Any:
-    if not count.isdigit() or int(count) < 1:
-        raise Unusable("write how many workers Slurm is to start, e.g. slurm:4")
-    try:
-        from dask_jobqueue import SLURMCluster  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise Unusable("Slurm needs dask-jobqueue: pip install dask-jobqueue") from None
-    # queue, GPUs and walltime are the site's: they come from Dask's own jobqueue.yaml
-    cluster = SLURMCluster(cores=1, processes=1)
-    cluster.scale(int(count))
-    return cluster
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise Unusable(
-            "sweeps on a cluster need Dask: pip install 'paretoscope[cluster]'"
-        ) from None
-    return distributed
-
-
 def cluster_sweep(
     points: Sequence[Point],
     *,
@@ -135,7 +85,7 @@ def cluster_sweep(
     threads: int = 0,
     per_host: int | None = None,
     probe: bool = True,
-    wait_s: float = 60.0,
+    wait_s: float = WAIT_S,
 ) -> Steps:
     """Steps: measure each point once, on whichever lane is free; yields Progress and stored results.
 
@@ -323,7 +273,8 @@ def _progress(
 ) -> Progress:
     doing = ", ".join(f"{lanes[w].label}: {point_label(t.point)}" for w, t in tasks.items())
     left = (time.monotonic() - begun) / measured * (total - measured) if measured else None
-    return Progress(measured, total, doing or f"{len(lanes)} workers", left)
+    waiting = f"{len(lanes)} workers" if lanes else "waiting for a worker"
+    return Progress(measured, total, doing or waiting, left)
 
 
 # --- what runs in a Dask worker --------------------------------------------------------------------

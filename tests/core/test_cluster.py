@@ -11,7 +11,8 @@ import pytest
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.cluster import cluster_sweep, connect
+from core.measure.cluster import cluster_sweep
+from core.measure.launch import connect
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate
 from core.records import Measurement, Point, Progress
