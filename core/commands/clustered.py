@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import suppress
 from typing import Any
 
 from core.errors import Unusable
+from core.measure.launch import connect, overheard
 from core.measure.protocol import Settings
 from core.project import Project
 from core.records import Point
@@ -30,7 +31,6 @@ def measure_on_cluster(
     Raises Unusable for what only one machine can do, and when no scheduler or worker answers.
     """
     from core.measure.cluster import WAIT_S, cluster_sweep
-    from core.measure.launch import connect
 
     refused = {
         "--until-error": options.until_error is not None,
@@ -46,23 +46,21 @@ def measure_on_cluster(
     # the launcher of ssh and slurm, which has started what it must also end
     launched = client.cluster
     try:
-        with closing(client):
-            steps = cluster_sweep(
-                points,
-                client=client,
-                store=project.add_measurement,
-                already=known,
-                device=options.device,
-                budget_s=options.budget_s,
-                settings=Settings(seed=options.seed),
-                threads=options.threads,
-                # a queue may take hours, and says so while it does
-                wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
-            )
-            swept = follow(steps)
+        steps = cluster_sweep(
+            points,
+            client=client,
+            store=project.add_measurement,
+            already=known,
+            device=options.device,
+            budget_s=options.budget_s,
+            settings=Settings(seed=options.seed),
+            threads=options.threads,
+            # a queue may take hours, and says so while it does
+            wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
+        )
+        swept = follow(steps)
     finally:
-        if launched is not None:
-            launched.close()
+        end(client, launched)
     return {
         "reason": "budget" if swept.left else "all measured",
         "skipped": swept.skipped,
@@ -74,3 +72,15 @@ def measure_on_cluster(
         # there may be several, each named by its results
         "device": None,
     }
+
+
+def end(client: Any, launched: Any) -> None:
+    """Leave a cluster; one that was launched for this sweep is ended, its workers first."""
+    if launched is None:
+        client.close()
+        return
+    with overheard("distributed"), suppress(Exception):
+        # else its workers would notice half a minute later that nobody is there
+        client.shutdown()
+    with overheard("distributed"), suppress(Exception):
+        launched.close()

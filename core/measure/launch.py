@@ -67,7 +67,7 @@ def _ssh(distributed: Any, text: str, python: str) -> Any:
             remote_python=python or None,
         ),
         f"the machines {', '.join(dict.fromkeys(words))} cannot be used over SSH",
-        "distributed.deploy.ssh",
+        "distributed.deploy",
     )
 
 
