@@ -102,7 +102,9 @@ def _slurm(count: str) -> Any:
         cluster.scale(int(count))
         return cluster
 
-    return launched(start, "Slurm cannot be used", "dask_jobqueue.core")
+    return launched(
+        start, "Slurm cannot be used (it is described in Dask's jobqueue.yaml)", "dask_jobqueue"
+    )
 
 
 def launched(start: Callable[[], Any], what: str, logger: str) -> Any:
@@ -113,7 +115,7 @@ def launched(start: Callable[[], Any], what: str, logger: str) -> Any:
         except Exception as error:
             # a launcher raises whatever SSH, the system or the other machine raised
             said = [line for line in str(error).strip().splitlines() if line.strip()]
-            reason = said[-1].strip() if said else type(error).__name__
+            reason = said[0].strip() if said else type(error).__name__
             reason = reason.removeprefix("Cluster failed to start: ")
             heard = next((line for line in reversed(lines) if "Error" in line or "No " in line), "")
             raise Unusable(f"{what}: {reason}" + (f" ({heard})" if heard else "")) from error

@@ -117,7 +117,7 @@ def test_what_is_no_machine_is_refused(text):
 def test_slurm_without_its_settings_or_its_commands_says_so(tmp_path, monkeypatch):
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unusable, match=r"Slurm cannot be used: .*memory"):
+    with pytest.raises(Unusable, match=r"Slurm cannot be used \(.*jobqueue.yaml\): .*memory"):
         connect("slurm:2")
 
 
