@@ -189,8 +189,8 @@ def _step(table: Table, frame: Frame, row: int, to: int) -> str:
     direction = "more" if x.better != "higher" else "less"
     gain = "lower" if y.better != "higher" else "higher"
     return (
-        f"The next step up the front ({table.label(to)}) takes {x.format(dx)} {direction}"
-        f" {x.label.lower()} and buys {y.format(dy)} {gain} {y.label.lower()}."
+        f"The next step up the front ({table.label(to)}) takes {x.format_change(dx)} {direction}"
+        f" {x.label.lower()} and buys {y.format_change(dy)} {gain} {y.label.lower()}."
     )
 
 
@@ -210,7 +210,11 @@ def loosening_sentences(table: Table, frame: Frame) -> list[str]:
         word = "lower" if metric.better != "higher" else "higher"
         said.append(
             f"Loosening “{limit.label}” by 10 % would bring "
-            + (f"{metric.format(gain)} {word} {metric.label.lower()}." if gain > 0 else "nothing.")
+            + (
+                f"{metric.format_change(gain)} {word} {metric.label.lower()}."
+                if gain > 0
+                else "nothing."
+            )
         )
     return said
 
@@ -259,7 +263,7 @@ def knee_sentence(table: Table, frame: Frame) -> str:
     after = abs(front_y[-1] - front_y[at])
     return (
         f"The knee is {table.label(row)} at {x.format(float(front_x[at]))}: up to there the front gains"
-        f" {y.format(float(before))} in {y.label.lower()}, all the rest only {y.format(float(after))}."
+        f" {y.format_change(float(before))} in {y.label.lower()}, all the rest only {y.format_change(float(after))}."
         if before > after
         else ""
     )

@@ -26,6 +26,10 @@ class Metric:
         """The value with a fitting unit."""
         return format_quantity(value, self.unit, self.significant)
 
+    def format_change(self, amount: float) -> str:
+        """A difference of two values: two digits are all that is known of it."""
+        return format_quantity(amount, self.unit, 2)
+
     def parse(self, text: str) -> float:
         """The SI value of what a person typed."""
         return parse_quantity(text, self.unit)

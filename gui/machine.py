@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from core.records import Device
 from gui.job import Job, Steps
 from gui.store import Store
+
+MAKERS_WORDS = re.compile(r"\((R|TM)\)|\b(Processor|CPU)\b|@ [0-9.]+ ?GHz")
 
 
 def find_processor(store: Store) -> Job:
@@ -46,5 +50,6 @@ def _found(store: Store, job: Job) -> Job:
 
 
 def device_text(device: Device) -> str:
-    """A device for reading, e.g. 'NVIDIA H200, 140 GB'."""
-    return f"{device.name}, {device.memory_bytes / 1e9:.0f} GB"
+    """A device for reading, e.g. 'NVIDIA H200, 140 GB'; what makers add to names is left out."""
+    name = " ".join(MAKERS_WORDS.sub("", device.name).split())
+    return f"{name}, {device.memory_bytes / 1e9:.0f} GB"

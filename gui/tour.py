@@ -190,9 +190,10 @@ class Tour(QWidget):
         found: dict[QWidget, None] = {self._window: None}
         for stop in STOPS:
             for part in stop.parts(self._window):
-                while part is not None and part is not self._window:
-                    found[part] = None
-                    part = part.parentWidget()
+                above: QWidget | None = part
+                while above is not None and above is not self._window:
+                    found[above] = None
+                    above = above.parentWidget()
         self._followed = list(found)
         for widget in self._followed:
             widget.installEventFilter(self)

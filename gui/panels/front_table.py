@@ -76,7 +76,16 @@ class FrontTable(QWidget):
                 self.model.show_rows(new.table, rows_of(new.frame), keys)
                 if before != keys:
                     self.view.resizeColumnsToContents()
+                else:
+                    self._widen()
             self._mark(new.frame.selected)
+
+    def _widen(self) -> None:
+        """Room for what the new rows say; no column gets narrower under the hand."""
+        for column in range(self.model.columnCount()):
+            needed = self.view.sizeHintForColumn(column)
+            if needed > self.view.columnWidth(column):
+                self.view.setColumnWidth(column, needed)
 
     def _mark(self, row: int | None) -> None:
         at = self.model.position(row)

@@ -49,9 +49,12 @@ class MeasurePanel(QWidget):
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("What to measure on")
-        self.device.setMinimumContentsLength(22)
+        self.device.setMinimumContentsLength(14)
+        self.device.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.device.activated.connect(lambda _: self._refresh_points(self._store.state))
-        self.look = QPushButton("Look for GPUs", self)
+        self.look = QPushButton("Find GPUs", self)
         self.look.setToolTip("Start a measuring process and ask it which devices it can use")
         self.look.clicked.connect(self.on_look)
         self.threads = QSpinBox(self)
@@ -79,7 +82,7 @@ class MeasurePanel(QWidget):
         )
         self.budget = QLineEdit(self)
         self.budget.setPlaceholderText("no limit")
-        self.budget.setMaximumWidth(80)
+        self.budget.setFixedWidth(86)
         self.budget.setAccessibleName("Time to spend")
         self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
         self.again = QCheckBox("again", self)
@@ -128,6 +131,7 @@ class MeasurePanel(QWidget):
 
     def _build(self) -> None:
         head = QHBoxLayout()
+        head.setSpacing(5)
         for widget in (
             QLabel("On", self),
             self.device,
@@ -142,13 +146,11 @@ class MeasurePanel(QWidget):
             self.budget,
             self.again,
         ):
-            head.addWidget(widget)
-        head.addStretch(1)
+            head.addWidget(widget, 1 if widget is self.device else 0)
         told = QHBoxLayout()
         for widget in (self.start, self.pause, self.cancel):
             told.addWidget(widget)
         told.addWidget(self.words, 1)
-        told.addWidget(self.trail)
         told.addWidget(self.folder)
         told.addWidget(self.endpoint)
         lists = QSplitter(Qt.Orientation.Horizontal, self)
@@ -159,7 +161,10 @@ class MeasurePanel(QWidget):
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(4)
         column.addLayout(head)
-        column.addWidget(self.bar)
+        far = QHBoxLayout()
+        far.addWidget(self.bar, 1)
+        far.addWidget(self.trail)
+        column.addLayout(far)
         column.addLayout(told)
         column.addWidget(lists, 1)
 
@@ -204,6 +209,8 @@ class MeasurePanel(QWidget):
         self.device.clear()
         for device in new.devices:
             self.device.addItem(device_text(device), device)
+            whole = f"{device.name}, {device.memory_bytes / 1e9:.1f} GB"
+            self.device.setItemData(self.device.count() - 1, whole, Qt.ItemDataRole.ToolTipRole)
         keys = [device.key for device in new.devices]
         if isinstance(chosen, Device) and chosen.key in keys:
             self.device.setCurrentIndex(keys.index(chosen.key))
@@ -245,6 +252,7 @@ class MeasurePanel(QWidget):
                     f"{point.runtime.label}; {point.workload.label}",
                 ],
             )
+            item.setToolTip(3, item.text(3))
             item.setData(0, POINT, point)
             if known:
                 item.setToolTip(1, flags_text(known[-1]))

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import shiboken6
-from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, QPointF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -43,7 +44,13 @@ SHOW = (
     ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
     ("dominated_shown", "Outside", "Candidates that break a limit"),
 )
-SIGNS = {"shown": "●", "faded": "•", "hidden": "○"}
+# the sign has the colour of the dots it stands for, and says by its form whether they are shown
+SIGN_PX = 12
+COLOUR_OF = {
+    "front_shown": "front",
+    "feasible_shown": "feasible",
+    "dominated_shown": "infeasible",
+}
 
 
 class PlotView(QWidget):
@@ -131,9 +138,17 @@ class PlotView(QWidget):
             button.setToolTip(f"{tip}. Click: shown, faded, hidden")
             button.setAccessibleName(text)
             button.clicked.connect(lambda _=False, part=part: self._cycle(part))
-            button.setProperty("word", text)
+            button.setText(text)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setIconSize(QSize(SIGN_PX, SIGN_PX))
             self.show_buttons[part] = button
             row.addWidget(button)
+        self.measured = QLabel("", self)
+        self.measured.setToolTip(
+            "An orange dot was measured; the line through it is its 95 % interval. Squares were measured"
+            " elsewhere and imported, triangles are real models. All other dots are predicted."
+        )
+        row.addWidget(self.measured)
         return row
 
     # --- showing ----------------------------------------------------------------------------------
@@ -164,6 +179,7 @@ class PlotView(QWidget):
         """Draw in another theme's colours."""
         self._theme = theme
         if self._shown is not None:
+            self._refresh_controls(self._shown)
             self._refresh_plot(self._shown)
 
     def fit_view(self) -> None:
@@ -184,8 +200,12 @@ class PlotView(QWidget):
             box.show_metric(getattr(choices, axis))
             self.log_buttons[axis].setChecked(getattr(choices, f"{axis}_log"))
         for part, button in self.show_buttons.items():
-            button.setText(f"{SIGNS[getattr(choices, part)]} {button.property('word')}")
+            colour = getattr(self._theme.plot, COLOUR_OF[part])
+            button.setIcon(sign(colour, getattr(choices, part), self.devicePixelRatioF()))
             button.setAccessibleDescription(getattr(choices, part))
+        self.measured.setText(
+            f"<span style='color:{self._theme.plot.measured}'>●</span> Measured&nbsp;"
+        )
 
     def _refresh_chips(self, new: State) -> None:
         while (item := self.chip_row.takeAt(0)) is not None:
@@ -366,6 +386,21 @@ class PlotView(QWidget):
 
         # a child of ours: when this view is gone, so is what would be called
         self._store.background(steps, lane="plot").returned.connect(_Once(done, self).call)
+
+
+def sign(colour: str, shown: str, ratio: float) -> QIcon:
+    """The dot of a legend: filled where its points are shown, small where faded, a ring where hidden."""
+    image = QPixmap(round(SIGN_PX * ratio), round(SIGN_PX * ratio))
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(colour), 1.5))
+    painter.setBrush(Qt.BrushStyle.NoBrush if shown == "hidden" else QColor(colour))
+    radius = 2.0 if shown == "faded" else 4.2
+    painter.drawEllipse(QPointF(SIGN_PX / 2, SIGN_PX / 2), radius, radius)
+    painter.end()
+    return QIcon(image)
 
 
 class _Once(QObject):

@@ -126,7 +126,7 @@ class SpacePanel(QWidget):
         if old is None or new.contents.space is not old.contents.space or new.path != old.path:
             used = new.contents.space.text if new.contents.space else ""
             if old is not None and new.path == old.path:
-                self._write_over(used)
+                self.write_over(used)
             else:
                 # on opening: what was written and not used yet, also when the window was killed since
                 self.text.setPlainText(self._store.draft() or used)
@@ -134,7 +134,7 @@ class SpacePanel(QWidget):
         if old is None or new.read_only != old.read_only or new.path != old.path:
             self.setEnabled(bool(new.path) and not new.read_only)
 
-    def _write_over(self, text: str) -> None:
+    def write_over(self, text: str) -> None:
         """Another text in place of this one, as one step that Ctrl+Z in the editor takes back."""
         if text == self.text.toPlainText():
             return
@@ -200,7 +200,7 @@ class SpacePanel(QWidget):
     @Slot()
     def on_revert(self) -> None:
         """Back to what is in use."""
-        self._write_over(self._used())
+        self.write_over(self._used())
 
     @Slot(int)
     def on_preset(self, index: int) -> None:
@@ -208,7 +208,7 @@ class SpacePanel(QWidget):
         path = self.presets.itemData(index)
         self.presets.setCurrentIndex(0)
         if path:
-            self._write_over(Path(path).read_text(encoding="utf-8"))
+            self.write_over(Path(path).read_text(encoding="utf-8"))
 
     @Slot()
     def on_read(self) -> None:
@@ -216,7 +216,7 @@ class SpacePanel(QWidget):
         name, _ = QFileDialog.getOpenFileName(self, "Read a space", "", "TOML (*.toml)")
         if name:
             try:
-                self._write_over(Path(name).read_text(encoding="utf-8"))
+                self.write_over(Path(name).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
                 self._tell("", f"{name} cannot be read as text ({error})")
 

@@ -134,9 +134,8 @@ def test_a_row_alone_has_the_interval_of_the_law():
 def test_one_point_does_not_differ_from_itself():
     text = SPACE.replace("[20]", "[10, 20]")
     table, _, _ = world(0)
-    twice = Table(
-        parse_space(text).candidates(), latency=tuple(table._latency.values()), device_key=""
-    )
+    laws = tuple(table._latency.values())
+    twice = Table(parse_space(text).candidates(), latency=laws, device_key=laws[0].device_key)
     point = twice.point(0)
     twin = next(r for r in range(1, len(twice)) if twice.point(r) == point)
     found = log_ratio(twice, "tpot_s", 0, twin)
