@@ -50,6 +50,10 @@ def _found(store: Store, job: Job) -> Job:
 
 
 def device_text(device: Device) -> str:
-    """A device for reading, e.g. 'NVIDIA H200, 140 GB'; what makers add to names is left out."""
-    name = " ".join(MAKERS_WORDS.sub("", device.name).split())
-    return f"{name}, {device.memory_bytes / 1e9:.0f} GB"
+    """A device for reading, e.g. 'NVIDIA H200, 140 GB'."""
+    return f"{short_name(device)}, {device.memory_bytes / 1e9:.0f} GB"
+
+
+def short_name(device: Device) -> str:
+    """A device's name without what makers add to it, e.g. 'Intel Xeon (2 cores)'."""
+    return " ".join(MAKERS_WORDS.sub("", device.name).split())

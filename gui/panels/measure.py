@@ -175,7 +175,8 @@ class MeasurePanel(QWidget):
         tree.setUniformRowHeights(True)
         tree.setAlternatingRowColors(True)
         tree.setAccessibleName(name)
-        tree.header().setStretchLastSection(True)
+        # a last column that is stretched is cut where there is too little room for it
+        tree.header().setStretchLastSection(False)
         tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         return tree
 
@@ -322,6 +323,7 @@ class MeasurePanel(QWidget):
             self.words.setText(ended_text(sweep.message) if sweep.message else plan_text(new))
         self.words.setToolTip(self.words.text())
         self.trail.setText(trail_text(sweep.errors))
+        self.trail.setVisible(bool(sweep.errors))
         self._refresh_start()
 
     # --- what is asked of it ----------------------------------------------------------------------
@@ -467,7 +469,11 @@ def plan_text(state: State) -> str:
     count = len(state.contents.measurements)
     bad = sum(1 for m in state.contents.measurements if FAILED_FLAGS.intersection(m.flags))
     failed = f", {bad} failed" if bad else ""
-    return f"{count} measured so far{failed}." if count else "Nothing is measured yet."
+    if count:
+        return f"{count} measured so far{failed}."
+    if state.contents.space is None:
+        return "Nothing to time yet: describe a space in the Space panel, or choose a local model."
+    return "Nothing is measured yet."
 
 
 def ended_text(message: str) -> str:

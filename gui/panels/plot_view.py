@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import shiboken6
 from PySide6.QtCore import QObject, QPoint, QPointF, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.choices import SHOWN
-from core.explain import alone_sentence
+from core.explain import alone_sentence, nothing_feasible
 from core.limits import Limit
 from core.metrics import METRICS
 from core.picture_doubt import Doubt, picture_doubt
@@ -46,6 +46,7 @@ SHOW = (
 )
 # the sign has the colour of the dots it stands for, and says by its form whether they are shown
 SIGN_PX = 12
+WITH_MEASURED = 860  # width from which the legend has room for the measured points
 COLOUR_OF = {
     "front_shown": "front",
     "feasible_shown": "feasible",
@@ -148,8 +149,15 @@ class PlotView(QWidget):
             "An orange dot was measured; the line through it is its 95 % interval. Squares were measured"
             " elsewhere and imported, triangles are real models. All other dots are predicted."
         )
+        # the first to go where the window is narrow
+        self.measured.setMinimumWidth(1)
         row.addWidget(self.measured)
         return row
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out of the legend what would be cut."""
+        self.measured.setVisible(event.size().width() >= WITH_MEASURED)
+        super().resizeEvent(event)
 
     # --- showing ----------------------------------------------------------------------------------
 
@@ -171,9 +179,9 @@ class PlotView(QWidget):
             or new.contents.imported is not old.contents.imported
         ):
             self._refresh_plot(new)
-        if new.table is None:
-            self.empty.setText(empty_text(new))
-        self._stack.setCurrentIndex(0 if new.table is None else 1)
+        nothing = empty_text(new)
+        self.empty.setText(nothing)
+        self._stack.setCurrentIndex(0 if nothing else 1)
 
     def recolour(self, theme: Theme) -> None:
         """Draw in another theme's colours."""
@@ -418,9 +426,20 @@ class _Once(QObject):
 
 
 def empty_text(state: State) -> str:
-    """What to do when there is nothing to draw."""
+    """What to do when there is nothing to draw; empty where there is."""
+    table, frame = state.table, state.frame
+    if table is not None:
+        # axes without a single point would show made-up numbers
+        unknown = frame is not None and not (table.known(frame.x) and table.known(frame.y))
+        laid_over = bool(state.contents.imported or state.others)
+        if frame is None or not unknown or laid_over:
+            return ""
+        return f"{nothing_feasible(table, frame)}\n\nMeasure on this machine, or choose another axis above."
     if state.busy or not state.path:
-        return f"{state.busy.capitalize()} …" if state.busy else ""
+        return f"{state.busy.capitalize()} …" if state.busy else " "
     if state.contents.space is None:
-        return "Describe a space of candidates in the Space panel, or measure a model."
+        return (
+            "Describe a space of candidates in the Space panel (a preset is a good beginning), or"
+            " measure a model of yours in the Measure panel."
+        )
     return state.message or "There is nothing to show yet."
