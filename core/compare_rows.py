@@ -126,7 +126,7 @@ def compare_rows(
     return Comparison(
         baseline,
         tuple(found),
-        tuple(few.label(row) for row in rows),
+        told_apart(few, rows),
         tuple(detail(few, row) for row in rows),
         tuple(shown),
         differences,
@@ -198,6 +198,15 @@ def kind_of(table: Table, row: int, key: str) -> str:
     if not np.isfinite(estimates.value[row]):
         return "unknown"
     return "measured" if estimates.measured[row] else "predicted"
+
+
+def told_apart(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
+    """Names of the rows: the short one, or the full one where another row has the same."""
+    short = [table.label(row) for row in rows]
+    return tuple(
+        name if short.count(name) == 1 else table.full_label(row)
+        for row, name in zip(rows, short, strict=True)
+    )
 
 
 def detail(table: Table, row: int) -> str:

@@ -27,8 +27,8 @@ class Metric:
         return format_quantity(value, self.unit, self.significant)
 
     def format_change(self, amount: float) -> str:
-        """A difference of two values: two digits are all that is known of it."""
-        return format_quantity(amount, self.unit, 2)
+        """A difference of two values, with fewer digits than the values themselves may have."""
+        return format_quantity(amount, self.unit, min(self.significant, 3))
 
     def parse(self, text: str) -> float:
         """The SI value of what a person typed."""

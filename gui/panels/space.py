@@ -165,6 +165,8 @@ class SpacePanel(QWidget):
             self._tell("", "")
             self.apply.setEnabled(False)
             return
+        # what was said of an earlier text must not stand beside this one
+        self._tell("Counting the candidates …", "")
         self._job = self._store.background(lambda: count(text), lane="space")
         self._job.returned.connect(self.on_counted)
 
