@@ -82,7 +82,7 @@ def test_the_legend_has_the_colours_of_the_dots(qapp):
         and dots["shown"].pixelColor(6, 6).alpha() == 255
     )
     assert dots["hidden"].pixelColor(6, 6).alpha() == 0
-    assert dots["faded"].pixelColor(6, 3).alpha() == 0 < dots["shown"].pixelColor(6, 3).alpha()
+    assert dots["faded"].pixelColor(6, 2).alpha() == 0 < dots["shown"].pixelColor(6, 2).alpha()
 
 
 def test_what_is_laid_over_is_held_against_the_limits_it_has_a_value_for():
