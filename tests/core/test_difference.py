@@ -122,13 +122,38 @@ def test_prices_known_badly_move_all_rows_together():
 
 
 def test_a_row_alone_has_the_interval_of_the_law():
-    table, _, unseen = world(1)
+    laws = tuple(world(1)[0]._latency.values())
+    # twice as deep as what was measured: the intervals are wider there
+    deeper = parse_space(SPACE.replace("to = 32", "to = 64")).candidates()
+    table = Table(deeper, latency=laws, device_key=laws[0].device_key)
     law = table.latency_law("tpot", 0)
-    c = table.candidates
-    shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+    shared, own = law.factors(
+        deeper.shapes, deeper.batch, deeper.prompt_tokens, deeper.output_tokens
+    )
+    assert own.max() > 1.3 and own.min() == 1
     half = law.spread() * np.sqrt((shared**2).sum(axis=1) + own**2)
     e = table.estimates("tpot_s")
-    assert half[unseen] == pytest.approx(np.log(e.high / e.value)[unseen])
+    assert half == pytest.approx(np.log(e.high / e.value))
+
+
+def test_draws_of_times_hang_together_as_the_prices_make_them():
+    from core.picture_doubt import _draws
+
+    fit = flat_law(np.random.default_rng(2), 3.0)
+    c = parse_space(SPACE).candidates()
+    table = Table(c, latency=(fit,), device_key=fit.device_key)
+    shared, own = fit.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+    size = np.sqrt((shared**2).sum(axis=1) + own**2)
+    rows = np.arange(0, len(c), 5)
+    drawn = np.log(_draws(table, "tpot_s", rows, 4000, 0))
+    got = np.corrcoef(drawn.T)
+    # groups of one depth and width have their own part in common too; these rows are of many
+    wanted = (shared[rows] @ shared[rows].T) / np.outer(size[rows], size[rows])
+    groups = list(zip(c.shapes.n_layers[rows], c.shapes.d_model[rows], strict=True))
+    apart = np.array([[g != h for h in groups] for g in groups])
+    # cut at 1.5 half-widths, and each side to its own end: a little less than the formula
+    assert np.abs(got - wanted)[apart].max() < 0.1
+    assert wanted[apart].max() > 0.8 and wanted[apart].min() < 0.5
 
 
 def test_one_point_does_not_differ_from_itself():
