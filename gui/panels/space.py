@@ -30,7 +30,8 @@ CHECK_AFTER_MS = 350
 HELP = (
     "A value is a number, a list, or a range: { from = 2, to = 32, step = 1 } or"
     " { from = 1e6, to = 1e9, count = 20 }. [constraints] takes { min = …, max = … } on parameters,"
-    " aspect ratio and heads. [measure] says at which sizes shapes are timed first."
+    " aspect ratio and heads. [measure] says at which sizes shapes are timed first. Ctrl+Z in the text"
+    " takes back edits, presets and files."
 )
 
 

@@ -153,7 +153,8 @@ def test_draws_of_times_hang_together_as_the_prices_make_them():
     apart = np.array([[g != h for h in groups] for g in groups])
     # cut at 1.5 half-widths, and each side to its own end: a little less than the formula
     assert np.abs(got - wanted)[apart].max() < 0.1
-    assert wanted[apart].max() > 0.8 and wanted[apart].min() < 0.5
+    # independent draws would have none
+    assert wanted[apart].min() > 0.5
 
 
 def test_one_point_does_not_differ_from_itself():
