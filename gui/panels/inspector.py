@@ -73,6 +73,10 @@ class Inspector(QWidget):
         self.why.setWordWrap(True)
         self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.why.setAccessibleName("Why it is on the front, or what beats it")
+        self.why.setToolTip(
+            "The picture is drawn some hundred times over with every uncertain number moved within what"
+            " is not known of it; the share is in how many of those draws nothing beats this candidate."
+        )
         self.pin = self._button("Pin", "Keep it for comparison (Ctrl+P)", self.on_pin)
         self.pin.setCheckable(True)
         self.baseline = self._button(

@@ -24,7 +24,9 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
-from core.measure.statistics import estimate
+from core.measure.floor import floor_ratio
+from core.measure.statistics import Estimate, estimate
+from core.measure.told import told
 from core.measure.visits import VISITS, together, visits_made
 from core.records import FAILED_FLAGS, FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity
@@ -125,7 +127,19 @@ class MeasurePanel(QWidget):
         self.points.itemActivated.connect(self.on_ticked)
         self.results = self._tree(
             "Results",
-            ["Result", "Per output token", "First token", "Peak memory", "Flags", "Measured"],
+            [
+                "Result",
+                "Per output token",
+                "First token",
+                "Peak memory",
+                "Flags",
+                "Measured",
+                "Over the floor",
+                "Energy a token",
+            ],
+        )
+        self.results.headerItem().setToolTip(
+            6, "Time per output token over the time that only reading weights and cache would take"
         )
         self._build()
 
@@ -439,23 +453,41 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
         (m.memory_bytes[k] for k in ("peak_allocated", "process") if k in m.memory_bytes), 0
     )
     label = m.model or m.architecture.label
+    joules = m.energy.get("joules_per_token")
     item = QTreeWidgetItem(
         [
             f"{'×' if m.failed else '●'} {label}, batch {m.workload.batch}",
-            format_quantity(tpot.value, "s") if tpot else "",
-            format_quantity(ttft.value, "s") if ttft else "",
+            timed_text(tpot),
+            timed_text(ttft),
             format_quantity(peak, "B") if peak else "",
             ", ".join(m.flags),
             m.started_at[:16].replace("T", " "),
+            over_floor_text(m),
+            format_quantity(joules, "J") if joules is not None else "unknown",
         ]
     )
     about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
-    tip = f"{about}\n{flags_text(m)}".strip()
+    tip = "\n".join(line for line in (about, *told(m), flags_text(m)) if line)
     for column in range(item.columnCount()):
         item.setToolTip(column, tip)
-        if 0 < column < 4:
+        if column in (1, 2, 3, 6, 7):
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
     return item
+
+
+def timed_text(found: Estimate | None) -> str:
+    """A time with half of its 95 % interval, e.g. '27.1 ms ± 4 %'."""
+    if found is None:
+        return ""
+    half = found.half_width
+    sure = f" ± {half:.0%}".replace("%", " %") if half < 10 else ""
+    return f"{format_quantity(found.value, 's')}{sure}"
+
+
+def over_floor_text(m: Measurement) -> str:
+    """How many times the memory floor a token took, e.g. '2.30×'."""
+    ratio = floor_ratio(m)
+    return "unknown" if ratio is None else f"{ratio:.2f}×"
 
 
 def flags_text(m: Measurement) -> str:
