@@ -112,7 +112,7 @@ class PlotView(QWidget):
     def _build_axes(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setContentsMargins(10, 5, 10, 5)
-        row.setSpacing(6)
+        row.setSpacing(4)
         self.axis_boxes: dict[str, MetricBox] = {}
         self.log_buttons: dict[str, QToolButton] = {}
         for axis, name in (("y", "Vertical axis"), ("x", "Horizontal axis")):
