@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.choices import Choices
-from core.estimates import loss_columns
+from core.difference import log_ratio
 from core.fit.fit import Fit
 from core.metrics import METRICS
 from core.picture import Contents, Laws, loss_text
-from core.records import Floats
 from core.table import EXACT, Table
 from core.units import digits
 
@@ -35,7 +34,8 @@ class Difference:
     `percent` is 100 (value / base - 1); `low` and `high` its 95 % interval, NaN where either value
     has none. `verdict` is one of VERDICTS: 'better' and 'worse' only where the interval leaves out
     zero; 'differs' for a metric that has no better side. `kind` and `base_kind` are 'exact',
-    'measured', 'predicted' or 'unknown'. `note` is what else to know, or ''.
+    'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
+    to know, a line each, or ''.
     """
 
     metric: str
@@ -102,9 +102,8 @@ def compare_rows(
 ) -> Comparison:
     """The candidates of these identities against the baseline (default: the first of them).
 
-    Only these rows are computed, so a table of a million costs no more than a small one. Differences
-    of two losses predicted by one law are drawn from its resamples together, since the law's error
-    moves both the same way; all other intervals count as independent of each other.
+    Only these rows are computed, so a table of a million costs no more than a small one. How sure
+    each difference is, `core.difference` says.
     """
     wanted = list(dict.fromkeys(identities))
     if baseline and baseline not in wanted:
@@ -121,14 +120,13 @@ def compare_rows(
     shown = [
         key for key in metrics if any(np.isfinite(few.estimates(key).value[row]) for row in rows)
     ]
-    draws = loss_draws(laws.loss, few, rows) if "loss" in shown else {}
     differences = tuple(
-        tuple(difference(few, row, base, key, laws.loss, draws) for key in shown) for row in rows
+        tuple(difference(few, row, base, key, laws.loss) for key in shown) for row in rows
     )
     return Comparison(
         baseline,
         tuple(found),
-        tuple(few.label(row) for row in rows),
+        told_apart(few, rows),
         tuple(detail(few, row) for row in rows),
         tuple(shown),
         differences,
@@ -161,7 +159,6 @@ def difference(
     base: int,
     key: str,
     law: Fit | None = None,
-    draws: dict[int, Floats] | None = None,
 ) -> Difference:
     """One metric of one row against another row of a table."""
     estimates = table.estimates(key)
@@ -177,21 +174,20 @@ def difference(
     if value == at and "measured" not in kinds:
         # one prediction of one thing: the same shape under the same load
         return Difference(key, value, at, 0.0, 0.0, 0.0, "same", *kinds)
-    note = ""
-    together = draws if key == "loss" and draws and row in draws and base in draws else None
-    if together is not None:
-        low, high = _drawn_ratio(value / at, together[row] / together[base])
-        scatter = law.scatter if law is not None else math.nan
-        if math.isfinite(scatter) and abs(math.log(value / at)) < scatter:
-            note = (
-                f"smaller than the scatter of single trainings around the law ({100 * scatter:.1f} % of"
-                " the loss)"
-            )
-    else:
-        low, high = _independent_ratio(estimates.low, estimates.value, estimates.high, row, base)
+    ratio = log_ratio(table, key, row, base)
+    low, high = math.exp(ratio.low), math.exp(ratio.high)
+    notes = [ratio.how] if ratio.how else []
+    scatter = law.scatter if law is not None and key == "loss" else math.nan
+    if kinds == ("predicted", "predicted") and abs(math.log(value / at)) < scatter:
+        notes.append(
+            f"smaller than the scatter of single trainings around the law ({100 * scatter:.1f} % of"
+            " the loss)"
+        )
     percent = 100.0 * (value / at - 1.0)
     ends = (100.0 * (low - 1.0), 100.0 * (high - 1.0))
-    return Difference(key, value, at, percent, *ends, _verdict(key, percent, *ends), *kinds, note)
+    return Difference(
+        key, value, at, percent, *ends, _verdict(key, percent, *ends), *kinds, "\n".join(notes)
+    )
 
 
 def kind_of(table: Table, row: int, key: str) -> str:
@@ -204,19 +200,13 @@ def kind_of(table: Table, row: int, key: str) -> str:
     return "measured" if estimates.measured[row] else "predicted"
 
 
-def loss_draws(law: Fit | None, table: Table, rows: Sequence[int]) -> dict[int, Floats]:
-    """Losses of the rows under each resample of the law, row -> (draws,); empty without resamples.
-
-    Rows whose loss is a measurement's are left out: they owe nothing to the law.
-    """
-    if law is None or not law.ok or law.resamples is None or not len(law.resamples):
-        return {}
-    ours = [row for row in dict.fromkeys(rows) if row not in table.names]
-    if not ours:
-        return {}
-    columns = loss_columns(table.candidates.take(np.array(ours, np.intp)))
-    drawn = law.draws(columns)
-    return {row: drawn[:, i] for i, row in enumerate(ours)}
+def told_apart(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
+    """Names of the rows: the short one, or the full one where another row has the same."""
+    short = [table.label(row) for row in rows]
+    return tuple(
+        name if short.count(name) == 1 else table.full_label(row)
+        for row, name in zip(rows, short, strict=True)
+    )
 
 
 def detail(table: Table, row: int) -> str:
@@ -262,28 +252,6 @@ def _row(table: Table, identity: str) -> int:
     if row is None:  # it was found in the whole table, of which this one is a part
         raise LookupError(identity)
     return row
-
-
-def _drawn_ratio(middle: float, ratios: Floats) -> tuple[float, float]:
-    """Central 95 % of the resampled ratios, widened to hold the fitted one."""
-    ratios = ratios[np.isfinite(ratios)]
-    if not len(ratios):
-        return math.nan, math.nan
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return min(float(low), middle), max(float(high), middle)
-
-
-def _independent_ratio(
-    low: Floats, value: Floats, high: Floats, row: int, base: int
-) -> tuple[float, float]:
-    """Interval of value[row] / value[base]: half-widths add in quadrature on the log scale."""
-    ends = [(float(low[i]), float(value[i]), float(high[i])) for i in (row, base)]
-    if any(not math.isfinite(e) for three in ends for e in three) or any(t[0] <= 0 for t in ends):
-        return math.nan, math.nan
-    (a_low, a, a_high), (b_low, b, b_high) = ends
-    up = math.hypot(math.log(a_high / a), math.log(b / b_low))
-    down = math.hypot(math.log(a / a_low), math.log(b_high / b))
-    return a / b * math.exp(-down), a / b * math.exp(up)
 
 
 def _verdict(key: str, percent: float, low: float, high: float) -> str:

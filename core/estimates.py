@@ -45,6 +45,10 @@ class LossFit(Protocol):
         """Lower and upper end for every row."""
         ...
 
+    def drift(self, columns: Mapping[str, Floats]) -> float:
+        """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
+        ...
+
     def outside(self, columns: Mapping[str, Floats]) -> Mask:
         """True where a row lies outside the fitted range."""
         ...

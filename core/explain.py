@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.choices import Choices
+from core.difference import TOGETHER, log_ratio
 from core.limits import feasible
 from core.metrics import METRICS
 from core.picture import Frame, minimised
@@ -118,7 +119,7 @@ def compare_cost(table: Table, key: str, row: int, other: int, name: str) -> str
         return f"stands beside {name}"
     ratio = there / here if better_lower else here / there
     if not apart(table, key, row, other):
-        return f"cannot be told apart from {name} in {metric.label.lower()}"
+        return f"cannot be told apart from {name} in {metric.label.lower()}{judged(table, key, row, other)}"
     factor = ratio if ratio >= 1 else 1 / ratio
     if metric.unit == "s":
         return f"is {factor:.2f}x {'faster' if ratio >= 1 else 'slower'} than {name}"
@@ -144,25 +145,18 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
 
 
 def difference_half_width(table: Table, key: str, row: int, other: int) -> float:
-    """Half the 95 % interval of the difference in percent; NaN where there is none.
+    """Half the 95 % interval of the ratio in percent, as `core.difference` tells it; NaN where there
+    is none."""
+    return 100 * log_ratio(table, key, row, other).half_width
 
-    For a fitted loss both rows move together under each resample of the law; elsewhere the two
-    intervals count as independent.
-    """
-    estimates = table.estimates(key)
-    if key == "loss" and not (estimates.measured[row] or estimates.measured[other]):
-        draws = table.loss_draws(np.array([row, other]))
-        if len(draws) > 1:
-            percent = 100 * (draws[:, 0] / draws[:, 1] - 1)
-            low, high = np.nanpercentile(percent, [2.5, 97.5])
-            return float(high - low) / 2
-    widths = [
-        float(np.log(estimates.high[i] / estimates.low[i])) / 2
-        if estimates.low[i] > 0
-        else float("nan")
-        for i in (row, other)
-    ]
-    return 100 * float(np.hypot(widths[0], widths[1]))
+
+def judged(table: Table, key: str, row: int, other: int) -> str:
+    """' (both predicted by one law, their difference is known to ± 6.1 %)': on what a verdict of no difference rests."""
+    found = log_ratio(table, key, row, other)
+    if not np.isfinite(found.half_width) or not found.half_width:
+        return ""
+    one = "both predicted by one law, " if found.how == TOGETHER else ""
+    return f" ({one}their difference is known to ± {100 * found.half_width:.1f} %)"
 
 
 def apart(table: Table, key: str, row: int, other: int) -> bool:
@@ -195,8 +189,8 @@ def _step(table: Table, frame: Frame, row: int, to: int) -> str:
     direction = "more" if x.better != "higher" else "less"
     gain = "lower" if y.better != "higher" else "higher"
     return (
-        f"The next step up the front ({table.label(to)}) takes {x.format(dx)} {direction}"
-        f" {x.label.lower()} and buys {y.format(dy)} {gain} {y.label.lower()}."
+        f"The next step up the front ({table.label(to)}) takes {x.format_change(dx)} {direction}"
+        f" {x.label.lower()} and buys {y.format_change(dy)} {gain} {y.label.lower()}."
     )
 
 
@@ -216,7 +210,11 @@ def loosening_sentences(table: Table, frame: Frame) -> list[str]:
         word = "lower" if metric.better != "higher" else "higher"
         said.append(
             f"Loosening “{limit.label}” by 10 % would bring "
-            + (f"{metric.format(gain)} {word} {metric.label.lower()}." if gain > 0 else "nothing.")
+            + (
+                f"{metric.format_change(gain)} {word} {metric.label.lower()}."
+                if gain > 0
+                else "nothing."
+            )
         )
     return said
 
@@ -265,7 +263,7 @@ def knee_sentence(table: Table, frame: Frame) -> str:
     after = abs(front_y[-1] - front_y[at])
     return (
         f"The knee is {table.label(row)} at {x.format(float(front_x[at]))}: up to there the front gains"
-        f" {y.format(float(before))} in {y.label.lower()}, all the rest only {y.format(float(after))}."
+        f" {y.format_change(float(before))} in {y.label.lower()}, all the rest only {y.format_change(float(after))}."
         if before > after
         else ""
     )

@@ -133,8 +133,10 @@ def formats_page() -> str:
             " from what is in it, not from its name; an unknown one is refused with what was looked"
             " for and what was found.",
             "## Results that can be read",
-            "They are laid over the candidates, tagged by source. A result of another workload is"
-            " dashed and marked: it must not be compared.",
+            "They are laid over the candidates, tagged by source: to be seen beside them, in no table"
+            " and on no front. Under the pointer each tells its name, its values and which of the"
+            " limits on the axes it keeps. Where the axes do not show them, the window names axes that"
+            " do. A result of another workload is dashed and marked: it must not be compared.",
             table(
                 ("Tool", "File", "Checked against"),
                 [(r.title, f"`{r.file}`", r.checked_against) for r in RESULT_FORMATS],

@@ -26,6 +26,10 @@ class Metric:
         """The value with a fitting unit."""
         return format_quantity(value, self.unit, self.significant)
 
+    def format_change(self, amount: float) -> str:
+        """A difference of two values, with fewer digits than the values themselves may have."""
+        return format_quantity(amount, self.unit, min(self.significant, 3))
+
     def parse(self, text: str) -> float:
         """The SI value of what a person typed."""
         return parse_quantity(text, self.unit)

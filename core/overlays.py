@@ -19,6 +19,7 @@ from core.fit.resample import Steps
 from core.formats.imported import ImportedPoint
 from core.formats.imported_records import point_from_dict
 from core.front import front_indices
+from core.limits import Limit
 from core.metrics import METRICS
 from core.picture import Contents, Laws, make_laws, make_table, minimised, read_contents
 from core.project import Project
@@ -303,6 +304,21 @@ def _unlike_other(
     if "loss" in (x, y) and laws[0] != laws[1]:
         return f"its losses come from another law ({other.choices.loss_law}, {other.choices.loss_suite})"
     return ""
+
+
+def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
+    """How something laid over stands to the limits on the metrics it has a value of: what it breaks,
+    or keeps, and that the others are not judged. Empty without limits."""
+    judged = [m for m in limits if m.metric in values and m.statistic in ("p50", "")]
+    if not limits:
+        return ""
+    broken = [m.label for m in judged if not bool(m.allows(np.array([values[m.metric]]))[0])]
+    if broken:
+        return f"breaks {' and '.join(broken)}"
+    if not judged:
+        return "not held against the limits: none is on these axes"
+    kept = f"keeps {' and '.join(m.label for m in judged)}"
+    return kept if len(judged) == len(limits) else f"{kept}; not held against the other limits"
 
 
 # --- what must be said -----------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.difference import LAWS_OF, Z
 from core.front import Bools, Indices, nondominated
-from core.front_chance import draws_from_intervals, ever_on_front
+from core.front_chance import FARTHEST, ever_on_front
 from core.limits import Limit, feasible
 from core.metrics import METRICS
 from core.picture import Frame, minimised
@@ -21,8 +22,6 @@ DRAWS = 400
 MOST_CANDIDATES = 20_000
 # draws between two places at which the work can be stopped
 AT_ONCE = 10
-# half-widths of an interval at which draws are cut, as in `core.front_chance`
-FARTHEST = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +51,9 @@ def picture_chance(
     """Steps that return the share of draws in which each row (n,) is on the front.
 
     A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
-    metric moves by its interval: predicted rows of one depth, width and runtime together, for a law
-    errs alike on shapes so alike; all others independently. A limit on the median of either axis
+    metric moves by its interval. Of a predicted time, what the law's prices are off by is common to
+    all rows of the law, and what a shape has of its own to rows of one depth, width and runtime, for
+    a law errs alike on shapes so alike; measurements err independently. A limit on the median of either axis
     is held against what is drawn, so that a row at its limit's edge breaks it in some draws, and one
     just outside competes in some; which rows keep the other limits is taken as it is.
     """
@@ -154,9 +154,36 @@ def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floa
         own[at] = stands.setdefault(id(table.measurement(row)), row)
     alike = np.column_stack([shapes.n_layers[rows], shapes.d_model[rows], c.runtime[rows], own])
     groups, of = np.unique(alike, axis=0, return_inverse=True)
-    of = of.ravel()
-    none = np.zeros(len(groups))
-    # the intervals hold 95 %
-    shift = draws_from_intervals(none, none - 1, none + 1, draws, seed, level=0.95)[:, of]
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((draws, len(groups)))[:, of.ravel()]
+    for (shared, weight), law in _law_errors(table, key, rows, rng, draws):
+        z[:, law] = shared + weight * z[:, law]
+    # the intervals hold 95 %; cut where `_corners` says that draws end
+    shift = np.clip(z / Z, -FARTHEST, FARTHEST)
     drawn: Floats = middle + np.where(shift < 0, shift * (middle - low), shift * (high - middle))
     return drawn
+
+
+def _law_errors(
+    table: Table, key: str, rows: Indices, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[tuple[Floats, Floats], Indices]]:
+    """For each latency law that predicts some of the rows: the part of their errors that its prices
+    make, (draws, n), and the weight (n,) of what a shape has of its own, of unit variance together;
+    and which of the rows they are (n,).
+
+    With `LatencyFit.factors` F and o, the error is (F z + o e) / sqrt(|F|^2 + o^2) of its interval. A
+    whole answer takes the TPOT law's, whose share of it is the larger by far.
+    """
+    name = LAWS_OF.get(key, ("",))[-1]
+    predicted = ~(table.estimates(key).measured[rows] | table.drafted[rows])
+    runs = table.candidates.runtime[rows]
+    for runtime in np.unique(runs[predicted]):
+        of = np.flatnonzero(predicted & (runs == runtime))
+        law = table.latency_law(name, int(rows[of[0]]))
+        if law is None:
+            continue
+        c = table.candidates.take(rows[of])
+        shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+        size = np.sqrt((shared**2).sum(axis=1) + own**2)
+        prices = rng.standard_normal((draws, shared.shape[1]))
+        yield (prices @ (shared / size[:, None]).T, own / size), of

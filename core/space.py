@@ -78,8 +78,15 @@ class Space:
                 )
             parts.append(self._with_runs(shapes))
         if not parts:
-            raise Unusable(f"the constraints of the space '{self.name}' leave no candidate")
+            raise Unusable(self._nothing())
         return join(parts)
+
+    def _nothing(self) -> str:
+        """Why no combination is a candidate."""
+        rules = "the head size has to divide the width, and the KV heads the heads"
+        if not self.constraints:
+            return f"the ranges of the space '{self.name}' leave no candidate: {rules}"
+        return f"the constraints of the space '{self.name}' leave no candidate; besides, {rules}"
 
     def measurement_points(self, most: int | None = None) -> tuple[Point, ...]:
         """Shapes worth measuring first: at each size level, shapes of nearly equal parameters spread
@@ -105,7 +112,7 @@ class Space:
     def _level_shapes(self) -> Shapes:
         parts = [shapes for shapes in self._shapes() if len(shapes)]
         if not parts:
-            raise Unusable(f"the constraints of the space '{self.name}' leave no candidate")
+            raise Unusable(self._nothing())
         every = _join_shapes(parts)
         params = np.asarray(every.params_total, np.float64)
         levels = self.levels or tuple(

@@ -122,6 +122,16 @@ class Table:
             return np.empty((0, len(rows)))
         return self._loss.draws(loss_columns(self.candidates.take(rows)))
 
+    def loss_drift(self, row: int, other: int) -> float:
+        """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
+        if self._loss is None or not self._loss.ok:
+            return 0.0
+        return self._loss.drift(loss_columns(self.candidates.take(np.array([row, other]))))
+
+    def latency_law(self, metric: str, row: int) -> LatencyFit | None:
+        """The 'ttft' or 'tpot' law of how a row runs, on this device; None where there is none."""
+        return self._latency.get((self.runtime_of(row), metric))
+
     def known(self, key: str) -> bool:
         """Whether any row has a value of this metric."""
         return bool(np.isfinite(self.column(key)).any())

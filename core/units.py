@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 
 from core.errors import Unusable
 
@@ -27,13 +27,30 @@ SPELLINGS: dict[str, dict[str, float]] = {
     "W": {},
 }
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+# "3,5" is three and a half to many readers; taken for 35 it would be a limit nobody set
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 
 
 def parse_quantity(text: str, unit: str = "") -> float:
-    """The SI value of a number with an optional suffix of this unit; Unusable names what is allowed."""
+    """The SI value of a number with an optional suffix of this unit; Unusable names what is allowed,
+    and a number too large to be kept."""
+    try:
+        value = _parsed(text, unit)
+    except (DecimalException, OverflowError):
+        value = math.inf
+    if not math.isfinite(value):
+        raise Unusable(f"'{text.strip()}' is too large a number")
+    return value
+
+
+def _parsed(text: str, unit: str) -> float:
     match = NUMBER.fullmatch(text)
     if match is None:
         raise Unusable(f"'{text.strip()}' is not a number")
+    if "," in match[1] and not THOUSANDS.fullmatch(match[1]):
+        raise Unusable(
+            f"the comma in '{text.strip()}' is not between thousands; write a decimal point, 3.5"
+        )
     # decimal, so that 9ms is 0.009 and not the product of two rounded numbers
     number = Decimal(match[1].replace(",", "").replace("_", ""))
     suffix = match[2]

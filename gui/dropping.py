@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Slot
 
-from core.overlays import Other, load_devices, load_other, new_points
+from core.metrics import METRICS
+from core.overlays import Other, imported_layers, load_devices, load_other, new_points
 from gui.job import Steps
+from gui.state import State
 
 if TYPE_CHECKING:
     from core.what_file import Found
@@ -86,7 +88,7 @@ class Dropping(QObject):
             return
         # shown and not used yet: it would take the place of the present space
         panel = self._window.show_panel("space")
-        panel.text.setPlainText(found.value)
+        panel.write_over(found.value)
         self._store.tell(f"{found.path.name} is a space; look at it below and apply it to use it.")
 
     def _take_runs(self, found: Found) -> None:
@@ -107,7 +109,7 @@ class Dropping(QObject):
         points = new_points(self._store.state.contents.imported, found.value)
         if points:
             self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])
-        self._store.tell(results_text(found, len(points)))
+        self._store.tell(results_text(found, len(points), self._store.state))
 
     def _take_model(self, found: Found) -> None:
         folder = found.path if found.path.is_dir() else found.path.parent
@@ -129,11 +131,21 @@ class Dropping(QObject):
         return False
 
 
-def results_text(found: Found, fresh: int) -> str:
-    """What was read in: how many points of which tool, and the metrics they speak of."""
+def results_text(found: Found, fresh: int, state: State) -> str:
+    """What was read in, what it is there for, and how to see it where the axes do not show it."""
     points = found.value
     tools = ", ".join(dict.fromkeys(f"{p.tool} {p.tool_version}".strip() for p in points))
-    keys = ", ".join(dict.fromkeys(k for p in points for k in p.metrics if ":" not in k))
+    keys = dict.fromkeys(k for p in points for k in p.metrics if k in METRICS)
     known = len(points) - fresh
     again = f" ({known} known already)" if known else ""
-    return f"{found.path.name}: {fresh} points of {tools} laid over the candidates{again}; they hold {keys}."
+    count = "1 point" if fresh == 1 else f"{fresh} points"
+    told = (
+        f"{found.path.name}: {count} of {tools} laid over the candidates{again}, to be seen beside"
+        " them: they are in no table and on no front."
+    )
+    held = ", ".join(METRICS[key].label.lower() for key in keys)
+    axes = (state.choices.x, state.choices.y)
+    if fresh and not imported_layers(points, state.table, *axes):
+        x, y = (METRICS[key].label.lower() for key in axes)
+        return f"{told} None is drawn on these axes ({y} against {x}): choose axes from {held}."
+    return f"{told} They hold {held}."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from core.records import Device
 from gui.job import Job, Steps
 from gui.store import Store
+
+MAKERS_WORDS = re.compile(r"\((R|TM)\)|\b(Processor|CPU)\b|@ [0-9.]+ ?GHz")
 
 
 def find_processor(store: Store) -> Job:
@@ -52,7 +55,7 @@ def device_text(device: Device, among: Sequence[Device] = ()) -> str:
     """A device for reading, e.g. 'NVIDIA H200, 140 GB'; numbered where there are several alike."""
     alike = sum(other.key == device.key for other in among) > 1
     number = f" (number {device.index})" if alike else ""
-    return f"{device.name}{number}, {device.memory_bytes / 1e9:.0f} GB"
+    return f"{short_name(device)}{number}, {device.memory_bytes / 1e9:.0f} GB"
 
 
 def alike_gpus(devices: Sequence[Device]) -> tuple[tuple[Device, ...], ...]:
@@ -62,3 +65,8 @@ def alike_gpus(devices: Sequence[Device]) -> tuple[tuple[Device, ...], ...]:
         if device.kind != "cpu":
             groups.setdefault(device.key, []).append(device)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def short_name(device: Device) -> str:
+    """A device's name without what makers add to it, e.g. 'Intel Xeon (2 cores)'."""
+    return " ".join(MAKERS_WORDS.sub("", device.name).split())

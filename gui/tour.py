@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Slot
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WIDE = 360
 GAP = 12
+# after any of these a part may lie elsewhere
+MOVES = (QEvent.Type.Move, QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Hide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,14 @@ class Tour(QWidget):
         column.addWidget(self.text)
         column.addLayout(row)
         self.bubble.setFixedWidth(WIDE)
+        self._followed: list[QWidget] = []
+        # a banner that goes moves several parts one after the other: placed once, after them all
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._place)
 
     def begin(self) -> None:
         """Show the first step."""
-        self._window.installEventFilter(self)
+        self._follow()
         self.setGeometry(self._window.rect())
         self.show()
         self.raise_()
@@ -136,7 +142,10 @@ class Tour(QWidget):
     def end(self) -> None:
         """Over, and not to come by itself again."""
         self._window.settings["toured"] = True
-        self._window.removeEventFilter(self)
+        self._soon.stop()
+        for widget in self._followed:
+            widget.removeEventFilter(self)
+        self._followed = []
         self.close()
 
     @property
@@ -176,11 +185,26 @@ class Tour(QWidget):
         self.setMask(QRegion(self.rect()).subtracted(QRegion(hole)).united(self.bubble.geometry()))
         self.update()
 
+    def _follow(self) -> None:
+        """Watch the parts of all steps and whatever they lie in, up to the window."""
+        found: dict[QWidget, None] = {self._window: None}
+        for stop in STOPS:
+            for part in stop.parts(self._window):
+                above: QWidget | None = part
+                while above is not None and above is not self._window:
+                    found[above] = None
+                    above = above.parentWidget()
+        self._followed = list(found)
+        for widget in self._followed:
+            widget.installEventFilter(self)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size."""
+        """Follow the window's size, and the lit part where something above it comes or goes."""
         if watched is self._window and event.type() == QEvent.Type.Resize:
             self.setGeometry(self._window.rect())
             self._place()
+        elif event.type() in MOVES:
+            self._soon.start()
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -207,6 +207,27 @@ class Fit:
             far = np.maximum(far, np.maximum(low - log, log - high))
         return far
 
+    def drift(self, columns: Columns) -> float:
+        """Standard deviation of ln L that extrapolation adds to the difference of two rows.
+
+        What a law misses outside its range grows along each of N, D and R, and rows beyond the same
+        edge share it: it is the widening of `interval` with how far the two lie from each other
+        outside the range in place of how far one lies from the range. So it is 0 for two rows inside,
+        and that of the one outside where the other is inside.
+        """
+        if "N" not in self.ranges or not np.isfinite(self.scatter):
+            return 0.0
+        per_log = max(self.heldout.get("extrapolation_per_log", self.scatter), 0.0)
+        needs = [n for n in ("N", "D", "R") if n in self.ranges]
+        if not self.definition.has_shape_term:
+            needs = [n for n in needs if n != "R"]
+        logs = log_columns(columns, needs, self.params)
+        apart = 0.0
+        for name, log in logs.items():
+            beyond = log - np.clip(log, *np.log(self.ranges[name]))
+            apart = max(apart, float(abs(beyond[0] - beyond[1])))
+        return apart * per_log
+
     def interval(
         self, columns: Columns, level: float = 0.95, scatter: bool = False
     ) -> tuple[Floats, Floats]:

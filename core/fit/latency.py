@@ -25,6 +25,7 @@ from core.fit.prices import (
     points_of,
     price_covariance,
     robust,
+    square_root,
 )
 from core.laws.latency import TERMS, Physics
 from core.laws.latency import predicted_memory_bytes as predicted_memory_bytes
@@ -107,6 +108,32 @@ class LatencyFit:
         with np.errstate(over="ignore"):
             ratio = np.exp(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2) * sd)
         return middle / ratio, middle * ratio
+
+    def factors(
+        self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
+    ) -> tuple[Floats, Floats]:
+        """How the errors of several predictions hang together: `shared` (n, K) and `own` (n,).
+
+        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]), with z (K,)
+        and all e independent and of unit variance: z is the error of the K prices, one for all rows,
+        e what each shape has of its own. With C the prices' covariance, r the row's terms over its
+        prediction and f its log-distance outside the measured ranges, shared = (1 + f) r C^(1/2) and
+        own = 1 + f; so a row alone has the variance that `interval` gives it.
+        """
+        self._require()
+        asked = (shapes, batch, prompt_tokens, output_tokens)
+        amounts = METRICS[self.metric](*asked, self.runtime, self.physics)
+        middle = np.atleast_1d(sum(p * amounts[k] for k, p in self.terms.items() if p > 0))
+        columns = [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms]
+        own = np.broadcast_to(1.0 + self._distance(*asked), middle.shape)
+        shared = np.stack(columns, axis=-1) @ square_root(np.array(self.covariance))
+        return shared * own[:, None], own
+
+    def spread(self, level: float = 0.95) -> float:
+        """Half-width of the central interval of an error of unit variance in `factors`, log scale."""
+        from scipy.special import stdtrit
+
+        return self.scatter * float(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2))
 
     def outside(
         self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any

@@ -167,3 +167,12 @@ def price_covariance(columns: Floats, weights: Floats) -> Floats:
     information = (scaled * weights[:, None]).T @ scaled + np.eye(scaled.shape[1])
     inverse: Floats = np.linalg.inv(information) / np.outer(scale, scale)
     return inverse
+
+
+def square_root(covariance: Floats) -> Floats:
+    """A matrix R with R R' = covariance, found on the scale of the correlations: the prices' units
+    lie many powers of ten apart."""
+    sd = np.sqrt(np.diag(covariance))
+    size, axes = np.linalg.eigh(covariance / np.outer(sd, sd))
+    root: Floats = sd[:, None] * axes * np.sqrt(np.maximum(size, 0.0))
+    return root

@@ -7,6 +7,7 @@ them did not start.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -89,6 +90,10 @@ def ssh_host(text: str) -> tuple[str, dict[str, Any]]:
 def _slurm(count: str) -> Any:
     if not count.isdigit() or int(count) < 1:
         raise Unusable("write how many workers Slurm is to start, e.g. slurm:4")
+    if shutil.which("sbatch") is None:
+        raise Unusable(
+            "there is no sbatch here; measure from a machine that can submit jobs to Slurm"
+        )
     try:
         import dask_jobqueue
     except ImportError:

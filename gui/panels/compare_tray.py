@@ -21,7 +21,7 @@ EMPTY = (
 )
 LEGEND = (
     "● measured   ○ predicted   no mark: counted.   Percent of the baseline with the 95 % interval"
-    " of the difference."
+    " of the difference; the errors that two predictions of one law share are left out of it."
 )
 MARKS = {"measured": "● ", "predicted": "○ "}
 TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknown": "muted"}

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.units import format_quantity
-from gui.machine import find_devices
+from gui.machine import find_devices, short_name
 from gui.settings import Settings
 from gui.state import State
 from gui.store import Store
@@ -99,25 +99,28 @@ class DevicesPanel(QWidget):
         self.tree.clear()
         for key, device in known.items():
             peaks = ", ".join(
-                f"{name} {value / 1e12:.3g} TFLOP/s"
-                for name, value in device.peak_flops_per_s.items()
+                f"{name} {flops_text(value)}" for name, value in device.peak_flops_per_s.items()
             )
             bandwidth = device.bandwidth_bytes_per_s
             item = QTreeWidgetItem(
                 self.tree,
                 [
-                    f"{device.name}{' (this machine)' if key in here else ''}",
+                    f"{short_name(device)}{', this machine' if key in here else ''}",
                     format_quantity(device.memory_bytes, "B"),
                     f"{format_quantity(bandwidth, 'B')}/s" if bandwidth else "not measured",
                     peaks or "not measured",
                     f"{counts.get(key, 0)} in this project",
                 ],
             )
+            item.setToolTip(0, device.name)
+            item.setToolTip(3, "Measured with a product of large matrices, in each precision")
             for column in (1, 2):
                 item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
         self.shown.clear()
         for key in counts:
-            self.shown.addItem(known[key].name, key)
+            self.shown.addItem(short_name(known[key]), key)
+        if not counts:
+            self.shown.addItem("nothing measured yet", "")
         if new.table is not None:
             self.shown.setCurrentIndex(self.shown.findData(new.table.device_key))
         self.shown.setEnabled(len(counts) > 1)
@@ -175,3 +178,10 @@ class DevicesPanel(QWidget):
     def on_failed(self, error: BaseException) -> None:
         """It could not."""
         self.told.setText(str(error))
+
+
+def flops_text(flops_per_s: float) -> str:
+    """An arithmetic rate, e.g. '989 TFLOP/s', '2.37 GFLOP/s'."""
+    if flops_per_s >= 1e11:
+        return f"{flops_per_s / 1e12:.3g} TFLOP/s"
+    return f"{flops_per_s / 1e9:.3g} GFLOP/s"

@@ -15,8 +15,16 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
+from core.explain import nothing_feasible
 from core.metrics import METRICS
 from core.picture import rows_of
 from core.table import Table
@@ -26,6 +34,9 @@ from gui.state import State
 from gui.store import Store
 
 Index = QModelIndex | QPersistentModelIndex
+NO_TABLE = (
+    "The models that nothing beats will be listed here, once a space is described or measured."
+)
 ALWAYS = (
     "params_total",
     "train_tokens",
@@ -56,12 +67,19 @@ class FrontTable(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.view)
+        self.empty = QLabel(NO_TABLE, self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("quiet", True)
+        column.addWidget(self.empty, 1)
+        self._offer(NO_TABLE)
 
     def refresh(self, new: State, old: State | None) -> None:
         """Other rows when the front changed; the chosen one marked."""
         if old is None or new.frame is not old.frame or new.table is not old.table:
             if new.table is None or new.frame is None:
                 self.model.show_rows(None, (), ())
+                self._offer(NO_TABLE)
                 return
             same_front = (
                 old is not None
@@ -76,7 +94,25 @@ class FrontTable(QWidget):
                 self.model.show_rows(new.table, rows_of(new.frame), keys)
                 if before != keys:
                     self.view.resizeColumnsToContents()
+                else:
+                    self._widen()
+            self._offer("" if len(new.frame.front) else nothing_feasible(new.table, new.frame))
             self._mark(new.frame.selected)
+
+    def _offer(self, why: str) -> None:
+        """The table, or why it is empty."""
+        there = self.model.rowCount() > 0
+        if not there:
+            self.empty.setText(why)
+        self.view.setVisible(there)
+        self.empty.setVisible(not there)
+
+    def _widen(self) -> None:
+        """Room for what the new rows say; no column gets narrower under the hand."""
+        for column in range(self.model.columnCount()):
+            needed = self.view.sizeHintForColumn(column)
+            if needed > self.view.columnWidth(column):
+                self.view.setColumnWidth(column, needed)
 
     def _mark(self, row: int | None) -> None:
         at = self.model.position(row)

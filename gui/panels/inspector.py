@@ -23,13 +23,13 @@ from core.metrics import METRICS, Metric
 from core.picture import Frame, minimised
 from core.picture_doubt import Doubt, chance_text
 from core.table import Table
-from core.units import format_quantity
+from core.units import SCALES, digits, format_quantity, scale_for
 from gui.panels.metric_box import metric_tip
 from gui.panels.shape_picture import ShapePicture
 from gui.state import State
 from gui.store import Store
 
-INTERVAL_WIDTH = 92
+INTERVAL_WIDTH = 110
 # on a lower panel the words and numbers need the picture's place
 LOWEST_WITH_PICTURE = 330
 MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
@@ -73,6 +73,10 @@ class Inspector(QWidget):
         self.why.setWordWrap(True)
         self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.why.setAccessibleName("Why it is on the front, or what beats it")
+        self.why.setToolTip(
+            "The picture is drawn some hundred times over with every uncertain number moved within what"
+            " is not known of it; the share is in how many of those draws nothing beats this candidate."
+        )
         self.pin = self._button("Pin", "Keep it for comparison (Ctrl+P)", self.on_pin)
         self.pin.setCheckable(True)
         self.baseline = self._button(
@@ -349,7 +353,7 @@ def shape_text(shape: Architecture) -> str:
     ffn = f"{'gated ' if shape.gated_ffn else ''}FFN {shape.d_ff:,}"
     tied = ", tied" if shape.tied_embeddings else ""
     return (
-        f"<b>{shape.n_layers}</b> layers × <b>{shape.d_model:,}</b> wide, {heads}; {ffn};"
+        f"<b>{shape.n_layers}</b> {'layer' if shape.n_layers == 1 else 'layers'} × <b>{shape.d_model:,}</b> wide, {heads}; {ffn};"
         f" vocabulary {shape.vocab_size:,}{tied}"
     )
 
@@ -366,13 +370,11 @@ def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str
 
 
 def range_text(metric: Metric, value: float, low: float, high: float) -> str:
-    """An interval without its unit where that is the value's; with it where it is another."""
-    unit = metric.format(value).partition(" ")[2]
-    ends = []
-    for end in (low, high):
-        number, _, of_end = metric.format(end).partition(" ")
-        ends.append(number if of_end == unit else metric.format(end))
-    return " – ".join(ends)
+    """An interval in the unit of its value, which stands beside it."""
+    if metric.unit not in SCALES or metric.unit == "count":
+        return f"{metric.format(low)} – {metric.format(high)}".replace(f" {metric.unit}", "")
+    _, factor = scale_for(value, metric.unit)
+    return " – ".join(digits(end / factor, metric.significant) for end in (low, high))
 
 
 def by_group() -> list[Metric]:

@@ -41,6 +41,10 @@ from gui.state import State
 
 METHODS = (("Least squares on loss", "least-squares"), ("Huber on log loss", "huber"))
 RESAMPLES = 1000
+WORKING = (
+    "Every law is being fitted to these runs, and again without every shape in turn, to see how well it"
+    " predicts what it has not seen. The table fills when that is done."
+)
 # a label with at most this many values is offered to choose rows by
 MOST_VALUES = 12
 LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
@@ -266,7 +270,9 @@ class Laws(QWidget):
         self.table.set_tones(tones(self))
         if found is None:
             self.table.show_rows(law_rows.LAW_HEADER, [])
-            self.told.setText("" if self.busy else "Press Compare to fit every law to these runs.")
+            self.told.setText(
+                WORKING if self.busy else "Press Compare to fit every law to these runs."
+            )
             self._offer()
             return
         marked = self.table.current()

@@ -24,8 +24,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.measure.floor import floor_ratio
 from core.measure.plan import plan
-from core.measure.statistics import estimate
+from core.measure.statistics import Estimate, estimate
+from core.measure.told import told
 from core.measure.visits import VISITS, together, visits_made
 from core.records import FLAGS, Device, Measurement, Point, Progress
 from core.units import format_quantity, parse_quantity, time_text
@@ -51,9 +53,12 @@ class MeasurePanel(QWidget):
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("What to measure on")
-        self.device.setMinimumContentsLength(22)
+        self.device.setMinimumContentsLength(14)
+        self.device.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.device.activated.connect(lambda _: self._refresh_points(self._store.state))
-        self.look = QPushButton("Look for GPUs", self)
+        self.look = QPushButton("Find GPUs", self)
         self.look.setToolTip("Start a measuring process and ask it which devices it can use")
         self.look.clicked.connect(self.on_look)
         self.threads = QSpinBox(self)
@@ -81,7 +86,7 @@ class MeasurePanel(QWidget):
         )
         self.budget = QLineEdit(self)
         self.budget.setPlaceholderText("no limit")
-        self.budget.setMaximumWidth(80)
+        self.budget.setFixedWidth(86)
         self.budget.setAccessibleName("Time to spend")
         self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
         self.budget.textChanged.connect(lambda _: self._refresh_sweep(self._store.state))
@@ -125,12 +130,25 @@ class MeasurePanel(QWidget):
         self.points.itemActivated.connect(self.on_ticked)
         self.results = self._tree(
             "Results",
-            ["Result", "Per output token", "First token", "Peak memory", "Flags", "Measured"],
+            [
+                "Result",
+                "Per output token",
+                "First token",
+                "Peak memory",
+                "Flags",
+                "Measured",
+                "Over the floor",
+                "Energy a token",
+            ],
+        )
+        self.results.headerItem().setToolTip(
+            6, "Time per output token over the time that only reading weights and cache would take"
         )
         self._build()
 
     def _build(self) -> None:
         head = QHBoxLayout()
+        head.setSpacing(5)
         for widget in (
             QLabel("On", self),
             self.device,
@@ -145,13 +163,11 @@ class MeasurePanel(QWidget):
             self.budget,
             self.again,
         ):
-            head.addWidget(widget)
-        head.addStretch(1)
+            head.addWidget(widget, 1 if widget is self.device else 0)
         told = QHBoxLayout()
         for widget in (self.start, self.pause, self.cancel):
             told.addWidget(widget)
         told.addWidget(self.words, 1)
-        told.addWidget(self.trail)
         told.addWidget(self.folder)
         told.addWidget(self.endpoint)
         lists = QSplitter(Qt.Orientation.Horizontal, self)
@@ -162,7 +178,10 @@ class MeasurePanel(QWidget):
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(4)
         column.addLayout(head)
-        column.addWidget(self.bar)
+        far = QHBoxLayout()
+        far.addWidget(self.bar, 1)
+        far.addWidget(self.trail)
+        column.addLayout(far)
         column.addLayout(told)
         column.addWidget(lists, 1)
 
@@ -173,7 +192,8 @@ class MeasurePanel(QWidget):
         tree.setUniformRowHeights(True)
         tree.setAlternatingRowColors(True)
         tree.setAccessibleName(name)
-        tree.header().setStretchLastSection(True)
+        # a last column that is stretched is cut where there is too little room for it
+        tree.header().setStretchLastSection(False)
         tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         return tree
 
@@ -209,6 +229,8 @@ class MeasurePanel(QWidget):
         self.device.clear()
         for device in new.devices:
             self.device.addItem(device_text(device, new.devices))
+            whole = f"{device.name}, {device.memory_bytes / 1e9:.1f} GB"
+            self.device.setItemData(self.device.count() - 1, whole, Qt.ItemDataRole.ToolTipRole)
         for group in groups:
             self.device.addItem(f"{len(group)} × {device_text(group[0])}, side by side")
         offered = [[(device.key, device.index) for device in some] for some in self._offered]
@@ -257,6 +279,7 @@ class MeasurePanel(QWidget):
                     f"{point.runtime.label}; {point.workload.label}",
                 ],
             )
+            item.setToolTip(3, item.text(3))
             item.setData(0, POINT, point)
             if known:
                 item.setToolTip(1, flags_text(known[-1]))
@@ -304,8 +327,15 @@ class MeasurePanel(QWidget):
         """What a press on the button would do, and what it could cost."""
         devices, points = self.chosen(), self.ticked()
         if not devices or not points:
-            count = len(self._store.state.contents.measurements)
-            return f"{count} measured so far." if count else "Nothing is measured yet."
+            contents = self._store.state.contents
+            if contents.measurements:
+                return f"{len(contents.measurements)} measured so far."
+            if contents.space is None:
+                return (
+                    "Nothing to time yet: describe a space in the Space panel, or choose a local"
+                    " model."
+                )
+            return "Nothing is measured yet."
         again = self.again.isChecked()
         made = {} if again else visits_made(self._store.state.contents.measurements)
         return plan(
@@ -350,6 +380,7 @@ class MeasurePanel(QWidget):
             self.words.setText(ended_text(sweep.message) if sweep.message else self._plan_text())
         self.words.setToolTip(self.words.text())
         self.trail.setText(trail_text(sweep.errors))
+        self.trail.setVisible(bool(sweep.errors))
         self._refresh_start()
 
     # --- what is asked of it ----------------------------------------------------------------------
@@ -464,23 +495,41 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
         (m.memory_bytes[k] for k in ("peak_allocated", "process") if k in m.memory_bytes), 0
     )
     label = m.model or m.architecture.label
+    joules = m.energy.get("joules_per_token")
     item = QTreeWidgetItem(
         [
             f"{'×' if m.failed else '●'} {label}, batch {m.workload.batch}",
-            format_quantity(tpot.value, "s") if tpot else "",
-            format_quantity(ttft.value, "s") if ttft else "",
+            timed_text(tpot),
+            timed_text(ttft),
             format_quantity(peak, "B") if peak else "",
             ", ".join(m.flags),
             m.started_at[:16].replace("T", " "),
+            over_floor_text(m),
+            format_quantity(joules, "J") if joules is not None else "unknown",
         ]
     )
     about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
-    tip = f"{about}\n{flags_text(m)}".strip()
+    tip = "\n".join(line for line in (about, *told(m), flags_text(m)) if line)
     for column in range(item.columnCount()):
         item.setToolTip(column, tip)
-        if 0 < column < 4:
+        if column in (1, 2, 3, 6, 7):
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
     return item
+
+
+def timed_text(found: Estimate | None) -> str:
+    """A time with half of its 95 % interval, e.g. '27.1 ms ± 4 %'."""
+    if found is None:
+        return ""
+    half = found.half_width
+    sure = f" ± {half:.0%}".replace("%", " %") if half < 10 else ""
+    return f"{format_quantity(found.value, 's')}{sure}"
+
+
+def over_floor_text(m: Measurement) -> str:
+    """How many times the memory floor a token took, e.g. '2.30×'."""
+    ratio = floor_ratio(m)
+    return "unknown" if ratio is None else f"{ratio:.2f}×"
 
 
 def flags_text(m: Measurement) -> str:

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from core.choices import Choices
 from core.errors import Unusable
 from core.limits import Limit
 from core.metrics import METRICS
-from core.overlays import overlay_layers
+from core.overlays import limits_told, overlay_layers
 from core.suites import Landmark as Published
 from core.suites import landmarks
 from core.table import Table
@@ -64,6 +65,11 @@ def scene_of(
             landmarks=landmarks_of(state, x_key, y_key),
             outside=estimates[0].outside | estimates[1].outside,
         )
+    overlays = (
+        points.overlays
+        if same_points and old is not None and _same_overlays(old, state)
+        else overlays_of(state, x_key, y_key)
+    )
     pinned = tuple(r for r in (table.find(pin) for pin in choices.pins) if r is not None)
     return replace(
         points,
@@ -73,9 +79,7 @@ def scene_of(
         landmarks=points.landmarks
         if same_points and old is not None and old.choices.loss_suite == choices.loss_suite
         else landmarks_of(state, x_key, y_key),
-        overlays=points.overlays
-        if same_points and old is not None and _same_overlays(old, state)
-        else overlays_of(state, x_key, y_key),
+        overlays=overlays,
         selected=frame.selected,
         pinned=pinned,
         baseline=table.find(choices.baseline) if choices.baseline else None,
@@ -84,6 +88,7 @@ def scene_of(
         infeasible_shown=choices.dominated_shown,
         colours=colours,
         card=lambda row: card(table, row, x_key, y_key),
+        overlay_card=lambda layer, at: overlay_card(overlays[layer], at, choices, x_key, y_key),
     )
 
 
@@ -97,7 +102,7 @@ def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
         # said where other warnings about overlays stand; the picture itself is sound
         nothing = np.empty(0)
         return (Overlay("imported results", nothing, nothing, False, str(error)),)
-    return tuple(Overlay(o.tag, o.x, o.y, not o.caution, o.caution) for o in layers)
+    return tuple(Overlay(o.tag, o.x, o.y, not o.caution, o.caution, o.names) for o in layers)
 
 
 def _same_overlays(old: State, new: State) -> bool:
@@ -249,6 +254,24 @@ def published_value(mark: Published, key: str) -> float | None:
         }
     value = values.get(key)
     return None if value is None else float(value)
+
+
+def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key: str) -> str:
+    """The short card of a hovered point that is laid over the candidates."""
+    values = {x_key: float(overlay.x[at]), y_key: float(overlay.y[at])}
+    name = overlay.names[at] if at < len(overlay.names) else overlay.tag
+    lines = [f"<b>{html.escape(name)}</b>"]
+    for key in dict.fromkeys((y_key, x_key)):
+        metric = METRICS[key]
+        lines.append(f"{metric.label}: <b>{html.escape(metric.format(values[key]))}</b>")
+    told = limits_told(choices.limits, values)
+    lines += [html.escape(told)] if told else []
+    lines.append(
+        f"<i>laid over from {html.escape(overlay.tag)}: not on the front, not in the table</i>"
+    )
+    if overlay.caution:
+        lines.append(f"⚠ not comparable: {html.escape(overlay.caution)}")
+    return "<br>".join(lines)
 
 
 def card(table: Table, row: int, x_key: str, y_key: str) -> str:

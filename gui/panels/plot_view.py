@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import shiboken6
-from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, QPointF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.choices import SHOWN
-from core.explain import alone_sentence
+from core.explain import alone_sentence, nothing_feasible
 from core.limits import Limit
 from core.metrics import METRICS
 from core.picture_doubt import Doubt, picture_doubt
@@ -43,7 +44,14 @@ SHOW = (
     ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
     ("dominated_shown", "Outside", "Candidates that break a limit"),
 )
-SIGNS = {"shown": "●", "faded": "•", "hidden": "○"}
+# the sign has the colour of the dots it stands for, and says by its form whether they are shown
+SIGN_PX = 12
+WITH_MEASURED = 860  # width from which the legend has room for the measured points
+COLOUR_OF = {
+    "front_shown": "front",
+    "feasible_shown": "feasible",
+    "dominated_shown": "infeasible",
+}
 
 
 class PlotView(QWidget):
@@ -104,7 +112,7 @@ class PlotView(QWidget):
     def _build_axes(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setContentsMargins(10, 5, 10, 5)
-        row.setSpacing(6)
+        row.setSpacing(4)
         self.axis_boxes: dict[str, MetricBox] = {}
         self.log_buttons: dict[str, QToolButton] = {}
         for axis, name in (("y", "Vertical axis"), ("x", "Horizontal axis")):
@@ -131,10 +139,25 @@ class PlotView(QWidget):
             button.setToolTip(f"{tip}. Click: shown, faded, hidden")
             button.setAccessibleName(text)
             button.clicked.connect(lambda _=False, part=part: self._cycle(part))
-            button.setProperty("word", text)
+            button.setText(text)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setIconSize(QSize(SIGN_PX, SIGN_PX))
             self.show_buttons[part] = button
             row.addWidget(button)
+        self.measured = QLabel("", self)
+        self.measured.setToolTip(
+            "An orange dot was measured; the line through it is its 95 % interval. Squares were measured"
+            " elsewhere and imported, triangles are real models. All other dots are predicted."
+        )
+        # the first to go where the window is narrow
+        self.measured.setMinimumWidth(1)
+        row.addWidget(self.measured)
         return row
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out of the legend what would be cut."""
+        self.measured.setVisible(event.size().width() >= WITH_MEASURED)
+        super().resizeEvent(event)
 
     # --- showing ----------------------------------------------------------------------------------
 
@@ -156,14 +179,15 @@ class PlotView(QWidget):
             or new.contents.imported is not old.contents.imported
         ):
             self._refresh_plot(new)
-        if new.table is None:
-            self.empty.setText(empty_text(new))
-        self._stack.setCurrentIndex(0 if new.table is None else 1)
+        nothing = empty_text(new)
+        self.empty.setText(nothing)
+        self._stack.setCurrentIndex(0 if nothing else 1)
 
     def recolour(self, theme: Theme) -> None:
         """Draw in another theme's colours."""
         self._theme = theme
         if self._shown is not None:
+            self._refresh_controls(self._shown)
             self._refresh_plot(self._shown)
 
     def fit_view(self) -> None:
@@ -184,8 +208,12 @@ class PlotView(QWidget):
             box.show_metric(getattr(choices, axis))
             self.log_buttons[axis].setChecked(getattr(choices, f"{axis}_log"))
         for part, button in self.show_buttons.items():
-            button.setText(f"{SIGNS[getattr(choices, part)]} {button.property('word')}")
+            colour = getattr(self._theme.plot, COLOUR_OF[part])
+            button.setIcon(sign(colour, getattr(choices, part), self.devicePixelRatioF()))
             button.setAccessibleDescription(getattr(choices, part))
+        self.measured.setText(
+            f"<span style='color:{self._theme.plot.measured}'>●</span> Measured&nbsp;"
+        )
 
     def _refresh_chips(self, new: State) -> None:
         while (item := self.chip_row.takeAt(0)) is not None:
@@ -368,6 +396,21 @@ class PlotView(QWidget):
         self._store.background(steps, lane="plot").returned.connect(_Once(done, self).call)
 
 
+def sign(colour: str, shown: str, ratio: float) -> QIcon:
+    """The dot of a legend: filled where its points are shown, small where faded, a ring where hidden."""
+    image = QPixmap(round(SIGN_PX * ratio), round(SIGN_PX * ratio))
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(colour), 1.5))
+    painter.setBrush(Qt.BrushStyle.NoBrush if shown == "hidden" else QColor(colour))
+    radius = 2.0 if shown == "faded" else 4.2
+    painter.drawEllipse(QPointF(SIGN_PX / 2, SIGN_PX / 2), radius, radius)
+    painter.end()
+    return QIcon(image)
+
+
 class _Once(QObject):
     """Calls a function once."""
 
@@ -383,9 +426,20 @@ class _Once(QObject):
 
 
 def empty_text(state: State) -> str:
-    """What to do when there is nothing to draw."""
+    """What to do when there is nothing to draw; empty where there is."""
+    table, frame = state.table, state.frame
+    if table is not None:
+        # axes without a single point would show made-up numbers
+        unknown = frame is not None and not (table.known(frame.x) and table.known(frame.y))
+        laid_over = bool(state.contents.imported or state.others)
+        if frame is None or not unknown or laid_over:
+            return ""
+        return f"{nothing_feasible(table, frame)}\n\nMeasure on this machine, or choose another axis above."
     if state.busy or not state.path:
-        return f"{state.busy.capitalize()} …" if state.busy else ""
+        return f"{state.busy.capitalize()} …" if state.busy else " "
     if state.contents.space is None:
-        return "Describe a space of candidates in the Space panel, or measure a model."
+        return (
+            "Describe a space of candidates in the Space panel (a preset is a good beginning), or"
+            " measure a model of yours in the Measure panel."
+        )
     return state.message or "There is nothing to show yet."

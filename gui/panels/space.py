@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtGui import QFontDatabase
+from PySide6.QtGui import QFontDatabase, QTextCursor
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -30,7 +30,8 @@ CHECK_AFTER_MS = 350
 HELP = (
     "A value is a number, a list, or a range: { from = 2, to = 32, step = 1 } or"
     " { from = 1e6, to = 1e9, count = 20 }. [constraints] takes { min = …, max = … } on parameters,"
-    " aspect ratio and heads. [measure] says at which sizes shapes are timed first."
+    " aspect ratio and heads. [measure] says at which sizes shapes are timed first. Ctrl+Z in the text"
+    " takes back edits, presets and files."
 )
 
 
@@ -77,7 +78,11 @@ class SpacePanel(QWidget):
         self.apply.setProperty("leading", True)
         self.apply.setShortcut("Ctrl+Return")
         self.apply.setEnabled(False)
-        self.revert = self._button("Revert", "Back to the space in use", self.on_revert)
+        self.revert = self._button(
+            "Revert",
+            "Back to the space in use (Ctrl+Z in the text undoes this too)",
+            self.on_revert,
+        )
         self.read = self._button("Read a file …", "Read a space from a TOML file", self.on_read)
         self.write = self._button("Write a file …", "Write this text to a TOML file", self.on_write)
         self.extent = QLabel("", self)
@@ -121,17 +126,31 @@ class SpacePanel(QWidget):
         """Show the project's space when it changed; what is being typed is kept otherwise."""
         if old is None or new.contents.space is not old.contents.space or new.path != old.path:
             used = new.contents.space.text if new.contents.space else ""
-            # on opening: what was written and not used yet, also when the window was killed since
-            same = old is not None and new.path == old.path
-            self.text.setPlainText(used if same else self._store.draft() or used)
+            if old is not None and new.path == old.path:
+                self.write_over(used)
+            else:
+                # on opening: what was written and not used yet, also when the window was killed since
+                self.text.setPlainText(self._store.draft() or used)
+                self.text.document().clearUndoRedoStacks()
         if old is None or new.read_only != old.read_only or new.path != old.path:
             self.setEnabled(bool(new.path) and not new.read_only)
+
+    def write_over(self, text: str) -> None:
+        """Another text in place of this one, as one step that Ctrl+Z in the editor takes back."""
+        if text == self.text.toPlainText():
+            return
+        cursor = QTextCursor(self.text.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.insertText(text)
+        self.text.moveCursor(QTextCursor.MoveOperation.Start)
 
     def _used(self) -> str:
         space = self._store.state.contents.space
         return space.text if space else ""
 
     def _check_soon(self) -> None:
+        # what was not looked at yet could put a space without candidates in place of a good one
+        self.apply.setEnabled(False)
         self._timer.start()
 
     @Slot()
@@ -147,6 +166,8 @@ class SpacePanel(QWidget):
             self._tell("", "")
             self.apply.setEnabled(False)
             return
+        # what was said of an earlier text must not stand beside this one
+        self._tell("Counting the candidates …", "")
         self._job = self._store.background(lambda: count(text), lane="space")
         self._job.returned.connect(self.on_counted)
 
@@ -182,7 +203,7 @@ class SpacePanel(QWidget):
     @Slot()
     def on_revert(self) -> None:
         """Back to what is in use."""
-        self.text.setPlainText(self._used())
+        self.write_over(self._used())
 
     @Slot(int)
     def on_preset(self, index: int) -> None:
@@ -190,7 +211,7 @@ class SpacePanel(QWidget):
         path = self.presets.itemData(index)
         self.presets.setCurrentIndex(0)
         if path:
-            self.text.setPlainText(Path(path).read_text(encoding="utf-8"))
+            self.write_over(Path(path).read_text(encoding="utf-8"))
 
     @Slot()
     def on_read(self) -> None:
@@ -198,7 +219,7 @@ class SpacePanel(QWidget):
         name, _ = QFileDialog.getOpenFileName(self, "Read a space", "", "TOML (*.toml)")
         if name:
             try:
-                self.text.setPlainText(Path(name).read_text(encoding="utf-8"))
+                self.write_over(Path(name).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
                 self._tell("", f"{name} cannot be read as text ({error})")
 

@@ -24,6 +24,7 @@ from gui.plot.scene import PREDICTED, Axis, Band, Overlay, Scene
 FADED = 0.35
 # more marks than this would be a smear, and slow
 MOST_MARKS = 5_000
+FEW_MARKS = 40  # so few are drawn larger
 # a longer front shows its steps alone
 MOST_STAMPS = 400
 
@@ -186,7 +187,8 @@ class OverlayLayer(Layer):
     """Other projects on the same axes: small marks and their own staircase, tagged at its end."""
 
     def __init__(self, view: pg.ViewBox) -> None:
-        super().__init__(view, 10)
+        # above the measured points, among which a few results of another tool would not be found
+        super().__init__(view, 32)
         self.colours: tuple[QColor, ...] = ()
         self.background = QColor()
         self.font = QFont()
@@ -217,9 +219,13 @@ class OverlayLayer(Layer):
             p.setBrush(Qt.BrushStyle.NoBrush)
             lines = plane.steps(*steps)
             p.drawLines(lines)
+            # a ground of its own lets the frame be seen on the cloud
+            p.setBrush(self.background)
+            half = 2.5 if len(u) > FEW_MARKS else 4.0
             for x, y in zip(plane.px(u[:MOST_MARKS]), plane.py(v[:MOST_MARKS]), strict=True):
                 if plane.shows(x, y):
-                    p.drawRect(QRectF(x - 2.5, y - 2.5, 5, 5))
+                    p.drawRect(QRectF(x - half, y - half, 2 * half, 2 * half))
+            p.setBrush(Qt.BrushStyle.NoBrush)
             if lines:
                 self._paint_tag(p, plane, overlay, lines[len(lines) // 3].p2())
             elif len(u):

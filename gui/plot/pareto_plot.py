@@ -20,7 +20,7 @@ from gui.plot.axis import QuantityAxis
 from gui.plot.hover_card import HoverCard
 from gui.plot.limit_lines import LimitLines
 from gui.plot.live_limits import LiveLimits, same_limits
-from gui.plot.picking import nearest
+from gui.plot.picking import nearest, nearest_laid_over
 from gui.plot.picture import Picture
 from gui.plot.plane import plane_of
 from gui.plot.scene import LiveState, Scene
@@ -319,11 +319,23 @@ class ParetoPlot(QWidget):
             at.y(),
         )
 
+    def nearest_laid_over(self, position: QPointF) -> tuple[int, int] | None:
+        """Layer and place of what is laid over the candidates at a place of the canvas."""
+        if self.scene is None or not self.view.sceneBoundingRect().contains(position):
+            return None
+        at = self.view.mapFromScene(position)
+        return nearest_laid_over(self.scene, plane_of(self.view), at.x(), at.y())
+
     def _hover(self) -> None:
         if self.scene is None or self.limit_lines.in_hand:
             return
-        index = self.nearest(self._mouse) if self.canvas.viewport().underMouse() else None
-        if index is None:
+        under = self.canvas.viewport().underMouse()
+        laid = self.nearest_laid_over(self._mouse) if under else None
+        index = self.nearest(self._mouse) if under and laid is None else None
+        if laid is not None and self.scene.overlay_card is not None:
+            self.picture.chosen.hovered = None
+            self.card.show_at(self.canvas.mapFromScene(self._mouse), self.scene.overlay_card(*laid))
+        elif index is None:
             self.picture.chosen.hovered = None
             self.card.hide()
         else:

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.front import Indices
 from core.records import Floats
-from gui.plot.plane import Plane
+from gui.plot.plane import Plane, view_coordinates
 from gui.plot.scene import Scene
 
 # how near, in pixels, counts as on it
@@ -35,6 +35,22 @@ def nearest(
     near = np.abs(u - plane.u(x)) <= width
     near &= np.abs(v - plane.v(y)) <= height
     return _nearest_of(np.flatnonzero(near), plane, u, v, x, y, CLOUD_REACH)
+
+
+def nearest_laid_over(scene: Scene, plane: Plane, x: float, y: float) -> tuple[int, int] | None:
+    """Layer and place of the point laid over nearest to pixel (x, y); None where none is in reach."""
+    best: tuple[float, int, int] | None = None
+    for layer, overlay in enumerate(scene.overlays):
+        u = view_coordinates(overlay.x, scene.x_axis)
+        v = view_coordinates(overlay.y, scene.y_axis)
+        if not len(u):
+            continue
+        away = np.hypot(plane.px(u) - x, plane.py(v) - y)
+        away[~np.isfinite(away)] = np.inf
+        at = int(np.argmin(away))
+        if away[at] <= CLOUD_REACH and (best is None or away[at] < best[0]):
+            best = (float(away[at]), layer, at)
+    return None if best is None else best[1:]
 
 
 def _nearest_of(

@@ -93,6 +93,7 @@ class Overlay:
     y: Floats
     comparable: bool = True  # False: marked as such
     caution: str = ""  # why it is not comparable
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class Scene:
     infeasible_shown: str = "shown"
     colours: Colours = LIGHT
     card: Callable[[int], str] | None = None  # short rich text about a point, for hovering
+    overlay_card: Callable[[int, int], str] | None = None  # about a point (layer, place) laid over
     large: bool = False  # presenter: larger type and strokes
 
 

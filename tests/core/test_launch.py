@@ -114,10 +114,14 @@ def test_what_is_no_machine_is_refused(text):
         ssh_host(text)
 
 
-def test_slurm_without_its_settings_or_its_commands_says_so(tmp_path, monkeypatch):
+def test_slurm_without_its_commands_or_its_settings_says_so(tmp_path, monkeypatch):
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unusable, match=r"Slurm cannot be used \(.*jobqueue.yaml\): .*memory"):
+    with pytest.raises(Unusable, match="no sbatch here"):
+        connect("slurm:2")
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    with pytest.raises(Unusable, match=r"jobqueue.yaml\): .*memory"):
         connect("slurm:2")
 
 

@@ -111,7 +111,7 @@ def test_a_row_at_its_limits_edge_is_less_sure_than_far_inside():
 
 
 def test_rows_just_outside_compete_in_some_draws():
-    table = law_missing_by(0.1)
+    table = law_missing_by(0.15)
     free = make_frame(table, Choices(x="tpot_s", y="loss"))
     time = table.column("tpot_s")
     # the free front's best row lies outside by a hair, by less than it is known

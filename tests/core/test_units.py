@@ -67,3 +67,19 @@ def test_what_is_written_reads_back_to_three_digits(value, unit):
     if "e" in text and unit in ("B", "count") and text[-1] == "B":
         return
     assert math.isclose(parse_quantity(text, unit), value, rel_tol=6e-3)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e400", "-1e400ms", "1e309s", "1e99999999999999999999", "9e307h"]
+)
+def test_a_number_too_large_to_keep_is_said(text):
+    with pytest.raises(Unusable, match="too large a number"):
+        parse_quantity(text, "s")
+
+
+def test_a_comma_is_one_between_thousands_or_refused():
+    assert parse_quantity("3,500ms", "s") == 3.5
+    assert parse_quantity("1,234,567.5") == 1234567.5
+    for text in ("3,5", "3,5ms", "1,23,456", "12,34"):
+        with pytest.raises(Unusable, match="decimal point"):
+            parse_quantity(text, "s")

@@ -32,7 +32,7 @@ def said(qtbot, window, part):  # noqa: F811
 
 def test_results_lie_over_the_candidates_with_their_warning(qtbot, window):  # noqa: F811
     drop(window, FIXTURES / "vllm_serve.json")
-    said(qtbot, window, "1 points of vLLM bench serve laid over the candidates")
+    said(qtbot, window, "1 point of vLLM bench serve laid over the candidates")
     window.store.choose(y="ttft_s", y_log=True)
     plot = window.plot_view.plot
     qtbot.waitUntil(

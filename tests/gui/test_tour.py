@@ -36,6 +36,22 @@ def test_six_steps_each_lights_a_part_and_hides_nothing_of_it(qtbot, window, tou
         assert tour.count.text() == f"{at + 1} of 6"
 
 
+def test_the_lit_part_follows_what_comes_and_goes_above_it(qtbot, window, tour):  # noqa: F811
+    for at in (0, 3):
+        tour.go(at)
+        for there in (True, False, True):
+            window.store.tell("something went wrong" if there else "")
+            qtbot.waitUntil(lambda: tour.mask() == hole_of(tour), timeout=2000)
+            part = STOPS[at].parts(window)[0]
+            assert tour.lit.contains(part.mapTo(window, part.rect().center()))
+
+
+def hole_of(tour):
+    """The mask that leaves out what is lit now."""
+    dark = QRegion(tour.rect()).subtracted(QRegion(tour.lit))
+    return dark.united(tour.bubble.geometry())
+
+
 def test_every_step_is_one_sentence():
     for stop in STOPS[:-1]:
         assert stop.text.count(". ") <= 1 and len(stop.text) < 200
