@@ -15,13 +15,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from queue import SimpleQueue
-from statistics import median_low
+from statistics import median, median_low
 
 from core.architecture import Architecture
 from core.errors import Unusable
 from core.measure.served_request import EXTRAS, NoSuchField, NoSuchPath, ask, prompt_length
 from core.measure.served_request import Endpoint as Endpoint
 from core.measure.served_request import ServedRequest as ServedRequest
+from core.measure.statistics import scatter
 from core.records import Device, Measurement, Progress
 from core.workload import Runtime, Workload
 
@@ -29,6 +30,9 @@ MOST_REQUESTS = 1000
 MOST_BATCH = 256
 # prompt tokens that a prefix cache may answer before it is said; a chat template's are a few
 CACHED_SHARE = 0.05
+# a gap this much below its request's mean is no time of a token, and half of them make bursts
+BURST_GAP, BURST_SHARE = 0.1, 0.5
+NOISY = 0.10  # as core/records.py says it of the flag
 # common one-token words: the prompt's length is corrected by what the server counts
 WORDS = [
     "time",
@@ -192,6 +196,14 @@ def decoded_at_once(answers: Sequence[ServedRequest]) -> int:
     return max(1, *accumulate((step for _, step in edges), initial=0))
 
 
+def share_in_bursts(answers: Sequence[ServedRequest]) -> float:
+    """Share of the gaps between chunks that are too short to be the time of a token."""
+    gaps = [
+        gap * len(r.gaps_s) / sum(r.gaps_s) for r in answers for gap in r.gaps_s if any(r.gaps_s)
+    ]
+    return sum(gap < BURST_GAP for gap in gaps) / max(1, len(gaps))
+
+
 def round_s(answers: Sequence[ServedRequest]) -> float:
     """From the first request of a round sent to the last token of all, s."""
     return max(r.sent_s + r.last_s for r in answers) - min(r.sent_s for r in answers)
@@ -236,6 +248,12 @@ def _measurement(
             f"only {together} of {workload.batch} requests were decoded at once; the others "
             f"waited, which their first token holds ({speed:.3g} tokens a second over whole rounds)"
         )
+    bursts = share_in_bursts(kept)
+    if bursts > BURST_SHARE:
+        notes.append(
+            f"{bursts:.0%} of the chunks came right after another: the answers were held up on their "
+            "way (or several tokens are made at once), so first tokens may be seen late"
+        )
     cached = [r.cached_tokens for r in everything if r.cached_tokens is not None]
     if cached and sum(cached) > CACHED_SHARE * prompt * len(cached):
         notes.append(
@@ -257,12 +275,18 @@ def _measurement(
         samples["tpot"] = phase(
             lambda r: iter(r.gaps_s if whole else (r.tpot_s or 0.0,) * (output - 1))
         )
+    # requests of a round queue for each other, so rounds are compared and not requests
+    noise = max(
+        scatter([[median(r.ttft_s for r in answers)] for answers in blocks]),
+        scatter([[median(r.tpot_s or 1.0 for r in answers)] for answers in blocks]),
+    )
     environment = {
         "endpoint_path": path,
         "requests": len(everything),
         "left_out": len(everything) - len(kept),
         "chunk_is_token": whole and said,
         "decoded_at_once": together,
+        "share_in_bursts": round(bursts, 3),
         "cached_prompt_tokens": sum(cached) / len(cached) if cached else None,
         "fields_sent": list(extras),
         "prompt_tokens_requested": workload.prompt_tokens,
@@ -274,6 +298,7 @@ def _measurement(
         runtime,
         device,
         samples,
+        flags=("noisy",) if noise > NOISY else (),
         message="; ".join(notes),
         environment=environment,
         started_at=started,

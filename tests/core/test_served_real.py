@@ -257,7 +257,8 @@ def test_transformers_is_asked_again_without_what_it_refuses():
     with replaying(transformers) as (server, endpoint):
         requests, got = measured(endpoint)
     assert [r.output_tokens for r in requests] == [3, 3] and not got.message
-    assert got.environment["fields_sent"] == ["stream_options", "generation_config"]
+    sent = ["stream_options", "continuous_usage_stats", "generation_config"]
+    assert got.environment["fields_sent"] == sent
     refused, *taken = [body for _, body in server.bodies]
     assert "ignore_eos" in refused and len(taken) == 4
     for body in taken:
