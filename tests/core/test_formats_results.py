@@ -131,6 +131,9 @@ def test_llama_bench_reads_what_versions_share(tmp_path):
     assert value(point, "e2e_s") == 4.0 and value(point, "tokens_per_s") == 7.0
 
 
+_REQUESTS = ("ttft_s", "tpot_s", "e2e_s")
+
+
 def test_vllm():
     latency = one("vllm_latency.json")
     assert value(latency, "e2e_s") == 1.03 and latency.metrics["e2e_s"].n == 8
@@ -147,6 +150,30 @@ def test_vllm():
     sweep = read_results(FIXTURES / "vllm_sweep")
     assert [p.workload.batch for p in sweep] == [1, 16]
     assert len({p.name for p in sweep}) == 2
+
+
+def test_vllm_serve_as_0_32_wrote_it():
+    """A real file of `vllm bench serve --save-detailed`, without the texts and the gaps."""
+    path = FIXTURES / "vllm_serve_0_32.json"
+    row, point = json.loads(path.read_text()), one("vllm_serve_0_32.json")
+    assert point.workload == Workload(2, 128, 64) and point.tool == "vLLM bench serve"
+    assert not point.notes and {m.n for k, m in point.metrics.items() if k in _REQUESTS} == {12}
+    # each request's own TPOT has the median that vLLM printed
+    assert value(point, "tpot_s") == pytest.approx(row["median_tpot_ms"] / 1e3, rel=1e-9)
+    assert value(point, "ttft_s") == pytest.approx(row["median_ttft_ms"] / 1e3, rel=1e-9)
+    assert point.metrics["tpot_s"].low < value(point, "tpot_s") < point.metrics["tpot_s"].high
+    assert value(point, "e2e_s") == pytest.approx(np.median(row["latencies"]))
+
+
+def test_a_failed_request_is_no_sample_of_vllm(tmp_path):
+    row = json.loads((FIXTURES / "vllm_serve_0_32.json").read_text())
+    for column, failed in (("ttfts", 0.0), ("latencies", 0.0), ("output_lens", 0)):
+        row[column][3] = failed
+    row["errors"][3], row["completed"] = "Server disconnected", 11
+    (tmp_path / "r.json").write_text(json.dumps(row))
+    (point,) = read_results(tmp_path / "r.json")
+    assert {m.n for k, m in point.metrics.items() if k in _REQUESTS} == {11}
+    assert "only 11 of 12 requests were completed" in point.notes
 
 
 def test_sglang_and_llm_optimizer():
