@@ -1,5 +1,6 @@
 """What real servers sent, replayed: llama.cpp's server (through xllamacpp 2026.10.11549),
-llama-cpp-python 0.3.36 and `transformers serve` 5.23, each serving a small Llama on one core.
+llama-cpp-python 0.3.36, `transformers serve` 5.23 and vLLM 0.32.0 (its CPU build), each serving a
+small Llama on one core.
 
 The lines are as they came, shortened: fewer tokens, and no ids, dates or fingerprints.
 """
@@ -15,7 +16,7 @@ import pytest
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.served import decoded_at_once, measure_served, round_s
+from core.measure.served import decoded_at_once, measure_served, round_s, share_in_bursts
 from core.measure.served_request import Endpoint, ServedRequest
 from core.measure.served_shape import served_shape
 from core.records import Device
@@ -80,6 +81,30 @@ data: {"choices":[{"index":0,"text":" %"}],"model":"/m/tiny@main","object":"text
 data: {"choices":[{"index":0,"text":" has"}],"model":"/m/tiny@main","object":"text_completion"}
 data: {"choices":[{"finish_reason":"length","index":0,"text":""}],"model":"/m/tiny@main","object":"text_completion","usage":{"completion_tokens":3,"prompt_tokens":200,"total_tokens":203}}
 """
+# vLLM counts in every chunk when asked to; a token that ends within a character has a chunk without
+# text, and a server held up puts two tokens into one chunk
+VLLM = """\
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null,"stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":201,"completion_tokens":1}}
+: 20
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":"\ufffd eq","logprobs":null,"finish_reason":null,"stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":202,"completion_tokens":2}}
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":" scaled","logprobs":null,"finish_reason":"length","stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":203,"completion_tokens":3}}
+data: {"object":"text_completion","model":"m","choices":[],"usage":{"prompt_tokens":200,"total_tokens":203,"completion_tokens":3},"system_fingerprint":"vllm-0.32.0"}
+data: [DONE]
+"""
+VLLM_CHAT = """\
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":16,"completion_tokens":0}}
+: 20
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"me"},"logprobs":null,"finish_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":17,"completion_tokens":1}}
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":" prompts"},"logprobs":null,"finish_reason":"length","stop_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":18,"completion_tokens":2}}
+data: {"object":"chat.completion.chunk","model":"m","choices":[],"usage":{"prompt_tokens":16,"total_tokens":18,"completion_tokens":2}}
+data: [DONE]
+"""
+# its answer to a prompt that leaves room for 2 tokens of 4
+VLLM_FULL = (
+    400,
+    '{"error":{"message":"min_tokens must be less than or equal to max_tokens=2, got 4.",'
+    '"type":"BadRequestError","param":null,"code":400}}',
+)
 TRANSFORMERS_TAKES = {
     *("model", "prompt", "stream", "stream_options", "temperature", "max_tokens"),
     "generation_config",
@@ -377,3 +402,107 @@ def test_llama_cpp_python_names_the_file_it_serves(tmp_path):
     page = (200, json.dumps({"object": "list", "data": [row]}))
     with replaying(LLAMA_CPP_PYTHON, {"/v1/models": page}) as (_, endpoint):
         assert served_shape(Endpoint(endpoint.url, str(path)))[1] == "fp32"
+
+
+def test_a_token_of_vllm_without_text_has_its_time():
+    with replaying(VLLM) as (server, endpoint):
+        requests, got = measured(endpoint)
+    asked = server.bodies[0][1]["stream_options"]
+    assert asked == {"include_usage": True, "continuous_usage_stats": True}
+    for r in requests:
+        # the first token came before the long pause, its text after it
+        assert len(r.arrivals_s) == r.output_tokens == 3
+        assert r.gaps_s[0] >= 20 * GAP and r.last_s == r.arrivals_s[-1]
+    assert got.environment["chunk_is_token"] and got.workload == Workload(1, 200, 3)
+
+
+def test_the_role_that_vllm_counts_nothing_for_is_no_token():
+    def chat_only(path, body):
+        return (200, VLLM_CHAT) if "chat" in path else (404, '{"error":{"message":"gone"}}')
+
+    with replaying(chat_only) as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 16, 2))
+    assert all(len(r.arrivals_s) == 2 and r.ttft_s >= 20 * GAP for r in requests)
+
+
+def test_one_token_without_text_is_an_answer():
+    lines = VLLM.splitlines()
+    only = lines[0].replace('"finish_reason":null', '"finish_reason":"length"')
+    with replaying(f"{only}\ndata: [DONE]\n") as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 200, 1))
+    assert all(r.arrivals_s == (r.finished_s,) for r in requests)
+
+
+def test_a_server_that_counts_in_some_chunks_only_is_timed_by_its_text():
+    # a count of the prompt in the first chunk, of the answer in the last
+    lines = [line.partition(',"usage"')[0] + "}" for line in VLLM_CHAT.splitlines()[2:4]]
+    first, last = VLLM_CHAT.splitlines()[0], VLLM_CHAT.splitlines()[4]
+    replay = "\n".join([first, *lines, last, "data: [DONE]"])
+    with replaying(lambda path, _: (200, replay) if "chat" in path else (404, "")) as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 16, 2))
+    assert all(len(r.arrivals_s) == 2 for r in requests)
+
+
+def test_a_context_without_room_is_no_field_refused():
+    said = r"got 4\. \(does its context hold the prompt and the answer\?\)"
+    with replaying(lambda *_: VLLM_FULL) as (server, endpoint), pytest.raises(Unusable, match=said):
+        measured(endpoint)
+    assert len(server.bodies) == 1
+
+
+def test_a_part_of_a_field_is_left_out_alone():
+    def picky(path, body):
+        if "continuous_usage_stats" in body["stream_options"]:
+            return 400, "stream_options: unknown key continuous_usage_stats"
+        return 200, LLAMA_CPP
+
+    with replaying(picky) as (server, endpoint):
+        _, got = measured(endpoint)
+    assert "stream_options" in got.environment["fields_sent"]
+    assert "continuous_usage_stats" not in got.environment["fields_sent"]
+    assert all(body["stream_options"] for _, body in server.bodies) and not got.message
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "asks for a key"), ("wrong", "takes another key")])
+def test_a_key_is_missed_before_a_shape_is(key, said):
+    pages = {"/v1/models": (401, '{"error":"Unauthorized"}')}
+    refused = pytest.raises(Unusable, match=f"{said} .*answered 401 to /v1/models")
+    with replaying(VLLM, pages) as (_, endpoint), refused:
+        served_shape(Endpoint(endpoint.url, "m", key))
+
+
+def test_vllm_that_is_stopped_sends_no_more():
+    """Told to stop, it keeps the connection and is silent; the wait ends by its limit."""
+    silent = "\n".join([*VLLM.splitlines()[:3], ": 600", *VLLM.splitlines()[3:]])
+    with replaying(silent) as (_, endpoint):
+        steps = measure_served(endpoint, Workload(1, 200, 3), SHAPE, CPU, timeout_s=1.0)
+        with pytest.raises(Unusable, match=r"nothing more after 2 of 3 tokens; was it stopped"):
+            for _ in steps:
+                pass
+
+
+def test_an_answer_broken_off_is_no_measurement():
+    broken = VLLM.replace('"length"', '"abort"')
+    with replaying(broken) as (_, endpoint), pytest.raises(Unusable, match="broke its answer off"):
+        measured(endpoint)
+
+
+def test_chunks_that_came_together_are_said():
+    """vLLM's chunks on a machine without a free core: all of an answer within a millisecond."""
+    late = ServedRequest((0.4, 0.40001, 0.40002, 0.4099), 0.41, 8, 4)
+    even = ServedRequest((0.1, 0.2, 0.3, 0.4), 0.4, 8, 4)
+    assert share_in_bursts([late]) == pytest.approx(2 / 3)
+    assert share_in_bursts([even]) == 0
+    assert share_in_bursts([late, even]) == pytest.approx(1 / 3)
+    assert share_in_bursts([ServedRequest((0.4,), 0.4, 8, 1)]) == 0
+
+
+def test_rounds_that_scatter_are_noisy():
+    pauses = iter(range(0, 10**6, 40))
+
+    def slower_each_time(path, body):
+        return 200, f": {next(pauses)}\n{VLLM}"
+
+    with replaying(slower_each_time) as (_, endpoint):
+        _, got = measured(endpoint, requests=4)
+    assert got.flags == ("noisy",)
