@@ -19,7 +19,15 @@ from statistics import median, median_low
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.served_request import EXTRAS, NoSuchField, NoSuchPath, ask, prompt_length
+from core.measure.served_request import (
+    EXTRAS,
+    NoSuchField,
+    NoSuchPath,
+    NoTokenizer,
+    Prompt,
+    ask,
+    prompt_length,
+)
 from core.measure.served_request import Endpoint as Endpoint
 from core.measure.served_request import ServedRequest as ServedRequest
 from core.measure.statistics import scatter
@@ -81,13 +89,22 @@ def measure_served(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     rng = random.Random(seed)
     words = workload.prompt_tokens
+    numbers = 0  # how many tokens there are, where the server takes only their numbers
     path = "/v1/completions"
     extras: tuple[str, ...] = EXTRAS
     total = requests + 2
     for step in range(2):
         yield Progress(step, total, "asking for one answer, to set the prompt's length")
-        prompt = _prompt(words, rng)
-        path, extras, first = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        prompt = _prompt(words, rng, numbers)
+        try:
+            found = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        except NoTokenizer:
+            if numbers:
+                raise
+            numbers = architecture.vocab_size
+            prompt = _prompt(words, rng, numbers)
+            found = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        path, extras, first = found
         # llama-cpp-python counts only what it does not stream
         long = first.prompt_tokens or prompt_length(endpoint, path, prompt, timeout_s)
         if long:
@@ -100,7 +117,7 @@ def measure_served(
     for number in range(requests):
         left = (clock() - begun) / number * (requests - number) if number else None
         yield Progress(2 + number, total, f"round {number + 1} of {requests}", left)
-        prompts = [_prompt(words, rng) for _ in range(workload.batch)]
+        prompts = [_prompt(words, rng, numbers) for _ in range(workload.batch)]
         answers = _at_once(endpoint, path, extras, prompts, workload, timeout_s, clock)
         yield from answers
         rounds.append(answers)
@@ -122,7 +139,7 @@ def _agreed(
     endpoint: Endpoint,
     path: str,
     extras: tuple[str, ...],
-    prompt: str,
+    prompt: Prompt,
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float],
@@ -143,7 +160,9 @@ def _agreed(
             extras = left
 
 
-def _prompt(words: int, rng: random.Random) -> str:
+def _prompt(words: int, rng: random.Random, numbers: int) -> Prompt:
+    if numbers:
+        return [rng.randrange(numbers) for _ in range(words)]
     return " ".join(rng.choice(WORDS) for _ in range(words))
 
 
@@ -151,7 +170,7 @@ def _at_once(
     endpoint: Endpoint,
     path: str,
     extras: tuple[str, ...],
-    prompts: list[str],
+    prompts: list[Prompt],
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float],
@@ -162,7 +181,7 @@ def _at_once(
     answers: SimpleQueue[ServedRequest | Exception] = SimpleQueue()
     together = threading.Barrier(len(prompts))
 
-    def one(prompt: str) -> None:
+    def one(prompt: Prompt) -> None:
         together.wait()
         try:
             answers.put(ask(endpoint, path, prompt, workload, timeout_s, clock, extras))

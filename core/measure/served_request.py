@@ -117,10 +117,18 @@ class NoSuchField(Unusable):
         self.named = named
 
 
+class NoTokenizer(Unusable):
+    """The server was started without a tokenizer: it takes token numbers for a prompt."""
+
+
+# words, or token numbers for a server without a tokenizer
+Prompt = str | list[int]
+
+
 def ask(
     endpoint: Endpoint,
     path: str,
-    prompt: str,
+    prompt: Prompt,
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float] = time.perf_counter,
@@ -146,7 +154,7 @@ def ask(
         return _read_stream(response, sent, sent + timeout_s, clock, where, workload)
 
 
-def prompt_length(endpoint: Endpoint, path: str, prompt: str, timeout_s: float) -> int | None:
+def prompt_length(endpoint: Endpoint, path: str, prompt: Prompt, timeout_s: float) -> int | None:
     """Tokens of a prompt by the `usage` of an answer of one token that is not streamed.
 
     None where the server does not say it there either.
@@ -164,7 +172,7 @@ def prompt_length(endpoint: Endpoint, path: str, prompt: str, timeout_s: float) 
 def _answer(
     endpoint: Endpoint,
     path: str,
-    prompt: str,
+    prompt: Prompt,
     fields: Mapping[str, Any],
     timeout_s: float,
     clock: Callable[[], float],
@@ -190,6 +198,9 @@ def _answer(
             text = f"{where} answered {response.status} to {path}: {_reason(raw)}"
             if response.status in (404, 405):
                 raise NoSuchPath(text)
+            # vLLM's word for it, which names its own option
+            if b"skip_tokenizer_init" in raw:
+                raise NoTokenizer(text)
             if response.status in (400, 422):
                 named = _refused(fields, raw)
                 if named and b"max_tokens" in raw:

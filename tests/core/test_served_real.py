@@ -506,3 +506,21 @@ def test_rounds_that_scatter_are_noisy():
     with replaying(slower_each_time) as (_, endpoint):
         _, got = measured(endpoint, requests=4)
     assert got.flags == ("noisy",)
+
+
+def test_a_server_without_a_tokenizer_is_given_numbers():
+    """vLLM as the exported script starts it for random weights: it says no text either."""
+
+    def without(path, body):
+        if isinstance(body["prompt"], str):
+            said = "Tokenizer not available when `skip_tokenizer_init=True`"
+            return 400, json.dumps({"error": {"message": said, "code": 400}})
+        plain = VLLM.replace("\\ufffd eq", "").replace(" scaled", "")
+        return 200, plain.replace(":200", f":{len(body['prompt'])}")
+
+    with replaying(without) as (server, endpoint):
+        requests, got = measured(endpoint, Workload(2, 40, 3))
+    assert got.workload == Workload(2, 40, 3) and len(requests) == 4
+    taken = [body["prompt"] for _, body in server.bodies[1:]]
+    assert all(len(p) == 40 and set(p) <= set(range(SHAPE.vocab_size)) for p in taken)
+    assert len({tuple(p) for p in taken}) == len(taken)
