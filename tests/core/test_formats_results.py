@@ -178,8 +178,7 @@ def test_an_older_latency_file_does_not_name_its_model(tmp_path):
 
 def test_a_failed_request_is_no_sample_of_vllm(tmp_path):
     row = json.loads((FIXTURES / "vllm_serve_0_32.json").read_text())
-    for column, failed in (("ttfts", 0.0), ("latencies", 0.0), ("output_lens", 0)):
-        row[column][3] = failed
+    # it broke off in the middle, so it has times
     row["errors"][3], row["completed"] = "Server disconnected", 11
     (tmp_path / "r.json").write_text(json.dumps(row))
     (point,) = read_results(tmp_path / "r.json")

@@ -435,10 +435,9 @@ def test_one_token_without_text_is_an_answer():
 
 
 def test_a_server_that_counts_in_some_chunks_only_is_timed_by_its_text():
-    # a count of the prompt in the first chunk, of the answer in the last
-    lines = [line.partition(',"usage"')[0] + "}" for line in VLLM_CHAT.splitlines()[2:4]]
-    first, last = VLLM_CHAT.splitlines()[0], VLLM_CHAT.splitlines()[4]
-    replay = "\n".join([first, *lines, last, "data: [DONE]"])
+    role, pause, first, last, usage, done = VLLM_CHAT.splitlines()
+    uncounted = last.partition(',"usage"')[0] + "}"
+    replay = "\n".join([role, pause, first, uncounted, usage, done])
     with replaying(lambda path, _: (200, replay) if "chat" in path else (404, "")) as (_, endpoint):
         requests, _ = measured(endpoint, Workload(1, 16, 2))
     assert all(len(r.arrivals_s) == 2 for r in requests)
