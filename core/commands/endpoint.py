@@ -104,6 +104,7 @@ def report(found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
         "left_out": seen["left_out"],
         "chunk_is_token": seen["chunk_is_token"],
         "decoded_at_once": seen["decoded_at_once"],
+        "share_in_bursts": seen["share_in_bursts"],
         "cached_prompt_tokens": seen["cached_prompt_tokens"],
         "fields_sent": seen["fields_sent"],
         "endpoint_path": seen["endpoint_path"],

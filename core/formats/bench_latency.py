@@ -49,8 +49,13 @@ def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
     metrics: dict[str, Estimate | None] = {
         "e2e_s": from_samples(samples, "e2e_s") or from_summary(given, "e2e_s", 1.0, len(samples))
     }
+    # vLLM 0.32 names it; before that no key did
+    model = row.get("model_id") or row.get("model")
+    missing = (
+        "batch, prompt and output length" if model else "model, batch, prompt and output length"
+    )
     return ImportedPoint(
-        str(row.get("model") or document.path.stem),
+        str(model or document.path.stem),
         None,
         None,
         "",
@@ -60,7 +65,7 @@ def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         "",
         (
             *document.notes,
-            "the file names neither model, batch, prompt nor output length; say them before comparing",
+            f"the file does not name {missing}; say them before comparing",
         ),
     )
 

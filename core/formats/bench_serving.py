@@ -102,6 +102,8 @@ def _point(
     ttfts = row.get("ttfts")
     if isinstance(ttfts, list):
         metrics["ttft_s"] = from_samples(_succeeded(ttfts, row), "ttft_s") or metrics["ttft_s"]
+    for metric, samples in _each_request(row).items():
+        metrics[metric] = from_samples(samples, metric) or metrics[metric]
     bad = [k for k in ("ttft", "tpot", "e2el") if _odd(row, k)]
     if bad:
         notes.append(f"not a positive finite number, left out: {', '.join(bad)}")
@@ -151,6 +153,22 @@ def _succeeded(values: list[Any], row: Mapping[str, Any]) -> list[Any]:
     if isinstance(errors, list) and len(errors) == len(values):
         return [v for v, error in zip(values, errors, strict=True) if not error]
     return [v for v in values if (number(v) or 0) > 0]
+
+
+def _each_request(row: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Whole answer and TPOT of each request, as `--save-detailed` keeps them since vLLM 0.32."""
+    columns = [row.get(k) for k in ("ttfts", "latencies", "output_lens", "errors")]
+    if not all(isinstance(c, list) and len(c) == len(columns[0] or ()) for c in columns):
+        return {}
+    requests = [
+        (first, whole_s, tokens)
+        for first, whole_s, tokens, error in zip(*columns, strict=True)
+        if not error and all((number(v) or 0) > 0 for v in (first, whole_s, tokens))
+    ]
+    return {
+        "e2e_s": [whole_s for _, whole_s, _ in requests],
+        "tpot_s": [(w - first) / (tokens - 1) for first, w, tokens in requests if tokens > 1],
+    }
 
 
 def _lengths(

@@ -78,7 +78,7 @@ FORMATS: Mapping[str, Format] = {
             "serve_vllm.sh",
             _CORE + "vllm_serve",
             "shape",
-            "documented engine arguments",
+            "vLLM 0.32.0 on a CPU: starts from it and answers",
         ),
         Format(
             "sglang",
@@ -144,13 +144,13 @@ RESULT_FORMATS = (
         "vLLM bench serve, SGLang bench_serving, llm-optimizer",
         "*.json, **/summary.json, *.jsonl",
         _CORE + "bench_serving",
-        _KEYS,
+        "a file of vLLM 0.32.0; the others: documented keys",
     ),
     ResultFormat(
         "vLLM bench latency, SGLang bench_one_batch",
         "*.json, *.jsonl",
         _CORE + "bench_latency",
-        _KEYS,
+        "a file of vLLM 0.32.0; SGLang: documented keys",
     ),
     ResultFormat(
         "AIConfigurator", "pareto.csv, best_config_topn.csv", _CORE + "aiconfigurator", _KEYS

@@ -15,13 +15,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from queue import SimpleQueue
-from statistics import median_low
+from statistics import median, median_low
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.served_request import EXTRAS, NoSuchField, NoSuchPath, ask, prompt_length
+from core.measure.served_request import (
+    EXTRAS,
+    NoSuchField,
+    NoSuchPath,
+    NoTokenizer,
+    Prompt,
+    ask,
+    prompt_length,
+)
 from core.measure.served_request import Endpoint as Endpoint
 from core.measure.served_request import ServedRequest as ServedRequest
+from core.measure.statistics import scatter
 from core.records import Device, Measurement, Progress
 from core.workload import Runtime, Workload
 
@@ -29,6 +38,9 @@ MOST_REQUESTS = 1000
 MOST_BATCH = 256
 # prompt tokens that a prefix cache may answer before it is said; a chat template's are a few
 CACHED_SHARE = 0.05
+# a gap this much below its request's mean is no time of a token, and half of them make bursts
+BURST_GAP, BURST_SHARE = 0.1, 0.5
+NOISY = 0.10  # as core/records.py says it of the flag
 # common one-token words: the prompt's length is corrected by what the server counts
 WORDS = [
     "time",
@@ -77,13 +89,22 @@ def measure_served(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     rng = random.Random(seed)
     words = workload.prompt_tokens
+    numbers = 0  # how many tokens there are, where the server takes only their numbers
     path = "/v1/completions"
     extras: tuple[str, ...] = EXTRAS
     total = requests + 2
     for step in range(2):
         yield Progress(step, total, "asking for one answer, to set the prompt's length")
-        prompt = _prompt(words, rng)
-        path, extras, first = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        prompt = _prompt(words, rng, numbers)
+        try:
+            found = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        except NoTokenizer:
+            if numbers:
+                raise
+            numbers = architecture.vocab_size
+            prompt = _prompt(words, rng, numbers)
+            found = _agreed(endpoint, path, extras, prompt, workload, timeout_s, clock)
+        path, extras, first = found
         # llama-cpp-python counts only what it does not stream
         long = first.prompt_tokens or prompt_length(endpoint, path, prompt, timeout_s)
         if long:
@@ -96,7 +117,7 @@ def measure_served(
     for number in range(requests):
         left = (clock() - begun) / number * (requests - number) if number else None
         yield Progress(2 + number, total, f"round {number + 1} of {requests}", left)
-        prompts = [_prompt(words, rng) for _ in range(workload.batch)]
+        prompts = [_prompt(words, rng, numbers) for _ in range(workload.batch)]
         answers = _at_once(endpoint, path, extras, prompts, workload, timeout_s, clock)
         yield from answers
         rounds.append(answers)
@@ -118,7 +139,7 @@ def _agreed(
     endpoint: Endpoint,
     path: str,
     extras: tuple[str, ...],
-    prompt: str,
+    prompt: Prompt,
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float],
@@ -139,7 +160,9 @@ def _agreed(
             extras = left
 
 
-def _prompt(words: int, rng: random.Random) -> str:
+def _prompt(words: int, rng: random.Random, numbers: int) -> Prompt:
+    if numbers:
+        return [rng.randrange(numbers) for _ in range(words)]
     return " ".join(rng.choice(WORDS) for _ in range(words))
 
 
@@ -147,7 +170,7 @@ def _at_once(
     endpoint: Endpoint,
     path: str,
     extras: tuple[str, ...],
-    prompts: list[str],
+    prompts: list[Prompt],
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float],
@@ -158,7 +181,7 @@ def _at_once(
     answers: SimpleQueue[ServedRequest | Exception] = SimpleQueue()
     together = threading.Barrier(len(prompts))
 
-    def one(prompt: str) -> None:
+    def one(prompt: Prompt) -> None:
         together.wait()
         try:
             answers.put(ask(endpoint, path, prompt, workload, timeout_s, clock, extras))
@@ -190,6 +213,14 @@ def decoded_at_once(answers: Sequence[ServedRequest]) -> int:
         if r.last_s > r.arrivals_s[0]
     )
     return max(1, *accumulate((step for _, step in edges), initial=0))
+
+
+def share_in_bursts(answers: Sequence[ServedRequest]) -> float:
+    """Share of the gaps between chunks that are too short to be the time of a token."""
+    gaps = [
+        gap * len(r.gaps_s) / sum(r.gaps_s) for r in answers for gap in r.gaps_s if any(r.gaps_s)
+    ]
+    return sum(gap < BURST_GAP for gap in gaps) / max(1, len(gaps))
 
 
 def round_s(answers: Sequence[ServedRequest]) -> float:
@@ -236,6 +267,12 @@ def _measurement(
             f"only {together} of {workload.batch} requests were decoded at once; the others "
             f"waited, which their first token holds ({speed:.3g} tokens a second over whole rounds)"
         )
+    bursts = share_in_bursts(kept)
+    if bursts > BURST_SHARE:
+        notes.append(
+            f"{bursts:.0%} of the chunks came right after another: the answers were held up on their "
+            "way (or several tokens are made at once), so first tokens may be seen late"
+        )
     cached = [r.cached_tokens for r in everything if r.cached_tokens is not None]
     if cached and sum(cached) > CACHED_SHARE * prompt * len(cached):
         notes.append(
@@ -257,12 +294,18 @@ def _measurement(
         samples["tpot"] = phase(
             lambda r: iter(r.gaps_s if whole else (r.tpot_s or 0.0,) * (output - 1))
         )
+    # requests of a round queue for each other, so rounds are compared and not requests
+    noise = max(
+        scatter([[median(r.ttft_s for r in answers)] for answers in blocks]),
+        scatter([[median(r.tpot_s or 1.0 for r in answers)] for answers in blocks]),
+    )
     environment = {
         "endpoint_path": path,
         "requests": len(everything),
         "left_out": len(everything) - len(kept),
         "chunk_is_token": whole and said,
         "decoded_at_once": together,
+        "share_in_bursts": round(bursts, 3),
         "cached_prompt_tokens": sum(cached) / len(cached) if cached else None,
         "fields_sent": list(extras),
         "prompt_tokens_requested": workload.prompt_tokens,
@@ -274,6 +317,7 @@ def _measurement(
         runtime,
         device,
         samples,
+        flags=("noisy",) if noise > NOISY else (),
         message="; ".join(notes),
         environment=environment,
         started_at=started,

@@ -1,7 +1,8 @@
 """One streamed request to an OpenAI-compatible endpoint, timed as its client sees it.
 
 Only the standard library is used. Servers differ in what they take and in what they say: what was
-seen of llama.cpp, llama-cpp-python and `transformers serve` is in tests/core/test_served_real.py.
+seen of llama.cpp, llama-cpp-python, `transformers serve` and vLLM is in
+tests/core/test_served_real.py.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST_LINE_BYTES = 1 << 20
 MOST_ANSWER_BYTES = 64 << 20
 MOST_REFUSAL_BYTES = 4096
 # what keeps an answer to its length and out of caches; a strict server refuses what it does not know
-EXTRAS = ("min_tokens", "ignore_eos", "cache_prompt", "stream_options")
+EXTRAS = ("min_tokens", "ignore_eos", "cache_prompt", "stream_options", "continuous_usage_stats")
 REFUSABLE = frozenset({*EXTRAS, "generation_config"})
 
 
@@ -59,9 +60,10 @@ class Endpoint:
 class ServedRequest:
     """One streamed request as its client saw it; times in seconds since it was sent.
 
-    `arrivals_s` are the chunks that carried text, `finished_s` the one that said why it ended. Token
-    counts are the server's `usage`, or None
-    where it gives none; `cached_tokens` are those of the prompt that it did not compute anew.
+    `arrivals_s` are the chunks with new tokens where the server counts in every chunk (vLLM, SGLang),
+    else those that carried text; `finished_s` is the one that said why it ended. Token counts are the
+    server's `usage`, or None where it gives none; `cached_tokens` are those of the prompt that it did
+    not compute anew.
     """
 
     arrivals_s: tuple[float, ...]
@@ -74,7 +76,7 @@ class ServedRequest:
 
     @property
     def ttft_s(self) -> float:
-        """Time to the first chunk that carried text."""
+        """Time to the first chunk with a token in it."""
         return self.arrivals_s[0]
 
     @property
@@ -115,10 +117,18 @@ class NoSuchField(Unusable):
         self.named = named
 
 
+class NoTokenizer(Unusable):
+    """The server was started without a tokenizer: it takes token numbers for a prompt."""
+
+
+# words, or token numbers for a server without a tokenizer
+Prompt = str | list[int]
+
+
 def ask(
     endpoint: Endpoint,
     path: str,
-    prompt: str,
+    prompt: Prompt,
     workload: Workload,
     timeout_s: float,
     clock: Callable[[], float] = time.perf_counter,
@@ -129,19 +139,22 @@ def ask(
     `extras` are the fields beyond the plain ones that it is sent.
     """
     count = workload.output_tokens
+    # counted in every chunk, a token without text (half a character, a special one) has its time
+    each = {"continuous_usage_stats": True} if "continuous_usage_stats" in extras else {}
     known: dict[str, Any] = {
-        "stream_options": {"include_usage": True},
+        "stream_options": {"include_usage": True} | each,
         "min_tokens": count,
         "ignore_eos": True,
         "cache_prompt": False,  # llama.cpp's word for no prefix cache
         "generation_config": json.dumps({"min_new_tokens": count}),
     }
-    body = {"stream": True, "max_tokens": count} | {name: known[name] for name in extras}
+    body = {"stream": True, "max_tokens": count}
+    body |= {name: known[name] for name in extras if name in known}
     with _answer(endpoint, path, prompt, body, timeout_s, clock) as (response, sent, where):
         return _read_stream(response, sent, sent + timeout_s, clock, where, workload)
 
 
-def prompt_length(endpoint: Endpoint, path: str, prompt: str, timeout_s: float) -> int | None:
+def prompt_length(endpoint: Endpoint, path: str, prompt: Prompt, timeout_s: float) -> int | None:
     """Tokens of a prompt by the `usage` of an answer of one token that is not streamed.
 
     None where the server does not say it there either.
@@ -159,7 +172,7 @@ def prompt_length(endpoint: Endpoint, path: str, prompt: str, timeout_s: float) 
 def _answer(
     endpoint: Endpoint,
     path: str,
-    prompt: str,
+    prompt: Prompt,
     fields: Mapping[str, Any],
     timeout_s: float,
     clock: Callable[[], float],
@@ -185,9 +198,16 @@ def _answer(
             text = f"{where} answered {response.status} to {path}: {_reason(raw)}"
             if response.status in (404, 405):
                 raise NoSuchPath(text)
-            named = frozenset(name for name in fields if name in REFUSABLE and name.encode() in raw)
-            if named and response.status in (400, 422):
-                raise NoSuchField(text, named)
+            # vLLM's word for it, which names its own option
+            if b"skip_tokenizer_init" in raw:
+                raise NoTokenizer(text)
+            if response.status in (400, 422):
+                named = _refused(fields, raw)
+                if named and b"max_tokens" in raw:
+                    # vLLM cuts max_tokens to what its context leaves, and finds min_tokens above it
+                    raise Unusable(f"{text} (does its context hold the prompt and the answer?)")
+                if named:
+                    raise NoSuchField(text, named)
             raise Unusable(text)
         yield response, sent, where
     except TimeoutError:
@@ -200,6 +220,15 @@ def _answer(
         connection.close()
 
 
+def _refused(fields: Mapping[str, Any], raw: bytes) -> frozenset[str]:
+    """The fields sent that a refusal names; where it names a part of one, the part alone."""
+    part = "continuous_usage_stats"
+    if part in fields.get("stream_options", {}) and part.encode() in raw:
+        return frozenset({part})
+    named = {name for name in fields if name in REFUSABLE and name.encode() in raw}
+    return frozenset(named | ({part} if "stream_options" in named else set()))
+
+
 def _read_stream(
     response: http.client.HTTPResponse,
     sent: float,
@@ -208,12 +237,25 @@ def _read_stream(
     where: str,
     workload: Workload,
 ) -> ServedRequest:
-    arrivals: list[float] = []
+    arrivals: list[float] = []  # of text
+    counted: list[float] = []  # of tokens, where chunks say how many there are by now
+    tokens = 0
+    in_every_chunk = False  # a count at the end alone is none of these
     usage: dict[str, Any] = {}
     size = 0
     count = workload.output_tokens
     finished_s = 0.0
-    while line := response.readline(MOST_LINE_BYTES):
+    while True:
+        try:
+            line = response.readline(MOST_LINE_BYTES)
+        except TimeoutError:
+            # vLLM, told to stop, keeps the connection open and sends no more
+            raise Unusable(
+                f"{where} sent nothing more after {max(tokens, len(arrivals))} of {count} tokens; "
+                "was it stopped?"
+            ) from None
+        if not line:
+            break
         now = clock()
         size += len(line)
         if now > deadline or size > MOST_ANSWER_BYTES:
@@ -227,17 +269,28 @@ def _read_stream(
             event = json.loads(data)
             if event.get("error"):
                 raise Unusable(f"{where} reports an error: {_reason(data)}")
-            usage = event.get("usage") or usage
+            told = event.get("usage") or {}
+            usage = told or usage
             choices = event.get("choices") or []
             text = "".join(str(_text(c)) for c in choices)
+            by_now = int(told.get("completion_tokens") or 0)
+            ends = [c["finish_reason"] for c in choices if c.get("finish_reason")]
         except (ValueError, AttributeError, TypeError) as error:
             if isinstance(error, Unusable):
                 raise
             raise Unusable(f"{where} sent what is no OpenAI stream: {data[:80]!r}") from None
         if text:
             arrivals.append(now - sent)
-        if any(c.get("finish_reason") for c in choices):
+        if choices and by_now > tokens:
+            counted.append(now - sent)
+            tokens = by_now
+            in_every_chunk |= not ends
+        if ends:
             finished_s = now - sent
+        if "abort" in ends:
+            raise Unusable(f"{where} broke its answer off, after {len(arrivals)} of {count} tokens")
+    if (in_every_chunk or tokens == 1) and len(counted) >= len(arrivals):
+        arrivals = counted
     if not finished_s and not arrivals:
         raise Unusable(
             f"{where} ended its answer without a token; its own log may say why "
@@ -250,8 +303,8 @@ def _read_stream(
             "it was stopped, or it takes one request at a time"
         )
     if not arrivals:
-        told = usage.get("completion_tokens")
-        what = f"any text, though it counts {told} tokens" if told else "a token"
+        spent = usage.get("completion_tokens")
+        what = f"any text, though it counts {spent} tokens" if spent else "a token"
         raise Unusable(f"{where} ended its answer without {what}")
     return ServedRequest(
         tuple(arrivals),

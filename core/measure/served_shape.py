@@ -36,8 +36,9 @@ def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[
     """The shape that is served, and its weight precision ('' where nothing says).
 
     `config` is a config.json, a folder with one, or a GGUF file; without it the server is asked which
-    files on this machine it loaded, and a model that is named by its path is read there. Raises Unusable when nothing listens there, when it serves other
-    models only, and when neither says the shape.
+    files on this machine it loaded, and a model that is named by its path is read there. Raises
+    Unusable when nothing listens there, when it wants another key, when it serves other models only,
+    and when neither says the shape.
     """
     models = _get(endpoint, "/v1/models")
     rows = models.get("data") if isinstance(models, dict) else None
@@ -118,7 +119,10 @@ def _read(path: Path) -> tuple[Architecture, str]:
 
 
 def _get(endpoint: Endpoint, path: str) -> Any:
-    """The JSON the server answers to a GET, None where it has no such page; Unusable: nobody there."""
+    """The JSON the server answers to a GET, None where it has no such page.
+
+    Unusable when nobody is there or the key is not the right one.
+    """
     scheme, host, port, prefix = endpoint.parts()
     kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port, timeout=TIMEOUT_S)
@@ -127,7 +131,8 @@ def _get(endpoint: Endpoint, path: str) -> Any:
         connection.request("GET", prefix + path, headers=headers)
         response = connection.getresponse()
         body = response.read(MOST_BYTES)
-        return json.loads(body) if response.status == 200 else None
+        if response.status not in (401, 403):
+            return json.loads(body) if response.status == 200 else None
     except ValueError:
         return None
     except (OSError, http.client.HTTPException) as error:
@@ -137,3 +142,5 @@ def _get(endpoint: Endpoint, path: str) -> Any:
         ) from error
     finally:
         connection.close()
+    held = "takes another key than the one given" if endpoint.key else "asks for a key"
+    raise Unusable(f"{host}:{port} {held} (it answered {response.status} to {path})")

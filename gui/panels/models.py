@@ -287,6 +287,10 @@ class EndpointDialog(RealModelDialog):
         self.name = QLineEdit(self)
         self.name.setAccessibleName("Model")
         self.name.setPlaceholderText("its name at the endpoint")
+        self.key = QLineEdit(self)
+        self.key.setPlaceholderText("where the server asks for one; it is not kept")
+        self.key.setAccessibleName("Key")
+        self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.config = QLineEdit(self)
         self.config.setPlaceholderText("as the server says")
         self.config.setAccessibleName("Config")
@@ -299,6 +303,7 @@ class EndpointDialog(RealModelDialog):
         )
         self.form.addRow("&Address", self.url)
         self.form.addRow("&Model", self.name)
+        self.form.addRow("&Key", self.key)
         kinds = "Config (*.json *.gguf);;All files (*)"
         configs = self.chooser(self.config, lambda: self.ask_file("Config", kinds))
         self.form.addRow("&Config", configs)
@@ -313,7 +318,7 @@ class EndpointDialog(RealModelDialog):
         if not url or not name:
             self.refuse("give the address, and the model's name there")
             return
-        endpoint = Endpoint(url, name)
+        endpoint = Endpoint(url, name, self.key.text().strip())
         self.told.setText(f"Asking {url} …")
         self.measure.setEnabled(False)
         config = self.config.text().strip() or None

@@ -131,10 +131,16 @@ def test_llama_bench_reads_what_versions_share(tmp_path):
     assert value(point, "e2e_s") == 4.0 and value(point, "tokens_per_s") == 7.0
 
 
+_REQUESTS = ("ttft_s", "tpot_s", "e2e_s")
+
+
 def test_vllm():
     latency = one("vllm_latency.json")
-    assert value(latency, "e2e_s") == 1.03 and latency.metrics["e2e_s"].n == 8
-    assert latency.workload is None and "names neither" in latency.notes[0]
+    # as vLLM 0.32.0 wrote it: it names the model, but not what was asked of it
+    told = json.loads((FIXTURES / "vllm_latency.json").read_text())
+    assert value(latency, "e2e_s") == told["percentiles"]["50"] and latency.metrics["e2e_s"].n == 8
+    assert latency.workload is None and latency.name == "tiny"
+    assert "does not name batch, prompt and output length" in latency.notes[0]
     serve = one("vllm_serve.json")
     assert serve.workload == Workload(2, 128, 256)
     # the failed request's 0 s is no sample
@@ -147,6 +153,37 @@ def test_vllm():
     sweep = read_results(FIXTURES / "vllm_sweep")
     assert [p.workload.batch for p in sweep] == [1, 16]
     assert len({p.name for p in sweep}) == 2
+
+
+def test_vllm_serve_as_0_32_wrote_it():
+    """A real file of `vllm bench serve --save-detailed`, without the texts and the gaps."""
+    path = FIXTURES / "vllm_serve_0_32.json"
+    row, point = json.loads(path.read_text()), one("vllm_serve_0_32.json")
+    assert point.workload == Workload(2, 128, 64) and point.tool == "vLLM bench serve"
+    assert not point.notes and {m.n for k, m in point.metrics.items() if k in _REQUESTS} == {12}
+    # each request's own TPOT has the median that vLLM printed
+    assert value(point, "tpot_s") == pytest.approx(row["median_tpot_ms"] / 1e3, rel=1e-9)
+    assert value(point, "ttft_s") == pytest.approx(row["median_ttft_ms"] / 1e3, rel=1e-9)
+    assert point.metrics["tpot_s"].low < value(point, "tpot_s") < point.metrics["tpot_s"].high
+    assert value(point, "e2e_s") == pytest.approx(np.median(row["latencies"]))
+
+
+def test_an_older_latency_file_does_not_name_its_model(tmp_path):
+    told = json.loads((FIXTURES / "vllm_latency.json").read_text())
+    del told["model_id"]
+    (tmp_path / "mine.json").write_text(json.dumps(told))
+    (point,) = read_results(tmp_path / "mine.json")
+    assert point.name == "mine" and "does not name model, batch" in point.notes[0]
+
+
+def test_a_failed_request_is_no_sample_of_vllm(tmp_path):
+    row = json.loads((FIXTURES / "vllm_serve_0_32.json").read_text())
+    # it broke off in the middle, so it has times
+    row["errors"][3], row["completed"] = "Server disconnected", 11
+    (tmp_path / "r.json").write_text(json.dumps(row))
+    (point,) = read_results(tmp_path / "r.json")
+    assert {m.n for k, m in point.metrics.items() if k in _REQUESTS} == {11}
+    assert "only 11 of 12 requests were completed" in point.notes
 
 
 def test_sglang_and_llm_optimizer():

@@ -1,5 +1,6 @@
 """What real servers sent, replayed: llama.cpp's server (through xllamacpp 2026.10.11549),
-llama-cpp-python 0.3.36 and `transformers serve` 5.23, each serving a small Llama on one core.
+llama-cpp-python 0.3.36, `transformers serve` 5.23 and vLLM 0.32.0 (its CPU build), each serving a
+small Llama on one core.
 
 The lines are as they came, shortened: fewer tokens, and no ids, dates or fingerprints.
 """
@@ -15,7 +16,7 @@ import pytest
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.served import decoded_at_once, measure_served, round_s
+from core.measure.served import decoded_at_once, measure_served, round_s, share_in_bursts
 from core.measure.served_request import Endpoint, ServedRequest
 from core.measure.served_shape import served_shape
 from core.records import Device
@@ -80,6 +81,29 @@ data: {"choices":[{"index":0,"text":" %"}],"model":"/m/tiny@main","object":"text
 data: {"choices":[{"index":0,"text":" has"}],"model":"/m/tiny@main","object":"text_completion"}
 data: {"choices":[{"finish_reason":"length","index":0,"text":""}],"model":"/m/tiny@main","object":"text_completion","usage":{"completion_tokens":3,"prompt_tokens":200,"total_tokens":203}}
 """
+# vLLM counts in every chunk when asked to; a token that ends within a character has a chunk without
+# text, and a server held up puts two tokens into one chunk
+VLLM = """\
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null,"stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":201,"completion_tokens":1}}
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":"\ufffd eq","logprobs":null,"finish_reason":null,"stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":202,"completion_tokens":2}}
+data: {"object":"text_completion","model":"m","choices":[{"index":0,"text":" scaled","logprobs":null,"finish_reason":"length","stop_reason":null}],"usage":{"prompt_tokens":200,"total_tokens":203,"completion_tokens":3}}
+data: {"object":"text_completion","model":"m","choices":[],"usage":{"prompt_tokens":200,"total_tokens":203,"completion_tokens":3},"system_fingerprint":"vllm-0.32.0"}
+data: [DONE]
+"""
+VLLM_CHAT = """\
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":16,"completion_tokens":0}}
+: 20
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"me"},"logprobs":null,"finish_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":17,"completion_tokens":1}}
+data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":" prompts"},"logprobs":null,"finish_reason":"length","stop_reason":null}],"usage":{"prompt_tokens":16,"total_tokens":18,"completion_tokens":2}}
+data: {"object":"chat.completion.chunk","model":"m","choices":[],"usage":{"prompt_tokens":16,"total_tokens":18,"completion_tokens":2}}
+data: [DONE]
+"""
+# its answer to a prompt that leaves room for 2 tokens of 4
+VLLM_FULL = (
+    400,
+    '{"error":{"message":"min_tokens must be less than or equal to max_tokens=2, got 4.",'
+    '"type":"BadRequestError","param":null,"code":400}}',
+)
 TRANSFORMERS_TAKES = {
     *("model", "prompt", "stream", "stream_options", "temperature", "max_tokens"),
     "generation_config",
@@ -117,8 +141,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for line in text.splitlines():
-            # ': 40' stands for the time of 40 lines of which none was sent
-            time.sleep(GAP * (int(line[2:]) if line.startswith(": ") else 1))
+            # ': 40' stands for the time of 40 lines of which none was sent;
+            # two blanks for a line that comes right after the one before
+            wait = int(line[2:]) if line.startswith(": ") else not line.startswith("data:  ")
+            time.sleep(GAP * wait)
             block = f"{line}\n\n".encode()
             self.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
             self.wfile.flush()
@@ -257,7 +283,8 @@ def test_transformers_is_asked_again_without_what_it_refuses():
     with replaying(transformers) as (server, endpoint):
         requests, got = measured(endpoint)
     assert [r.output_tokens for r in requests] == [3, 3] and not got.message
-    assert got.environment["fields_sent"] == ["stream_options", "generation_config"]
+    sent = ["stream_options", "continuous_usage_stats", "generation_config"]
+    assert got.environment["fields_sent"] == sent
     refused, *taken = [body for _, body in server.bodies]
     assert "ignore_eos" in refused and len(taken) == 4
     for body in taken:
@@ -376,3 +403,137 @@ def test_llama_cpp_python_names_the_file_it_serves(tmp_path):
     page = (200, json.dumps({"object": "list", "data": [row]}))
     with replaying(LLAMA_CPP_PYTHON, {"/v1/models": page}) as (_, endpoint):
         assert served_shape(Endpoint(endpoint.url, str(path)))[1] == "fp32"
+
+
+def test_a_token_of_vllm_without_text_has_its_time():
+    with replaying(VLLM) as (server, endpoint):
+        requests, got = measured(endpoint)
+    asked = server.bodies[0][1]["stream_options"]
+    assert asked == {"include_usage": True, "continuous_usage_stats": True}
+    for r in requests:
+        # of three chunks two have text
+        assert len(r.arrivals_s) == r.output_tokens == 3
+        assert r.last_s == r.arrivals_s[-1]
+    assert got.environment["chunk_is_token"] and got.workload == Workload(1, 200, 3)
+
+
+def test_the_role_that_vllm_counts_nothing_for_is_no_token():
+    def chat_only(path, body):
+        return (200, VLLM_CHAT) if "chat" in path else (404, '{"error":{"message":"gone"}}')
+
+    with replaying(chat_only) as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 16, 2))
+    assert all(len(r.arrivals_s) == 2 and r.ttft_s >= 20 * GAP for r in requests)
+
+
+def test_one_token_without_text_is_an_answer():
+    lines = VLLM.splitlines()
+    only = lines[0].replace('"finish_reason":null', '"finish_reason":"length"')
+    with replaying(f"{only}\ndata: [DONE]\n") as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 200, 1))
+    assert all(r.arrivals_s == (r.finished_s,) for r in requests)
+
+
+def test_a_server_that_counts_in_some_chunks_only_is_timed_by_its_text():
+    role, pause, first, last, usage, done = VLLM_CHAT.splitlines()
+    uncounted = last.partition(',"usage"')[0] + "}"
+    replay = "\n".join([role, pause, first, uncounted, usage, done])
+    with replaying(lambda path, _: (200, replay) if "chat" in path else (404, "")) as (_, endpoint):
+        requests, _ = measured(endpoint, Workload(1, 16, 2))
+    assert all(len(r.arrivals_s) == 2 for r in requests)
+
+
+def test_a_context_without_room_is_no_field_refused():
+    said = r"got 4\. \(does its context hold the prompt and the answer\?\)"
+    with replaying(lambda *_: VLLM_FULL) as (server, endpoint), pytest.raises(Unusable, match=said):
+        measured(endpoint)
+    assert len(server.bodies) == 1
+
+
+def test_a_part_of_a_field_is_left_out_alone():
+    def picky(path, body):
+        if "continuous_usage_stats" in body["stream_options"]:
+            return 400, "stream_options: unknown key continuous_usage_stats"
+        return 200, LLAMA_CPP
+
+    with replaying(picky) as (server, endpoint):
+        _, got = measured(endpoint)
+    assert "stream_options" in got.environment["fields_sent"]
+    assert "continuous_usage_stats" not in got.environment["fields_sent"]
+    assert all(body["stream_options"] for _, body in server.bodies) and not got.message
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "asks for a key"), ("wrong", "takes another key")])
+def test_a_key_is_missed_before_a_shape_is(key, said):
+    pages = {"/v1/models": (401, '{"error":"Unauthorized"}')}
+    refused = pytest.raises(Unusable, match=f"{said} .*answered 401 to /v1/models")
+    with replaying(VLLM, pages) as (_, endpoint), refused:
+        served_shape(Endpoint(endpoint.url, "m", key))
+
+
+def test_vllm_that_is_stopped_sends_no_more():
+    """Told to stop, it keeps the connection and is silent; the wait ends by its limit."""
+    silent = "\n".join([*VLLM.splitlines()[:2], ": 600", *VLLM.splitlines()[2:]])
+    with replaying(silent) as (_, endpoint):
+        steps = measure_served(endpoint, Workload(1, 200, 3), SHAPE, CPU, timeout_s=1.0)
+        with pytest.raises(Unusable, match=r"nothing more after 2 of 3 tokens; was it stopped"):
+            for _ in steps:
+                pass
+
+
+def test_an_answer_broken_off_is_no_measurement():
+    broken = VLLM.replace('"length"', '"abort"')
+    with replaying(broken) as (_, endpoint), pytest.raises(Unusable, match="broke its answer off"):
+        measured(endpoint)
+
+
+def test_chunks_that_came_together_are_said():
+    """vLLM's chunks on a machine without a free core: all of an answer within a millisecond."""
+    late = ServedRequest((0.4, 0.40001, 0.40002, 0.4099), 0.41, 8, 4)
+    even = ServedRequest((0.1, 0.2, 0.3, 0.4), 0.4, 8, 4)
+    assert share_in_bursts([late]) == pytest.approx(2 / 3)
+    assert share_in_bursts([even]) == 0
+    assert share_in_bursts([late, even]) == pytest.approx(1 / 3)
+    assert share_in_bursts([ServedRequest((0.4,), 0.4, 8, 1)]) == 0
+
+
+def test_an_answer_held_up_on_its_way_says_so():
+    def chunk(number, blanks=" ", end="null"):
+        usage = f'{{"prompt_tokens":200,"completion_tokens":{number}}}'
+        return f'data:{blanks}{{"choices":[{{"text":" t","finish_reason":{end}}}],"usage":{usage}}}'
+
+    lines = [chunk(1), *(chunk(n, "  ") for n in range(2, 9)), ": 40", chunk(9, end='"length"')]
+    with replaying("\n".join([*lines, "data: [DONE]"])) as (_, endpoint):
+        _, got = measured(endpoint, Workload(1, 200, 9))
+    # seven of eight gaps where the machine is idle
+    assert got.environment["chunk_is_token"] and got.environment["share_in_bursts"] > 0.5
+    assert "% of the chunks came right after another" in got.message
+
+
+def test_rounds_that_scatter_are_noisy():
+    pauses = iter(range(0, 10**6, 40))
+
+    def slower_each_time(path, body):
+        return 200, f": {next(pauses)}\n{VLLM}"
+
+    with replaying(slower_each_time) as (_, endpoint):
+        _, got = measured(endpoint, requests=4)
+    assert got.flags == ("noisy",)
+
+
+def test_a_server_without_a_tokenizer_is_given_numbers():
+    """vLLM as the exported script starts it for random weights: it says no text either."""
+
+    def without(path, body):
+        if isinstance(body["prompt"], str):
+            said = "Tokenizer not available when `skip_tokenizer_init=True`"
+            return 400, json.dumps({"error": {"message": said, "code": 400}})
+        plain = VLLM.replace("\\ufffd eq", "").replace(" scaled", "")
+        return 200, plain.replace(":200", f":{len(body['prompt'])}")
+
+    with replaying(without) as (server, endpoint):
+        requests, got = measured(endpoint, Workload(2, 40, 3))
+    assert got.workload == Workload(2, 40, 3) and len(requests) == 4
+    taken = [body["prompt"] for _, body in server.bodies[1:]]
+    assert all(len(p) == 40 and set(p) <= set(range(SHAPE.vocab_size)) for p in taken)
+    assert len({tuple(p) for p in taken}) == len(taken)
