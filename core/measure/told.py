@@ -11,7 +11,7 @@ from core.units import format_quantity
 TIMES = {"tpot": "tpot_s", "ttft": "ttft_s", "e2e": "e2e_s"}
 MEMORY = {
     "weights": "weights", "cache": "cache", "peak_allocated": "most allocated",
-    "peak_reserved": "most reserved", "process": "the process", "device": "the device",
+    "peak_reserved": "most reserved", "process": "the process", "device_used": "the device",
 }  # fmt: skip
 
 
