@@ -129,7 +129,7 @@ def _rows() -> tuple[Metric, ...]:
         m(
             "over_floor",
             "over-floor",
-            "Over the memory floor",
+            "Over memory floor",
             "",
             "lower",
             True,

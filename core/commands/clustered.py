@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from core.errors import Unusable
+from core.measure.cluster import WAIT_S, ClusterSwept, cluster_sweep
 from core.measure.launch import connect, overheard
+from core.measure.point import point_key
 from core.measure.protocol import Settings
+from core.measure.visits import MOST
 from core.project import Project
-from core.records import Point
+from core.records import Device, Measurement, Point
 
 HELP = (
     "measure on a Dask cluster: tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],HOST,... or slurm:WORKERS"
 )
+NOWHERE = Device("cpu", "", 0)
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def measure_on_cluster(
     points: Sequence[Point],
     project: Project,
-    known: Collection[Any],
+    known: Mapping[Any, int],
     options: argparse.Namespace,
     follow: Callable[[Iterator[Any]], Any],
 ) -> dict[str, Any]:
@@ -30,7 +36,6 @@ def measure_on_cluster(
 
     Raises Unusable for what only one machine can do, and when no scheduler or worker answers.
     """
-    from core.measure.cluster import WAIT_S, cluster_sweep
 
     refused = {
         "--until-error": options.until_error is not None,
@@ -46,32 +51,76 @@ def measure_on_cluster(
     # the launcher of ssh and slurm, which has started what it must also end
     launched = client.cluster
     try:
-        steps = cluster_sweep(
-            points,
-            client=client,
-            store=project.add_measurement,
-            already=known,
-            device=options.device,
-            budget_s=options.budget_s,
-            settings=Settings(seed=options.seed),
-            threads=options.threads,
-            # a queue may take hours, and says so while it does
-            wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
-        )
-        swept = follow(steps)
+        passes = list(_passes(points, project, known, options, client, follow))
     finally:
         end(client, launched)
+    by_lane: Counter[str] = Counter()
+    for swept in passes:
+        by_lane.update(swept.by_lane)
+    left = passes[-1].left
     return {
-        "reason": "budget" if swept.left else "all measured",
-        "skipped": swept.skipped,
-        "left": swept.left,
-        "seconds": swept.seconds,
-        "retried": swept.retried,
-        "lost_workers": swept.lost_workers,
-        "by_lane": dict(swept.by_lane),
+        "reason": "budget" if left else "all measured",
+        "skipped": sum(swept.skipped for swept in passes),
+        "left": left,
+        "seconds": sum(swept.seconds for swept in passes),
+        "retried": sum(swept.retried for swept in passes),
+        "lost_workers": sum(swept.lost_workers for swept in passes),
+        "by_lane": dict(by_lane),
         # there may be several, each named by its results
         "device": None,
     }
+
+
+def _passes(
+    points: Sequence[Point],
+    project: Project,
+    known: Mapping[Any, int],
+    options: argparse.Namespace,
+    client: Any,
+    follow: Callable[[Iterator[Any]], Any],
+) -> Iterator[ClusterSwept]:
+    """How each pass over the points ended: one visit of each point, in fresh measuring processes.
+
+    A point is visited again on the device that it was first measured on; one that failed is not.
+    """
+    made = Counter(known)
+    places: dict[Any, str] = {}
+    for *what, device in made:
+        places.setdefault(tuple(what), device)
+
+    def store(m: Measurement) -> Measurement:
+        made[m.key] += MOST if m.failed else 1
+        places.setdefault(m.key[:-1], m.device.key)
+        return project.add_measurement(m)
+
+    spent = 0.0
+    for number in range(options.visits):
+        left_s = None if options.budget_s is None else max(0.0, options.budget_s - spent)
+        swept: ClusterSwept = follow(
+            cluster_sweep(
+                points,
+                client=client,
+                store=store,
+                already={key for key, count in made.items() if count > number},
+                device=options.device,
+                budget_s=left_s,
+                settings=_settings(options),
+                threads=options.threads,
+                # a queue may take hours, and says so while it does
+                wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
+                place=lambda point: places.get(point_key(point, NOWHERE)[:-1], ""),
+            )
+        )
+        spent += swept.seconds
+        yield swept
+        if swept.left:
+            return
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """The protocol of one visit: a point's visits share its time, as on one machine."""
+    settings = Settings(seed=options.seed)
+    return replace(settings, budget_s=settings.budget_s / options.visits)
 
 
 def end(client: Any, launched: Any) -> None:

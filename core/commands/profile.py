@@ -71,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=whole,
         default=VISITS,
         help=f"measure each point in so many passes, each in a fresh process (default: {VISITS});"
-        " with --until-error or --cluster each is visited once",
+        " with --until-error each is visited once",
     )
     parser.add_argument(
         "--in-turns",

@@ -86,14 +86,16 @@ def cluster_sweep(
     per_host: int | None = None,
     probe: bool = True,
     wait_s: float = WAIT_S,
+    place: Callable[[Point], str] = lambda _: "",
 ) -> Steps:
     """Steps: measure each point once, on whichever lane is free; yields Progress and stored results.
 
     `device` is 'auto' (a worker for each GPU of a host, else one for its CPU), 'cpu' or 'cuda';
     `per_host` limits the lanes of one host (default: its GPUs, or 1). A point whose worker dies is
     given to another lane, at most three times, then flagged 'crashed'. Points whose key is in
-    `already` on a device of the cluster are skipped. Workers may come and go meanwhile. Raises
-    Unusable when no usable worker appears within `wait_s`.
+    `already` on a device of the cluster are skipped. `place` may give the key of the device that a
+    point is to be measured on, which is kept to while a lane has it. Workers may come and go
+    meanwhile. Raises Unusable when no usable worker appears within `wait_s`.
     """
     begun = time.monotonic()
     options = {
@@ -145,7 +147,7 @@ def cluster_sweep(
                 if over or lane.future is not None:
                     continue
                 skipped += _drop_known(queue, lanes, known)
-                task = _next_for(queue, lane, lanes)
+                task = _next_for(queue, lane, lanes, place)
                 if task is None:
                     continue
                 tasks[lane.worker] = task
@@ -243,9 +245,17 @@ def _drop_known(queue: deque[_Task], lanes: dict[str, _Lane], known: set[Any]) -
     return dropped
 
 
-def _next_for(queue: deque[_Task], lane: _Lane, lanes: dict[str, _Lane]) -> _Task | None:
-    """The first point that did not take this worker down before, or any when it is the only one."""
+def _next_for(
+    queue: deque[_Task], lane: _Lane, lanes: dict[str, _Lane], place: Callable[[Point], str]
+) -> _Task | None:
+    """The first point whose place this is, or is nowhere, and that did not take this worker down
+    before, or any that did when there is no other worker."""
+    here = lane.device.key if lane.device else ""
+    there = {one.device.key for one in lanes.values() if one.device}
     for task in queue:
+        wanted = place(task.point)
+        if wanted in there and wanted != here:
+            continue
         if lane.worker not in task.lost or set(lanes) <= set(task.lost):
             queue.remove(task)
             return task

@@ -5,17 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 
 import pytest
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.cluster import cluster_sweep
+from core.measure.cluster import _Lane, _next_for, _Task, cluster_sweep
 from core.measure.launch import connect
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate
-from core.records import Measurement, Point, Progress
+from core.records import Device, Measurement, Point, Progress
 from core.workload import Runtime, Workload
 
 distributed = pytest.importorskip("distributed")
@@ -153,3 +153,16 @@ def run(points, client, already=frozenset()):
             return seen, stop.value
         if isinstance(step, Measurement):
             seen.append(step)
+
+
+def test_a_point_goes_to_the_device_it_was_measured_on_while_that_is_there():
+    near, far = (Device("cpu", name, 2**30) for name in ("near", "far"))
+    queue = deque(_Task(p) for p in POINTS[:3])
+    lanes = {"a": _Lane("a", "cpu", near), "b": _Lane("b", "cpu", far)}
+    places = {POINTS[0]: far.key, POINTS[1]: near.key, POINTS[2]: "gone"}
+    place = places.__getitem__
+    assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[1]
+    # a device that is there no more binds nobody
+    assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[2]
+    assert _next_for(queue, lanes["a"], lanes, place) is None
+    assert _next_for(queue, lanes["b"], lanes, place).point == POINTS[0]

@@ -8,7 +8,7 @@ import pytest
 from test_cluster import QUICK, Cluster
 from test_profile import SPACE
 
-import core.measure.cluster
+import core.commands.clustered
 from core.__main__ import main
 from core.project import Project
 
@@ -32,12 +32,12 @@ def run(capsys, *words):
 def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
     space, tmp_path, capsys, monkeypatch
 ):
-    whole = core.measure.cluster.cluster_sweep
+    whole = core.commands.clustered.cluster_sweep
 
     def quick(points, **options):
         return whole(points, **{**options, "settings": QUICK, "probe": False})
 
-    monkeypatch.setattr(core.measure.cluster, "cluster_sweep", quick)
+    monkeypatch.setattr(core.commands.clustered, "cluster_sweep", quick)
     cluster = Cluster(tmp_path)
     project = tmp_path / "p.paretoscope"
     try:
@@ -46,17 +46,22 @@ def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
             client.wait_for_workers(1, timeout=60)
             address = client.scheduler_info()["address"]
         words = (space, "--project", project, "--cluster", address, "--threads", 1, "--points", 3)
+        words += ("--visits", 2)
         status, answer, out, err = run(capsys, *words, "--device", "cpu")
         assert status == 0 and answer["reason"] == "all measured"
         with Project.open(project) as stored:
             rows = stored.measurements()
-        assert len(rows) == answer["measured"] == 3
-        assert len({m.key for m in rows}) == 3
+        assert len(rows) == answer["measured"] == 6
+        # one visit of each, then the second
+        assert len({m.key for m in rows[:3]}) == len({m.key for m in rows[3:]}) == 3
+        assert {m.key for m in rows[:3]} == {m.key for m in rows[3:]}
         assert not any(m.failed for m in rows) and rows[0].device.host
-        assert sum(answer["by_lane"].values()) == 3 and f"3 on {rows[0].device.host}" in out
-        assert err.count("TPOT") == 3
+        assert sum(answer["by_lane"].values()) == 6 and f"6 on {rows[0].device.host}" in out
+        assert err.count("TPOT") == 6
         status, again, out, _ = run(capsys, *words)
-        assert (status, again["measured"], again["skipped"]) == (0, 0, 3)
+        assert (status, again["measured"], again["skipped"]) == (0, 0, 6)
+        _, third, _, _ = run(capsys, *words, "--visits", 3)
+        assert (third["measured"], third["skipped"]) == (3, 6)
     finally:
         cluster.close()
 
