@@ -159,6 +159,7 @@ class Measuring(QObject):
     @Slot(object)
     def _on_ended(self, job: Job) -> None:
         if job.cancelled:
+            self._store.reread_measurements()
             self._store.set_sweep(message="stopped; what was measured is kept")
         self._store.set_sweep(running=False, paused=False)
 

@@ -248,6 +248,12 @@ class Store(QObject):
         """Show a measurement that the sweep has stored already."""
         self._set_contents(measurements=(*self.state.contents.measurements, measurement))
 
+    def reread_measurements(self) -> None:
+        """Show what the project holds: a sweep that was left may have stored more than it told of."""
+        stored = self._project.measurements() if self._project is not None else ()
+        if len(stored) > len(self.state.contents.measurements):
+            self._set_contents(measurements=stored)
+
     def _set_contents(self, **parts: Any) -> None:
         self._set(contents=replace(self.state.contents, **parts))
         self._derive(urgent=False)

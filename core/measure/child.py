@@ -159,7 +159,12 @@ class Server:
         if self._on_measure is not None:
             for point in points:
                 self._on_measure(point, self._lab)
-        found = measure_together(points, self._lab, self._report)
+
+        def keep(so_far: Mapping[int, Any]) -> None:
+            told = {str(number): measurement_to_dict(m) for number, m in so_far.items()}
+            self.say("so-far", measurements=told)
+
+        found = measure_together(points, self._lab, self._report, keep)
         self.say("results", measurements=[measurement_to_dict(m) for m in found])
 
 

@@ -8,6 +8,7 @@ within milliseconds, and its memory is for one model.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,11 +39,15 @@ from core.workload import Workload
 
 # executions of our own decoder, whose weights can be shared
 SHARING = frozenset({"eager", "compile"})
+# all that can be held in memory beside others
+SEATED = SHARING | {"onnx", "transformers"}
 # what stays free for activations, and for everyone else
 SPARE = 0.25
 LEVELLED = ("ttft", "tpot", "e2e")
 # a turn is short beside the seconds in which the weather changes
 TURN_S = 0.2
+# what is measured so far is told that often: a message of megabytes costs a turn
+KEEP_S = 30.0
 
 
 @dataclass(slots=True)
@@ -55,15 +60,22 @@ class _Guest:
     memory_bytes: dict[str, int]
 
 
+def unkept(_so_far: Mapping[int, Measurement]) -> None:
+    """Keep nothing before the end."""
+
+
 def measure_together(
     points: Sequence[Point],
     lab: Laboratory,
     report: Callable[[str, float], None] = protocol.nothing,
+    keep: Callable[[Mapping[int, Measurement]], None] = unkept,
 ) -> list[Measurement]:
     """Measure points in turns, one measurement each in their order; never raises for a point's sake.
 
     The settings' budget is that of one point. What does not fit beside the others, and what is not a
-    design run by our own decoder on a processor, is measured alone afterwards.
+    design on a processor, is measured alone afterwards. `keep` is given, now
+    and then between two rounds, what the company would come to if it ended there, by number of the
+    point: whoever keeps that loses half a minute when this process dies.
     """
     import torch
 
@@ -73,8 +85,7 @@ def measure_together(
         try:
             guests = _seat(points, lab, found, report)
             if len(guests) > 1:
-                for guest, m in zip(guests, _timed(guests, lab, report), strict=True):
-                    found[guest.number] = m
+                found |= _timed(guests, lab, report, keep)
         finally:
             for guest in guests:
                 guest.subject.close()
@@ -100,7 +111,7 @@ def _seat(
     # heaviest first: what is left alone is then small and quick
     for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
         point = points[number]
-        if lab.device.kind != "cpu" or point.folder or point.runtime.execution not in SHARING:
+        if lab.device.kind != "cpu" or point.folder or point.runtime.execution not in SEATED:
             continue
         if lab.energy_s > 0:
             # joules cannot be told apart in company
@@ -118,9 +129,9 @@ def _seat(
             held = 0
             if key in shelf:
                 held = need["weights"]
-            else:
+            elif point.runtime.execution in SHARING:
                 shelf[key] = Weights(point.architecture, point.runtime, lab.target)
-            subject = subject_for(point, lab, shelf[key])
+            subject = subject_for(point, lab, shelf.get(key))
             subject.warm()
         except (Unsupported, Unusable) as error:
             found[number] = failed(point, lab.device, "unsupported", str(error))
@@ -140,59 +151,77 @@ def _seat(
 
 
 def _timed(
-    guests: Sequence[_Guest], lab: Laboratory, report: Callable[[str, float], None]
-) -> list[Measurement]:
-    """The protocol on all of them together, and the record of each."""
+    guests: Sequence[_Guest],
+    lab: Laboratory,
+    report: Callable[[str, float], None],
+    keep: Callable[[Mapping[int, Measurement]], None],
+) -> dict[int, Measurement]:
+    """The protocol on all of them together, and the record of each by its number."""
     threads = lab.use_threads(guests[0].point.runtime.threads)
-    names = [str(guest.number) for guest in guests]
     environment = snapshot(lab.device, threads)
     started = now_utc()
     watch = Watch(lab.device)
+    kept_at = time.monotonic()
+
+    def so_far(outcomes: Mapping[str, Outcome]) -> None:
+        nonlocal kept_at
+        if time.monotonic() - kept_at >= KEEP_S:
+            note = {**environment, "ended_early": True}
+            keep(_records(guests, outcomes, lab, note, [], started))
+            kept_at = time.monotonic()
+
     outcomes = protocol.run(
-        {name: guest.subject for name, guest in zip(names, guests, strict=True)},
+        {str(guest.number): guest.subject for guest in guests},
         shared(lab.settings, len(guests)),
         lab.clock,
         lambda text, fraction: report(
-            f"{text} of {len(guests)} points in turns", 0.1 + 0.9 * fraction
+            f"{len(guests)} points in turns, {text}", 0.1 + 0.9 * fraction
         ),
-        {
-            name: max(1, guest.point.workload.output_tokens - 1)
-            for name, guest in zip(names, guests, strict=True)
-        },
+        {str(guest.number): max(1, guest.point.workload.output_tokens - 1) for guest in guests},
         frozenset(),
         compilations,
+        so_far,
     )
     raised, seen = watch.done()
-    told = company_levels([outcomes[name] for name in names])
-    found = []
-    for name, guest, factors in zip(names, guests, told, strict=True):
-        outcome = outcomes[name]
+    return _records(guests, outcomes, lab, {**environment, **seen}, raised, started)
+
+
+def _records(
+    guests: Sequence[_Guest],
+    outcomes: Mapping[str, Outcome],
+    lab: Laboratory,
+    environment: Mapping[str, Any],
+    raised: Sequence[str],
+    started: str,
+) -> dict[int, Measurement]:
+    """One measurement a guest from what was timed, on the level that all of them tell."""
+    told = company_levels([outcomes[str(guest.number)] for guest in guests])
+    found = {}
+    for guest, factors in zip(guests, told, strict=True):
+        outcome = outcomes[str(guest.number)]
         flags = [*standing(outcome, factors, lab.settings, guest.point.workload), *raised]
-        found.append(
-            Measurement(
-                architecture=guest.point.architecture,
-                workload=guest.point.workload,
-                runtime=guest.point.runtime,
-                device=lab.device,
-                samples={k: tuple(v) for k, v in outcome.blocks.items()},
-                memory_bytes=guest.memory_bytes,
-                flags=tuple(dict.fromkeys(flags)),
-                message=outcome.message if "clock" in outcome.flags else "",
-                environment={
-                    **environment,
-                    **seen,
-                    **guest.subject.describe(),
-                    "attempts": outcome.attempts,
-                    "warmups": outcome.warmups,
-                    "stopped_by": outcome.stopped_by,
-                    "seconds": round(outcome.seconds, 3),
-                    "seed": lab.settings.seed,
-                    "company": len(guests),
-                    "levels": factors,
-                },
-                started_at=started,
-                model=model_name(guest.point),
-            )
+        found[guest.number] = Measurement(
+            architecture=guest.point.architecture,
+            workload=guest.point.workload,
+            runtime=guest.point.runtime,
+            device=lab.device,
+            samples={k: tuple(v) for k, v in outcome.blocks.items()},
+            memory_bytes=guest.memory_bytes,
+            flags=tuple(dict.fromkeys(flags)),
+            message=outcome.message if "clock" in outcome.flags else "",
+            environment={
+                **environment,
+                **guest.subject.describe(),
+                "attempts": outcome.attempts,
+                "warmups": outcome.warmups,
+                "stopped_by": outcome.stopped_by,
+                "seconds": round(outcome.seconds, 3),
+                "seed": lab.settings.seed,
+                "company": len(guests),
+                "levels": factors,
+            },
+            started_at=started,
+            model=model_name(guest.point),
         )
     return found
 

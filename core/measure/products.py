@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import functools
+import statistics
+import time
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 # rows a packed matrix is laid out for: 128 was as good or better at one row than a layout for 1
 PACKED_ROWS = 128
+# the race between two products: together larger than any cache beside a core
+RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 2048, 8, 7
 
 
 class Unsupported(RuntimeError):
@@ -192,6 +197,35 @@ def cache_dtype(runtime: Runtime) -> torch.dtype:
     return names.get(runtime.cache, torch.float8_e4m3fn)
 
 
+@functools.cache
+def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
+    """Whether oneDNN's packed product reads weights faster here than the plain one, by a race.
+
+    Which of them uses all cores at one row differs between makers of processors. Matrices beyond the
+    caches, one row, turn about; the plain one has to be a tenth quicker, so that luck decides nothing.
+    """
+    import torch
+
+    weights = [
+        torch.full((RACE_SIDE, RACE_SIDE), 0.01 * (i + 1)).to(dtype) for i in range(RACE_MATRICES)
+    ]
+    row = torch.ones(1, RACE_SIDE, dtype=dtype)
+    try:
+        packed: list[Any] = [Packed(w, None) for w in weights]
+        packed[0](row)
+    except (RuntimeError, NotImplementedError, AttributeError):
+        return False
+    plain = [Dense(w, None) for w in weights]
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(RACE_ROUNDS):
+        for is_packed, products in ((True, packed), (False, plain)):
+            start = time.perf_counter()
+            for product in products:
+                product(row)
+            seconds[is_packed].append(time.perf_counter() - start)
+    return statistics.median(seconds[True]) < 1.1 * statistics.median(seconds[False])
+
+
 def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Product:
     """The fastest product that works here for this precision; raises Unsupported where none does."""
     import torch
@@ -205,7 +239,8 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> P
             raise Unsupported("fp8 needs a GPU that has it (Ada, Hopper or newer)")
         makers = [Fp8]
     elif on_cpu and runtime.weights in ("fp32", "bf16") and runtime.execution != "compile":
-        makers = [Packed, Dense]
+        first = packed_is_quicker(weight.dtype, torch.get_num_threads())
+        makers = [Packed, Dense] if first else [Dense, Packed]
     else:
         makers = [Dense]
     reason = ""

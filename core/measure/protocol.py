@@ -98,6 +98,10 @@ def nothing(_text: str, _fraction: float) -> None:
     """Report progress to nobody."""
 
 
+def unheard(_outcomes: Mapping[str, Outcome]) -> None:
+    """Tell nobody of a round."""
+
+
 def warm_up(subject: Subject, settings: Settings, clock: Clock, outcome: Outcome) -> None:
     """Run until the last few medians agree, or the time is up; flags a warm-up still falling."""
     values: list[float] = []
@@ -179,6 +183,7 @@ def run(
     periods: Mapping[str, int] | None = None,
     companions: frozenset[str] = frozenset(),
     compilations: Callable[[], int] = lambda: 0,
+    so_far: Callable[[Mapping[str, Outcome]], None] = unheard,
 ) -> dict[str, Outcome]:
     """Time subjects together, their blocks interleaved in shuffled order.
 
@@ -186,6 +191,7 @@ def run(
     number of 'tpot' samples of one request, to tell growth with context from noise. A subject whose
     clock misbehaves three times in a row is flagged 'clock' and keeps no samples. `compilations`
     counts what was compiled so far: when it moves after the warm-up, all are flagged 'late-compile'.
+    `so_far` is given the outcomes after each round in which there are enough blocks to keep.
     """
     clock = clock or Clock()
     rng = random.Random(settings.seed)
@@ -201,7 +207,16 @@ def run(
     kept: dict[str, Outcome] = {}
     for attempt in range(settings.retries + 1):
         left = settings.budget_s - (clock.now() - timing) / 1e9
-        _rounds(subjects, results, replace(settings, budget_s=left), clock, rng, report, companions)
+        _rounds(
+            subjects,
+            results,
+            replace(settings, budget_s=left),
+            clock,
+            rng,
+            report,
+            companions,
+            so_far,
+        )
         again = []
         for name, outcome in results.items():
             _judge(outcome, settings, periods.get(name, 1))
@@ -235,6 +250,7 @@ def _rounds(
     rng: random.Random,
     report: Callable[[str, float], None],
     companions: frozenset[str],
+    so_far: Callable[[Mapping[str, Outcome]], None],
 ) -> None:
     """Rounds of one block a subject until every subject is sure, or out of blocks or budget."""
     start = clock.now()
@@ -242,6 +258,7 @@ def _rounds(
     if not open_names:
         return
     failures = dict.fromkeys(outcomes, 0)
+    widths: dict[str, float] = {}
     for number in range(settings.max_blocks):
         order = [*open_names, *(n for n in outcomes if n in companions)]
         order = [n for n in order if "clock" not in outcomes[n].flags]
@@ -266,7 +283,7 @@ def _rounds(
         out_of_time = used >= settings.budget_s
         for name in list(open_names):
             outcome = outcomes[name]
-            width = outcome.half_width()
+            width = widths[name] = outcome.half_width()
             enough = number + 1 >= settings.min_blocks
             if enough and width <= settings.interval:
                 outcome.stopped_by = "interval"
@@ -277,9 +294,21 @@ def _rounds(
                     outcome.flag("budget")
                 open_names.remove(name)
         done = max((number + 1) / settings.max_blocks, used / max(1e-9, settings.budget_s))
-        report(f"block {number + 1}", max(0.0, min(1.0, done)))
+        report(round_text(number + 1, widths, settings.interval), max(0.0, min(1.0, done)))
         if not open_names:
             return
+        if number + 1 >= settings.min_blocks:
+            so_far(outcomes)
+
+
+def round_text(number: int, widths: Mapping[str, float], enough: float) -> str:
+    """How far the rounds are and how sure they have made what is timed (half-widths by name)."""
+    known = [w for w in widths.values() if w < float("inf")]
+    if not known:
+        return f"round {number}"
+    text = f"round {number}, {'widest ' if len(widths) > 1 else ''}± {100 * max(known):.3g} %"
+    sure = sum(w <= enough for w in widths.values())
+    return f"{text}, {sure} sure to ± {100 * enough:g} %" if len(widths) > 1 else text
 
 
 def _judge(outcome: Outcome, settings: Settings, period: int) -> None:

@@ -58,6 +58,7 @@ class Session:
         self._command = list(command or child_command(python))
         self._worker: Worker | None = None
         self._anchor_s: float | None = None
+        self.so_far: dict[int, Measurement] = {}  # of a company at work, by number of the point
 
     @property
     def pid(self) -> int | None:
@@ -122,8 +123,13 @@ class Session:
     def measure_together(
         self, points: Sequence[Point], budget_s: float | None = None
     ) -> Generator[Progress, None, list[Measurement]]:
-        """Measure points in turns (`core.measure.company`), in their order; alone where that fails."""
+        """Measure points in turns (`core.measure.company`), in their order; alone where that fails.
+
+        When the process dies or hangs, what it had told of until then is kept, and says so; while the
+        turns last that is `so_far`, for whoever leaves in the middle.
+        """
         yield from self.open()
+        self.so_far = {}
         settings = self.settings
         if budget_s is not None:
             settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
@@ -134,14 +140,19 @@ class Session:
         }
         try:
             answer = yield from self._ask(request, self._hang_s or max(map(patience_s, points)))
-        except (WorkerHung, WorkerDied):
-            # one of them did it: each alone will show which
+        except (WorkerHung, WorkerDied) as error:
+            # one of them did it: each of which nothing is known will show alone whether it was that
             self.close()
             answer = {"kind": "none"}
+            self.so_far = {n: ended_early(m, str(error)) for n, m in self.so_far.items()}
+        kept, self.so_far = self.so_far, {}
         if answer["kind"] == "results":
             return [measurement_from_dict(m) for m in answer["measurements"]]
         found = []
         for number, point in enumerate(points):
+            if number in kept:
+                found.append(kept[number])
+                continue
             inner = self.measure(point, budget_s)
             try:
                 while True:
@@ -175,6 +186,9 @@ class Session:
         for message in self._worker.ask(request, patience):
             if message["kind"] == "progress":
                 text, fraction = message["text"], message["fraction"]
+            elif message["kind"] == "so-far":
+                told = message["measurements"].items()
+                self.so_far = {int(n): measurement_from_dict(m) for n, m in told}
             elif message["kind"] != "tick":
                 return message
             yield Progress(fraction, 1.0, text)
@@ -185,6 +199,14 @@ class Session:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def ended_early(measurement: Measurement, why: str) -> Measurement:
+    """A measurement of a company that did not come to its end, saying so."""
+    if measurement.failed:
+        return measurement
+    message = f"timed until the company ended early ({why})"
+    return replace(measurement, message=message)
 
 
 def device_name(device: Device) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from core.architecture import Architecture
 from core.measure.point import point_key, point_label
 from core.measure.protocol import Settings
-from core.measure.session import Session, device_name
+from core.measure.session import Session, device_name, ended_early
 from core.records import Device, Measurement, Point, Progress
 from core.workload import Runtime, Workload
 
@@ -161,6 +161,11 @@ def sweep(
                     )
             except StopIteration as end:
                 results: list[Measurement] = [end.value] if alone else end.value
+            except GeneratorExit:
+                # whoever leaves keeps what a company had come to
+                for m in session.so_far.values():
+                    store(ended_early(m, "it was stopped"))
+                raise
             finally:
                 inner.close()
             pace.learn(time.monotonic() - started, len(group))

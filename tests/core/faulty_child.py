@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from core.measure.child import main
+from core.measure import company
+from core.measure.child import Server, main
 from core.measure.clock import Clock
 
 KILLED, HANGING, STARVED, LYING, EXITING, LATE, BACKWARDS = 11, 12, 13, 14, 15, 16, 17
+DYING, TELLING = 18, 19
 
 
 class JumpingClock:
@@ -26,6 +28,22 @@ class JumpingClock:
         if self.readings % 7 == 0:
             self.offset += self.jump_ns
         return time.perf_counter_ns() + self.offset
+
+
+def die_after_telling(times):
+    """Tell of a company's rounds as they come, and crash after so many of them."""
+    company.KEEP_S = 0.0
+    say = Server.say
+
+    def told(self, kind, **fields):
+        nonlocal times
+        say(self, kind, **fields)
+        if kind == "so-far":
+            times -= 1
+            if times == 0:
+                os._exit(9)
+
+    Server.say = told
 
 
 def fault(point, lab):
@@ -49,6 +67,10 @@ def fault(point, lab):
         lab.clock = Clock(JumpingClock(1_000_000_000))
     elif kind == BACKWARDS:
         lab.clock = Clock(JumpingClock(-500_000_000))
+    elif kind == DYING:
+        die_after_telling(3)
+    elif kind == TELLING:
+        company.KEEP_S = 0.0
     elif kind == LATE:
         print("libraries print to standard output", flush=True)
 

@@ -105,3 +105,39 @@ def test_a_number_tells_that_it_was_measured_in_company_or_in_visits(company):
     (pooled,) = together([replace(m, environment={}) for m in [found[0]] * 3])
     told = measured_text(pooled, "tpot_s")
     assert "3 visits" in told and "in turns" not in told
+
+
+def test_executions_of_one_shape_take_turns_too():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    pytest.importorskip("transformers")
+    runtimes = [Runtime("eager"), Runtime("onnx"), Runtime("transformers")]
+    points = [Point(a, Workload(1, 8, 6), r) for a in SHAPES[:2] for r in runtimes]
+    found = measure_together(points, laboratory())
+    assert [m.runtime for m in found] == [p.runtime for p in points]
+    for m in found:
+        assert not m.failed, m.message
+        assert m.environment["company"] == 6 and len(m.environment["levels"]["tpot"]) == 6
+        assert m.memory_bytes["weights"] > 0
+    assert {m.environment["kernels"] for m in found} >= {"transformers", "onnxruntime"}
+
+
+def test_what_a_company_would_come_to_is_told_while_it_lasts(monkeypatch):
+    monkeypatch.setattr("core.measure.company.KEEP_S", 0.0)
+    points = [Point(a, Workload(1, 8, 6)) for a in SHAPES]
+    lab = laboratory()
+    lab.settings = replace(QUICK, min_blocks=3, interval=0.0)
+    told = []
+    words = []
+    found = measure_together(
+        points, lab, lambda text, _: words.append(text), lambda kept: told.append(dict(kept))
+    )
+    # six rounds, told from the third on, but not of the last, which is the end
+    assert [len(kept[0].samples["tpot"]) for kept in told] == [3, 4, 5]
+    for kept in told:
+        assert sorted(kept) == [0, 1, 2] and not any(m.failed for m in kept.values())
+        assert all(m.environment["ended_early"] for m in kept.values())
+    assert "ended_early" not in found[0].environment
+    # the rounds that were told of are the rounds of the end
+    assert told[-1][1].samples["ttft"] == found[1].samples["ttft"][:5]
+    assert any("3 points in turns, round 4, widest ± " in text for text in words)

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from core.architecture import Architecture  # noqa: E402
+from core.measure import products  # noqa: E402
 from core.measure.clock import Clock  # noqa: E402
 from core.measure.decoder import Decoder, GraphStep  # noqa: E402
 from core.measure.memory import needed_bytes  # noqa: E402
@@ -285,3 +286,32 @@ def test_the_packed_program_says_that_it_cannot_compile(monkeypatch):
     point = Point(GQA, Workload(1, 8, 12), Runtime("compile"))
     with pytest.raises(Unsupported, match="--python"):
         DecoderSubject(point, "cpu", Clock(), Pulse())
+
+
+@pytest.mark.parametrize(("quicker", "kernel"), [(True, "onednn-packed"), (False, "linear")])
+def test_the_quicker_of_two_products_is_taken(monkeypatch, quicker, kernel):
+    monkeypatch.setattr(products, "packed_is_quicker", lambda dtype, threads: quicker)
+    assert Decoder(GQA, Runtime(), "cpu", 1, 24, fp32(GQA)).kernels == kernel
+
+
+def test_a_race_between_products_is_run_once(monkeypatch):
+    monkeypatch.setattr(products, "RACE_SIDE", 64)
+    products.packed_is_quicker.cache_clear()
+    made = []
+    monkeypatch.setattr(
+        products, "Packed", lambda w, b: made.append(w.shape) or products.Dense(w, b)
+    )
+    first = products.packed_is_quicker(torch.float32, 1)
+    assert products.packed_is_quicker(torch.float32, 1) is first
+    assert made == [(64, 64)] * products.RACE_MATRICES
+    products.packed_is_quicker.cache_clear()
+
+
+def test_without_a_packed_product_the_plain_one_is_taken(monkeypatch):
+    def missing(*_):
+        raise RuntimeError("no oneDNN in this build")
+
+    monkeypatch.setattr(products, "Packed", missing)
+    products.packed_is_quicker.cache_clear()
+    assert Decoder(GQA, Runtime(), "cpu", 1, 24, fp32(GQA)).kernels == "linear"
+    products.packed_is_quicker.cache_clear()

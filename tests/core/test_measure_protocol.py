@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.measure import protocol
 from core.measure.clock import Clock, ClockError, gaps_s
-from core.measure.protocol import Outcome, Settings
+from core.measure.protocol import Outcome, Settings, round_text
 from core.measure.statistics import median_interval
 
 MS = 1_000_000
@@ -255,3 +255,11 @@ def test_median_interval_covers_the_truth_95_times_in_100(n):
         low, high = median_interval(rng.lognormal(0, 1, n))
         hits += low <= 1 <= high
     assert 0.94 < hits / 1500 <= 0.995
+
+
+def test_a_round_says_how_sure_it_has_made_what_is_timed():
+    inf = float("inf")
+    assert round_text(1, {"a": inf}, 0.02) == "round 1"
+    assert round_text(4, {"a": 0.0512}, 0.02) == "round 4, ± 5.12 %"
+    some = {"a": 0.01, "b": 0.3, "c": inf}
+    assert round_text(7, some, 0.02) == "round 7, widest ± 30 %, 1 sure to ± 2 %"

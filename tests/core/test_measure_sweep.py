@@ -305,3 +305,35 @@ def test_a_fault_in_company_is_found_by_measuring_each_alone():
     assert told[faults.KILLED].flags == ("crashed",)
     assert not told[8].failed and not told[9].failed
     assert "company" not in told[8].environment
+
+
+LONG = Settings(
+    min_blocks=2, max_blocks=100_000, warm_s=0.1, budget_s=60.0, retries=0, block_s=0.05, interval=0
+)
+
+
+@pytest.mark.timeout(200)
+def test_a_company_that_crashes_late_keeps_its_rounds():
+    points = [point(8), point(faults.DYING), point(9)]
+    found = results(steps(points, command=FAULTY, company=3, settings=LONG))
+    assert len(found) == 3
+    for m in found:
+        # three times it told of its rounds, the first time of two
+        assert not m.failed and len(m.samples["tpot"]) == 4
+        assert "ended early" in m.message and "status 9" in m.message
+        assert m.environment["ended_early"] is True and m.environment["company"] == 3
+
+
+@pytest.mark.timeout(200)
+def test_leaving_a_company_keeps_what_it_had_told():
+    stored = []
+    points = [point(8), point(faults.TELLING), point(9)]
+    going = steps(points, command=FAULTY, company=3, settings=LONG, store=stored.append)
+    for step in going:
+        if "round 5" in getattr(step, "text", ""):
+            break
+    assert stored == []
+    going.close()
+    assert {m.workload.prompt_tokens for m in stored} == {8, 9, faults.TELLING}
+    for m in stored:
+        assert len(m.samples["tpot"]) >= 2 and "it was stopped" in m.message
