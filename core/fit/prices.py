@@ -138,20 +138,25 @@ def physics_grid(metric: str, device: str) -> list[Physics]:
 def best_physics(points: Points, metric: str, runtime: Runtime, grid: Sequence[Physics]) -> Physics:
     """The machine that explains these points best, a simpler one unless the data speak against it.
 
-    The relative error left by the law is judged by Akaike's criterion (1974), a cache and a tile
-    counting as one parameter each. A cache that nothing shows would make shapes smaller than the
-    measured ones too cheap. On a tie the earlier machine of the grid is taken.
+    The relative error left by the law is judged by Akaike's criterion corrected for small samples
+    (Hurvich and Tsai 1989); its parameters are the prices above zero, and one each for a cache and a
+    tile. A cache that nothing shows would make shapes smaller than the measured ones too cheap. On a
+    tie the earlier machine of the grid is taken.
     """
     weights = 1.0 / (0.03**2 + points.noise**2)
     negligible = float(np.sum(weights)) * NEGLIGIBLE_ERROR**2
 
+    count = len(points)
+
     def score(physics: Physics) -> float:
         columns = points.columns(metric, runtime, physics)
-        residual = columns @ solve(columns, weights) - 1.0
-        misfit = float(np.sum(weights * residual**2)) + negligible
-        extra = (physics.cache_bytes > 0) + (physics.tile > 1)
+        prices = solve(columns, weights)
+        misfit = float(np.sum(weights * (columns @ prices - 1.0) ** 2)) + negligible
+        parameters = int(np.sum(prices > 0)) + (physics.cache_bytes > 0) + (physics.tile > 1)
+        parameters = min(parameters, count - 2)
+        penalty = 2.0 * parameters * count / (count - parameters - 1)
         # rounded, so that the last digits of the solver decide nothing
-        return round(len(points) * float(np.log(misfit)) + 2.0 * extra, 6)
+        return round(count * float(np.log(misfit)) + penalty, 6)
 
     return min(grid, key=score)
 

@@ -28,6 +28,10 @@ MIB = 2.0**20
 TERMS: Mapping[str, tuple[str, str]] = {
     "step": ("s", "starting a step: one call of the model, choosing the token"),
     "kernels": ("s/kernel", "launching one kernel; a layer has about twenty"),
+    "cold_kernels": (
+        "s/kernel",
+        "launching a kernel when the layer's weights have driven code and data out of the cache",
+    ),
     "weight_bytes": ("s/B", "reading the weights from wherever they lie"),
     "cold_bytes": ("s/B", "reading what the last-level cache could not keep from the step before"),
     "packed_bytes": ("s/B", "rearranging the weights for kernels that work on several rows"),
@@ -45,7 +49,8 @@ TERMS: Mapping[str, tuple[str, str]] = {
 class Physics:
     """The three facts about a machine that enter the amounts and not the prices; each is scanned.
 
-    `cache_bytes` is the last-level cache that weights can stay in between steps (0: none does);
+    `cache_bytes` is the cache that weights can stay in between steps (0: none does), and out of which
+    a layer's weights drive, in proportion to their size, what the next kernels need;
     `ridge_flops_per_byte` is the arithmetic intensity at which a matrix product stops waiting for
     memory; `tile` is the multiple that a kernel rounds its rows and columns up to (1: none).
     """
@@ -133,6 +138,9 @@ def _forward(
     # serving computes the logits of the last position only
     layer_flops, head_flops = 2.0 * matrices * tiled, 2.0 * head * _rounded(batch, physics.tile)
     ridge = physics.ridge_flops_per_byte
+    driven_out = np.zeros_like(layers)
+    if physics.cache_bytes > 0:
+        driven_out = np.minimum(layer_bytes / np.maximum(layers, 1.0) / physics.cache_bytes, 1.0)
     gates = 1 + shapes.gated_ffn * 1
     qkv = shapes.d_q + 2 * shapes.d_kv
     outputs = qkv + 2 * shapes.d_model + gates * shapes.d_ff
@@ -140,6 +148,7 @@ def _forward(
     return {
         "step": np.ones_like(layers * rows),
         "kernels": kernels_per_step(shapes) * np.ones_like(rows),
+        "cold_kernels": kernels_per_step(shapes) * driven_out * np.ones_like(rows),
         "weight_bytes": (layer_bytes + head_bytes) * np.ones_like(rows),
         "packed_bytes": layer_bytes * (rows > 1) + head_bytes * (batch > 1),
         "matmul_flops": layer_flops + head_flops,

@@ -122,6 +122,9 @@ def _seat(
         room = available_bytes(lab.target)
         if room is not None and room - missing < floor:
             continue
+        if guests and point.runtime.threads != guests[0].point.runtime.threads:
+            # one number of threads holds for all that take turns
+            continue
         report(f"loading {point_label(point)}", len(guests) / len(points) / 10)
         lab.use_threads(point.runtime.threads)
         try:
@@ -261,7 +264,9 @@ def standing(
     )
     if noise > settings.noisy:
         flags.append("noisy")
-    if "budget" in outcome.flags and not still.half_width() <= settings.interval:
+    # what has not come to its end yet ran out of time as well, for whoever has only that
+    unsure = "budget" in outcome.flags or not outcome.stopped_by
+    if unsure and not still.half_width() <= settings.interval:
         flags.append("budget")
     return flags
 

@@ -161,7 +161,7 @@ class Worker:
                 yield {"kind": "tick"}
                 continue
             yield message
-            if message["kind"] != "progress":
+            if message["kind"] not in ("progress", "so-far"):
                 return
 
     def _obituary(self) -> str:
