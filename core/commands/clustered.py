@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import Unusable
-from core.measure.cluster import WAIT_S, ClusterSwept, cluster_sweep
+from core.measure.cluster import WAIT_S, ClusterSwept, Place, cluster_sweep, place_of
 from core.measure.launch import connect, overheard
 from core.measure.point import point_key
 from core.measure.protocol import Settings
@@ -84,13 +84,14 @@ def _passes(
     A point is visited again on the device that it was first measured on; one that failed is not.
     """
     made = Counter(known)
-    places: dict[Any, str] = {}
-    for *what, device in made:
-        places.setdefault(tuple(what), device)
+    places: dict[Any, Place] = {}
+    for m in project.measurements():
+        if made[m.key]:
+            places.setdefault(m.key[:-1], place_of(m.device))
 
     def store(m: Measurement) -> Measurement:
         made[m.key] += MOST if m.failed else 1
-        places.setdefault(m.key[:-1], m.device.key)
+        places.setdefault(m.key[:-1], place_of(m.device))
         return project.add_measurement(m)
 
     spent = 0.0
@@ -108,7 +109,7 @@ def _passes(
                 threads=options.threads,
                 # a queue may take hours, and says so while it does
                 wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
-                place=lambda point: places.get(point_key(point, NOWHERE)[:-1], ""),
+                place=lambda point: places.get(point_key(point, NOWHERE)[:-1]),
             )
         )
         spent += swept.seconds

@@ -37,6 +37,15 @@ SESSION = "_paretoscope_session"
 DEVICES = "_paretoscope_devices"
 
 
+# one device of one machine: alike ones have one key, but are not one
+Place = tuple[str, str, int]
+
+
+def place_of(device: Device) -> Place:
+    """Which device it is: its key, host and index."""
+    return device.key, device.host, device.index
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterSwept:
     """How a sweep on a cluster ended; `by_lane` counts results by 'host device'."""
@@ -86,15 +95,15 @@ def cluster_sweep(
     per_host: int | None = None,
     probe: bool = True,
     wait_s: float = WAIT_S,
-    place: Callable[[Point], str] = lambda _: "",
+    place: Callable[[Point], Place | None] = lambda _: None,
 ) -> Steps:
     """Steps: measure each point once, on whichever lane is free; yields Progress and stored results.
 
     `device` is 'auto' (a worker for each GPU of a host, else one for its CPU), 'cpu' or 'cuda';
     `per_host` limits the lanes of one host (default: its GPUs, or 1). A point whose worker dies is
     given to another lane, at most three times, then flagged 'crashed'. Points whose key is in
-    `already` on a device of the cluster are skipped. `place` may give the key of the device that a
-    point is to be measured on, which is kept to while a lane has it. Workers may come and go
+    `already` on a device of the cluster are skipped. `place` may give the device that a point is
+    to be measured on (`place_of`), which is kept to while a lane has it. Workers may come and go
     meanwhile. Raises Unusable when no usable worker appears within `wait_s`.
     """
     begun = time.monotonic()
@@ -112,7 +121,7 @@ def cluster_sweep(
     counts: Counter[str] = Counter()
     measured = skipped = retried = lost = 0
     alone_since = begun
-    refused = ""
+    refusals: dict[str, str] = {}  # why a worker cannot measure
     try:
         while queue or tasks:
             now = time.monotonic()
@@ -134,13 +143,13 @@ def cluster_sweep(
                 measured += 1
                 yield store(result)
             if queue:
-                try:
-                    _open_lanes(client, lanes, seen, alive, device, per_host)
-                except Unusable as error:
-                    refused = str(error)
+                _open_lanes(client, lanes, seen, refusals, alive, device, per_host)
+            refused = next((refusals[w] for w in sorted(alive) if w in refusals), "")
+            # a queue is waited for, but not when what comes out of it cannot measure
+            patience = min(wait_s, WAIT_S) if refused else wait_s
             if lanes:
                 alone_since = now
-            elif now - alone_since > wait_s:
+            elif now - alone_since > patience:
                 raise Unusable(refused or f"no Dask worker came within {wait_s:g} s; start one")
             over = budget_s is not None and now - begun >= budget_s
             for lane in lanes.values():
@@ -186,8 +195,9 @@ def cluster_sweep(
                 known.add(point_key(task.point, result.device))
                 measured += 1
                 yield store(result)
-            yield _progress(measured, total - skipped, tasks, lanes, begun)
-            time.sleep(POLL_S if tasks else 0)
+            yield _progress(measured, total - skipped, tasks, lanes, begun, refused)
+            if tasks or queue:
+                time.sleep(POLL_S)
         seconds = time.monotonic() - begun
         return ClusterSwept(measured, skipped, len(queue), retried, lost, dict(counts), seconds)
     finally:
@@ -203,12 +213,14 @@ def _open_lanes(
     client: Any,
     lanes: dict[str, _Lane],
     seen: dict[str, list[Device]],
+    refusals: dict[str, str],
     alive: set[str],
     device: str,
     per_host: int | None,
 ) -> None:
-    """Give each new worker a device of its host that no other worker has."""
-    for worker in sorted(alive - set(lanes)):
+    """Give each new worker a device of its host that no other worker has; who cannot measure is
+    noted with the reason, and not asked again."""
+    for worker in sorted(alive - set(lanes) - set(refusals)):
         host = worker.rpartition(":")[0]
         here = [one.device_name for one in lanes.values() if one.worker.rpartition(":")[0] == host]
         if worker not in seen:
@@ -218,11 +230,13 @@ def _open_lanes(
                 seen[worker] = [device_from_dict(d) for d in asked.result(timeout=ASK_S)]
             except Exception as error:
                 # any failure of the other machine's Python arrives here as it was raised there
-                raise Unusable(f"the worker {worker} cannot measure: {error}") from error
+                refusals[worker] = f"the worker {worker} cannot measure: {error}"
+                continue
         found = seen[worker]
         gpus = [f"cuda:{d.index}" for d in found if d.kind == "cuda"]
         if device == "cuda" and not gpus:
-            raise Unusable(f"the worker {worker} sees no GPU")
+            refusals[worker] = f"the worker {worker} sees no GPU"
+            continue
         names = gpus if gpus and device != "cpu" else ["cpu"]
         limit = per_host if per_host is not None else len(names)
         if len(here) >= limit:
@@ -246,12 +260,15 @@ def _drop_known(queue: deque[_Task], lanes: dict[str, _Lane], known: set[Any]) -
 
 
 def _next_for(
-    queue: deque[_Task], lane: _Lane, lanes: dict[str, _Lane], place: Callable[[Point], str]
+    queue: deque[_Task],
+    lane: _Lane,
+    lanes: dict[str, _Lane],
+    place: Callable[[Point], Place | None],
 ) -> _Task | None:
     """The first point whose place this is, or is nowhere, and that did not take this worker down
     before, or any that did when there is no other worker."""
-    here = lane.device.key if lane.device else ""
-    there = {one.device.key for one in lanes.values() if one.device}
+    here = place_of(lane.device) if lane.device else None
+    there = {place_of(one.device) for one in lanes.values() if one.device}
     for task in queue:
         wanted = place(task.point)
         if wanted in there and wanted != here:
@@ -279,11 +296,16 @@ def _given_up(task: _Task, lane: _Lane, reason: BaseException | None = None) -> 
 
 
 def _progress(
-    measured: int, total: int, tasks: dict[str, _Task], lanes: dict[str, _Lane], begun: float
+    measured: int,
+    total: int,
+    tasks: dict[str, _Task],
+    lanes: dict[str, _Lane],
+    begun: float,
+    refused: str,
 ) -> Progress:
     doing = ", ".join(f"{lanes[w].label}: {point_label(t.point)}" for w, t in tasks.items())
     left = (time.monotonic() - begun) / measured * (total - measured) if measured else None
-    waiting = f"{len(lanes)} workers" if lanes else "waiting for a worker"
+    waiting = f"{len(lanes)} workers" if lanes else refused or "waiting for a worker"
     return Progress(measured, total, doing or waiting, left)
 
 

@@ -7,6 +7,7 @@ them did not start.
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 from core.errors import Unusable
 
 CONNECT_S = 30.0
-FORMS = "tcp://HOST:PORT, ssh:HOST,HOST or slurm:WORKERS"
+FORMS = "tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],... or slurm:WORKERS"
 
 
 def connect(where: str, python: str = "") -> Any:
@@ -65,7 +66,8 @@ def _ssh(distributed: Any, text: str, python: str) -> Any:
             worker_options={"nthreads": 1},
             # any free port, and no web page: several may be at work on one machine
             scheduler_options={"port": 0, "dashboard": False},
-            remote_python=python or None,
+            # Dask writes it into a line of the other machine's shell
+            remote_python=shlex.quote(python) if python else None,
         ),
         f"the machines {', '.join(dict.fromkeys(words))} cannot be used over SSH",
         "distributed.deploy",

@@ -6,16 +6,26 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
+from types import SimpleNamespace
 
 import pytest
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.cluster import _Lane, _next_for, _Task, cluster_sweep
+from core.measure.cluster import (
+    _Lane,
+    _next_for,
+    _open_lanes,
+    _progress,
+    _Task,
+    cluster_sweep,
+    place_of,
+)
 from core.measure.launch import connect
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate
 from core.records import Device, Measurement, Point, Progress
+from core.serial import device_to_dict
 from core.workload import Runtime, Workload
 
 distributed = pytest.importorskip("distributed")
@@ -156,13 +166,42 @@ def run(points, client, already=frozenset()):
 
 
 def test_a_point_goes_to_the_device_it_was_measured_on_while_that_is_there():
-    near, far = (Device("cpu", name, 2**30) for name in ("near", "far"))
+    # alike machines have one key, but are not one
+    near, far = (Device("cpu", "alike", 2**30, host=host) for host in ("near", "far"))
     queue = deque(_Task(p) for p in POINTS[:3])
     lanes = {"a": _Lane("a", "cpu", near), "b": _Lane("b", "cpu", far)}
-    places = {POINTS[0]: far.key, POINTS[1]: near.key, POINTS[2]: "gone"}
+    gone = Device("cpu", "alike", 2**30, host="gone")
+    places = dict(zip(POINTS, map(place_of, (far, near, gone)), strict=False))
     place = places.__getitem__
     assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[1]
     # a device that is there no more binds nobody
     assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[2]
     assert _next_for(queue, lanes["a"], lanes, place) is None
     assert _next_for(queue, lanes["b"], lanes, place).point == POINTS[0]
+
+
+class Asked:
+    """A client whose workers answer what they were given, or fail."""
+
+    def __init__(self, answers):
+        self.answers, self.count = answers, 0
+
+    def submit(self, _what, *, workers, **_options):
+        self.count += 1
+        (worker,) = workers
+        return SimpleNamespace(result=lambda timeout: self.answers[worker]())
+
+
+def test_a_worker_that_cannot_measure_does_not_keep_the_others_from_it():
+    def broken():
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    device = device_to_dict(Device("cpu", "good", 2**30))
+    client = Asked({"tcp://a:1": broken, "tcp://b:1": lambda: [device]})
+    lanes, seen, refusals = {}, {}, {}
+    for _ in range(3):
+        _open_lanes(client, lanes, seen, refusals, set(client.answers), "auto", None)
+    assert list(lanes) == ["tcp://b:1"] and client.count == 2
+    assert "tcp://a:1 cannot measure: No module named 'torch'" in refusals["tcp://a:1"]
+    told = _progress(0, 3, {}, {}, time.monotonic(), refusals["tcp://a:1"])
+    assert "cannot measure" in told.text

@@ -328,7 +328,9 @@ def test_a_company_that_crashes_late_keeps_its_rounds():
 def test_leaving_a_company_keeps_what_it_had_told():
     stored = []
     points = [point(8), point(faults.TELLING), point(9)]
-    going = steps(points, command=FAULTY, company=3, settings=LONG, store=lambda m: stored.append(m) or m)
+    going = steps(
+        points, command=FAULTY, company=3, settings=LONG, store=lambda m: stored.append(m) or m
+    )
     for step in going:
         if "round 5" in getattr(step, "text", ""):
             break
