@@ -87,6 +87,7 @@ def measure_together(
             guests = _seat(points, lab, found, report)
             if len(guests) > 1:
                 found |= _timed(guests, lab, report, keep)
+                keep(found)
         finally:
             for guest in guests:
                 guest.subject.close()
@@ -95,6 +96,8 @@ def measure_together(
     for number, point in enumerate(points):
         if number not in found:
             found[number] = measure(point, lab, report)
+            # what is measured alone may end this process as well
+            keep(found)
     return [found[number] for number in range(len(points))]
 
 

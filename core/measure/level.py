@@ -8,6 +8,7 @@ additive model of a randomised block design (Fisher 1935), with a moving window 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,8 +41,11 @@ def levels(subjects: Sequence[int], times: Sequence[float], values: Sequence[flo
     for _ in range(ROUNDS):
         usual = _medians(logs - level, mine, count)
         rest = logs - usual[mine]
-        told = np.nanmedian(np.where(near >= 0, rest[near], np.nan), axis=1)
-        told -= np.median(told)
+        with warnings.catch_warnings():
+            # a block with no other subject near: nothing tells its level
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            told = np.nanmedian(np.where(near >= 0, rest[near], np.nan), axis=1)
+        told = np.nan_to_num(told - np.nanmedian(told), nan=0.0)
         scale = float(told @ told)
         slope = float(np.clip(told @ rest / scale, 0.0, 1.0)) if scale > 0 else 0.0
         before, level = level, slope * told

@@ -202,8 +202,8 @@ class Session:
 
 
 def ended_early(measurement: Measurement, why: str) -> Measurement:
-    """A measurement of a company that did not come to its end, saying so."""
-    if measurement.failed:
+    """A measurement of a company that did not come to its end, saying so; any other as it is."""
+    if measurement.failed or not measurement.environment.get("ended_early"):
         return measurement
     message = f"timed until the company ended early ({why})"
     return replace(measurement, message=message)

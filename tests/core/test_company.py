@@ -142,8 +142,10 @@ def test_what_a_company_would_come_to_is_told_while_it_lasts(monkeypatch):
     found = measure_together(
         points, lab, lambda text, _: words.append(text), lambda kept: told.append(dict(kept))
     )
-    # six rounds, told from the third on, but not of the last, which is the end
-    assert [len(kept[0].samples["tpot"]) for kept in told] == [3, 4, 5]
+    # six rounds, told from the third on; and the end
+    assert [len(kept[0].samples["tpot"]) for kept in told] == [3, 4, 5, 6]
+    *told, end = told
+    assert [end[i] for i in range(3)] == found
     for kept in told:
         assert sorted(kept) == [0, 1, 2] and not any(m.failed for m in kept.values())
         assert all(m.environment["ended_early"] for m in kept.values())
@@ -151,3 +153,13 @@ def test_what_a_company_would_come_to_is_told_while_it_lasts(monkeypatch):
     # the rounds that were told of are the rounds of the end
     assert told[-1][1].samples["ttft"] == found[1].samples["ttft"][:5]
     assert any("3 points in turns, round 4, widest ± " in text for text in words)
+
+
+def test_what_is_measured_alone_is_told_of_beside_what_took_turns():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    points = [Point(a, Workload(1, 8, 6)) for a in SHAPES]
+    points += [Point(SHAPES[0], Workload(1, 8, n), Runtime("onnx")) for n in (6, 7)]
+    told = []
+    measure_together(points, laboratory(), keep=lambda kept: told.append(sorted(kept)))
+    assert told == [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]

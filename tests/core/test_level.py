@@ -79,3 +79,17 @@ def test_the_unit_and_the_order_do_not_matter(subjects, rounds, unit, seed):
     shuffled = np.random.default_rng(seed).permutation(len(who))
     assert np.allclose(levels(who[shuffled], times[shuffled], values[shuffled]), found[shuffled])
     assert np.all(np.isfinite(found)) and np.median(found) == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_subject_that_runs_on_alone_leaves_the_others_their_levels():
+    """Subjects leave when they are sure: the last one's blocks have no neighbours but its own."""
+    who = [s for _ in range(6) for s in range(6)] + [0] * 10
+    times = np.arange(len(who), dtype=float)
+    slow = np.where((times > 10) & (times < 24), 1.2, 1.0)
+    values = (1.0 + np.array(who)) * slow
+    found = levels(who, times, values)
+    assert np.all(np.isfinite(found))
+    # nothing tells of the tail; of the rounds before the level is told as without it
+    assert np.allclose(found[-5:], 1.0)
+    before = levels(who[:36], times[:36], values[:36])
+    assert np.corrcoef(np.log(found[:32]), np.log(before[:32]))[0, 1] > 0.9
