@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from core.choices import Choices
 from core.errors import Unusable
+from core.formats.raw_json import read
 from core.limits import parse_limit
 from core.project import SUFFIX, Project
 from core.records import Measurement
 from core.resources import resource
-from core.serial import measurement_from_dict
 
 SWEEP = "sweeps/demo.json"
 SPACE = "spaces/demo.toml"
@@ -21,10 +20,7 @@ SPACE = "spaces/demo.toml"
 
 def recorded_sweep(name: str = SWEEP) -> tuple[Measurement, ...]:
     """The measurements of a sweep that ships with the program."""
-    data = json.loads(resource(name).read_text(encoding="utf-8"))
-    if data.get("schema_version") != 1:
-        raise Unusable(f"{name} has schema_version {data.get('schema_version')!r}; this reads 1")
-    return tuple(measurement_from_dict(record) for record in data["measurements"])
+    return read(resource(name).read_text(encoding="utf-8"), name)
 
 
 def create_demo(path: Path) -> Project:

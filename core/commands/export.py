@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from core.formats.writing import (
 )
 from core.metrics import METRICS
 from core.picture import Contents, Laws, make_frame, make_laws, make_table, read_contents, rows_of
+from core.records import Measurement, Point
 from core.table import Table
 
 HELP = "write a candidate for another tool, or a selection as CSV, JSON or a training plan"
@@ -38,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ID",
         help="a candidate's id (from 'frontier --json'); repeatable; without it: the project's"
-        " selected candidate, or for csv, json and plan the front",
+        " selected candidate, for csv, json and plan the front, for raw all that was measured",
     )
     parser.add_argument(
         "--top", type=int, metavar="K", help="for csv, json and plan: at most K rows of the front"
@@ -66,16 +67,24 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     row = FORMATS[options.to]
     beside = sidecar_path(target)
     check_target(target, options.force)
-    if options.to != "json":
+    if options.to not in ("json", "raw"):
         check_target(beside, options.force)
     if options.top is not None and options.top < 1:
         raise Unusable(f"--top must be at least 1, not {options.top}")
     with open_any(options.project) as project:
         contents = read_contents(project)
         choices = project.choices()
+    if row.kind == "measurements" and not options.candidate:
+        return _write_raw(options, contents.measurements)
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)
     indices = _chosen(options, table, choices)
+    if row.kind == "measurements":
+        wanted = {(table.names.get(i, ""), _timed_as(table.point(i))) for i in indices}
+        return _write_raw(
+            options,
+            [m for m in contents.measurements if (m.model, _timed_as(m)) in wanted],
+        )
     rows = rows_of_table(table, indices)
     provenance = provenance_of(contents, laws, table, rows, choices)
     written = [str(target)]
@@ -96,6 +105,26 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "params_total": [r.architecture.params_total for r in rows],
     }
     return f"wrote {what} as {row.title} to {', '.join(written)}", answer
+
+
+def _timed_as(thing: Point | Measurement) -> tuple[Any, ...]:
+    return thing.architecture, thing.workload, thing.runtime
+
+
+def _write_raw(
+    options: argparse.Namespace, measurements: Sequence[Measurement]
+) -> tuple[str, dict[str, Any]]:
+    """Measurements as they were made: all of the project, or all visits of the candidates named."""
+    from core.formats.raw_json import write
+
+    if not measurements:
+        what = "these candidates were never" if options.candidate else "nothing was"
+        raise Unusable(f"{options.project}: {what} measured, so there is nothing raw to write")
+    target = Path(options.out).expanduser()
+    write_atomically(target, write(measurements), options.force)
+    count = len(measurements)
+    answer = {"format": "raw", "path": str(target), "files": [str(target)], "rows": count}
+    return f"wrote {count} measurement{'' if count == 1 else 's'} to {target}", answer
 
 
 def _chosen(options: argparse.Namespace, table: Table, choices: Choices) -> list[int]:

@@ -15,7 +15,8 @@ from core.formats.writing import ExportContext
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format of a single shape (`kind` 'shape') or of a selection of candidates ('selection').
+    """One format of a single shape (`kind` 'shape'), of a selection of candidates ('selection'), or of
+    measurements as they were made ('measurements').
 
     `module` holds `write` and, where a file reads back to a shape, `read`. `file` is the usual name.
     """
@@ -102,6 +103,14 @@ FORMATS: Mapping[str, Format] = {
         ),
         Format(
             "plan", "Training plan", "plan.json", _CORE + "training_plan", "selection", "read back"
+        ),
+        Format(
+            "raw",
+            "Raw measurements (JSON, every token's time)",
+            "measurements.json",
+            _CORE + "raw_json",
+            "measurements",
+            "read back by this program",
         ),
     )
 }

@@ -259,6 +259,8 @@ def problem_of(state: State, key: str, what: What) -> str:
         return ""
     if state.table is None or not what.text:
         return "There is no candidate to export."
+    if FORMATS[key].kind == "measurements" and not state.contents.measurements:
+        return "Nothing was measured yet."
     if FORMATS[key].kind == "shape":
         if len(what.identities) != 1:
             return (

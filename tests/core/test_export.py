@@ -10,6 +10,7 @@ from measured import measured, shape
 from core.__main__ import main
 from core.candidates import Candidates
 from core.choices import Choices
+from core.errors import Unusable
 from core.formats.hf import read_config
 from core.formats.read_results import read_results
 from core.formats.table_csv import read as read_csv
@@ -242,3 +243,52 @@ def test_unusable_input_is_one_line(project, identity, tmp_path, capsys):
     assert "no candidate has a known Time per output token" in refused(
         capsys, unmeasured, "--to", "hf", *out
     )
+
+
+def test_raw_measurements_hold_every_tokens_time_and_read_back(project, tmp_path, capsys):
+    from core.formats.raw_json import read
+
+    out = tmp_path / "raw.json"
+    assert main(["export", str(project), "--to", "raw", "--out", str(out), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    with Project.open(project) as stored:
+        rows = stored.measurements()
+    back = read(out.read_text(), "raw.json")
+    assert len(back) == len(rows) == answer["rows"] > 1
+    for m, again in zip(rows, back, strict=True):
+        assert again.samples == m.samples and again.environment == m.environment
+        assert len(again.samples["tpot"][0]) == m.workload.output_tokens - 1
+    # one line a measurement
+    assert len(out.read_text().splitlines()) == len(rows) + 2
+
+
+def test_raw_measurements_of_a_candidate_are_all_its_visits_or_none(project, tmp_path, capsys):
+    from core.formats.raw_json import read
+
+    with Project.open(project) as stored:
+        contents = read_contents(stored)
+    table = make_table(contents, make_laws(contents, CHOICES), CHOICES)
+    timed = next(iter(table.measured_rows))
+    other = next(row for row in range(len(table)) if row not in table.measured_rows)
+    out = tmp_path / "one.json"
+    words = ["export", str(project), "--to", "raw", "--out", str(out), "--candidate"]
+    assert main([*words, table.id_of(timed)]) == 0
+    (found,) = read(out.read_text(), "one.json")
+    assert found.architecture == table.point(timed).architecture
+    assert main([*words, table.id_of(other), "--force"]) == 2
+    assert "never measured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "object"),
+        ('{"schema_version": 7}', "schema_version 7"),
+        ('{"schema_version": 1, "measurements": [{}]}', "no measurements"),
+    ],
+)
+def test_what_holds_no_measurements_is_refused(text, reason):
+    from core.formats.raw_json import read
+
+    with pytest.raises(Unusable, match=reason):
+        read(text, "raw.json")
