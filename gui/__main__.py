@@ -118,6 +118,9 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
         from gui.application import Application
 
         app = Application(sys.argv[:1])
+        from gui.garbage import Collector
+
+        Collector(app)
     _name_application()
     app.setApplicationDisplayName("Paretoscope")
     app.setDesktopFileName("paretoscope")

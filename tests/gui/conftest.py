@@ -1,5 +1,6 @@
 """Windows without a screen, and no test may leave a thread behind."""
 
+import gc
 import os
 import threading
 import time
@@ -13,6 +14,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 
 from gui.job import THREAD_NAME
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage_is_collected_on_this_thread():
+    """As in the program (`gui.garbage`): a job's thread must not destroy a widget."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
