@@ -36,7 +36,6 @@ def measure_on_cluster(
 
     Raises Unusable for what only one machine can do, and when no scheduler or worker answers.
     """
-
     refused = {
         "--until-error": options.until_error is not None,
         "--energy": options.energy,

@@ -145,13 +145,11 @@ class Session:
             self.close()
             answer = {"kind": "none"}
             self.so_far = {n: ended_early(m, str(error)) for n, m in self.so_far.items()}
-        kept, self.so_far = self.so_far, {}
         if answer["kind"] == "results":
+            self.so_far = {}
             return [measurement_from_dict(m) for m in answer["measurements"]]
-        found = []
         for number, point in enumerate(points):
-            if number in kept:
-                found.append(kept[number])
+            if number in self.so_far:
                 continue
             inner = self.measure(point, budget_s)
             try:
@@ -159,10 +157,11 @@ class Session:
                     step = next(inner)
                     yield replace(step, done=(number + min(0.99, step.done)) / len(points))
             except StopIteration as end:
-                found.append(end.value)
+                self.so_far[number] = end.value
             finally:
                 inner.close()
-        return found
+        found, self.so_far = self.so_far, {}
+        return [found[number] for number in range(len(points))]
 
     def _drifted(self, measurement: Measurement) -> Measurement:
         """The measurement, flagged when the anchor is not what it was at the first point."""
@@ -203,7 +202,7 @@ class Session:
 
 def ended_early(measurement: Measurement, why: str) -> Measurement:
     """A measurement of a company that did not come to its end, saying so; any other as it is."""
-    if measurement.failed or not measurement.environment.get("ended_early"):
+    if measurement.message or not measurement.environment.get("ended_early"):
         return measurement
     message = f"timed until the company ended early ({why})"
     return replace(measurement, message=message)

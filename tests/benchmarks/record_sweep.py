@@ -12,7 +12,6 @@ have a company of their own with some of the others, which bring both to one lev
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from core.architecture import Architecture
+from core.formats import raw_json
 from core.measure.bench import Laboratory
 from core.measure.company import LEVELLED, measure_together
 from core.measure.devices import cpu_device, measured
@@ -28,7 +28,6 @@ from core.measure.protocol import Settings
 from core.measure.statistics import estimate, levelled
 from core.records import Measurement, Point
 from core.resources import resource
-from core.serial import measurement_to_dict
 from core.space_file import read_space
 from core.workload import Runtime, Workload
 
@@ -73,16 +72,20 @@ def demo_points(runtime: Runtime) -> list[Point]:
 
 
 def write(path: Path, rows: Iterable[Measurement]) -> None:
-    plain = [measurement_to_dict(replace(m, device=replace(m.device, host=""))) for m in rows]
-    for record in plain:
-        # microseconds with three decimals: far below the clock's own scatter
-        record["samples"] = {
-            k: [[round(x, 9) for x in b] for b in blocks] for k, blocks in record["samples"].items()
-        }
-        for name in [k for k in record["environment"] if "host" in k.lower()]:
-            del record["environment"][name]
-    text = ",\n".join(json.dumps(r, separators=(",", ":")) for r in plain)
-    path.write_text('{"schema_version":1,"measurements":[\n' + text + "\n]}\n", encoding="utf-8")
+    """A suite file, without what names this machine; nanoseconds are far below the clock's scatter."""
+    plain = [
+        replace(
+            m,
+            device=replace(m.device, host=""),
+            samples={
+                k: tuple(tuple(round(x, 9) for x in b) for b in blocks)
+                for k, blocks in m.samples.items()
+            },
+            environment={k: v for k, v in m.environment.items() if "host" not in k.lower()},
+        )
+        for m in rows
+    ]
+    path.write_text(raw_json.write(plain), encoding="utf-8")
 
 
 def runtime_of(name: str) -> Runtime:

@@ -1,5 +1,6 @@
 """Dask's launchers: over SSH to a server on loopback, Slurm by what it would be asked; and refusals."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from core.errors import Unusable
 from core.measure.cluster import cluster_sweep
-from core.measure.launch import connect, launched, ssh_host
+from core.measure.launch import connect, launched, overheard, ssh_host
 from core.measure.protocol import Settings
 from core.records import Measurement
 
@@ -131,3 +132,13 @@ def test_a_launcher_that_says_nothing_is_still_told():
 
     with pytest.raises(Unusable, match="it cannot: RuntimeError"):
         launched(start, "it cannot", "nobody")
+
+
+def test_a_launchers_words_are_kept_from_the_terminal_meanwhile(capsys):
+    logger = logging.getLogger("a launcher")
+    loud = logging.StreamHandler()
+    logger.addHandler(loud)
+    with overheard("a launcher") as lines:
+        logging.getLogger("a launcher.worker").info("worker   at tcp://there")
+    assert lines == ["worker at tcp://there"] and capsys.readouterr().err == ""
+    assert logger.handlers == [loud] and logger.propagate
