@@ -1,0 +1,118 @@
+"""What the Measure panel says of a point, a result and a sweep, as text and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QTreeWidgetItem
+
+from core.measure.floor import floor_ratio
+from core.measure.point import model_name
+from core.measure.statistics import Estimate, estimate
+from core.measure.told import told
+from core.measure.visits import together, visits_made
+from core.records import FLAGS, Measurement, Point, Progress
+from core.units import format_quantity, time_text
+
+
+def point_of(point: Point) -> tuple[object, ...]:
+    """What a point's measurement will be known by."""
+    return (point.architecture, point.workload, point.runtime, model_name(point))
+
+
+def visited(known: Sequence[Measurement]) -> int:
+    """Visits of one point that gave a timing."""
+    return sum(visits_made(m for m in known if not m.failed).values())
+
+
+def state_of(known: Sequence[Measurement], wanted: int) -> str:
+    """Whether a point was measured, how often, and how it went."""
+    if not known:
+        return "to measure"
+    made = visited(known)
+    if not made:
+        return f"failed: {', '.join(known[-1].flags) or 'no samples'}"
+    told = "measured" if made >= wanted else f"{made} of {wanted} visits"
+    return f"{told} ⚠" if together(known)[0].flags else told
+
+
+def result_item(m: Measurement) -> QTreeWidgetItem:
+    """One result as a line; what its flags mean as tooltip."""
+    tpot, ttft = estimate(m, "tpot", "p50"), estimate(m, "ttft", "p50")
+    peak = next(
+        (m.memory_bytes[k] for k in ("peak_allocated", "process") if k in m.memory_bytes), 0
+    )
+    label = m.model or m.architecture.label
+    joules = m.energy.get("joules_per_token")
+    item = QTreeWidgetItem(
+        [
+            f"{'×' if m.failed else '●'} {label}, batch {m.workload.batch}",
+            timed_text(tpot),
+            timed_text(ttft),
+            format_quantity(peak, "B") if peak else "",
+            ", ".join(m.flags),
+            m.started_at[:16].replace("T", " "),
+            over_floor_text(m),
+            format_quantity(joules, "J") if joules is not None else "unknown",
+        ]
+    )
+    about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
+    tip = "\n".join(line for line in (about, *told(m), flags_text(m)) if line)
+    for column in range(item.columnCount()):
+        item.setToolTip(column, tip)
+        if column in (1, 2, 3, 6, 7):
+            item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+    return item
+
+
+def timed_text(found: Estimate | None) -> str:
+    """A time with half of its 95 % interval, e.g. '27.1 ms ± 4 %'."""
+    if found is None:
+        return ""
+    half = found.half_width
+    sure = f" ± {half:.0%}".replace("%", " %") if half < 10 else ""
+    return f"{format_quantity(found.value, 's')}{sure}"
+
+
+def over_floor_text(m: Measurement) -> str:
+    """How many times the memory floor a token took, e.g. '2.30×'."""
+    ratio = floor_ratio(m)
+    return "unknown" if ratio is None else f"{ratio:.2f}×"
+
+
+def flags_text(m: Measurement) -> str:
+    """What the flags of a measurement mean, one a line, and its message."""
+    meanings = [f"{flag}: {FLAGS.get(flag, 'a flag of a newer version')}" for flag in m.flags]
+    return "\n".join([*meanings, *([m.message] if m.message else [])])
+
+
+def ended_text(message: str) -> str:
+    """How measuring ended: of its own accord or the user's, or why it could not go on."""
+    ended = message.startswith(("finished", "stopp"))
+    return f"The sweep {message}." if ended else message
+
+
+def progress_text(progress: Progress | None, *, paused: bool, message: str) -> str:
+    """How far, what, and how long still."""
+    if progress is None:
+        return message
+    left = progress.seconds_left
+    parts = [f"{int(progress.done)} of {int(progress.total)}"]
+    if paused:
+        parts.append("paused")
+    if progress.text and not paused:
+        parts.append(progress.text)
+    if left is not None and not paused:
+        parts.append(f"about {time_text(left)} left")
+    if message:
+        parts.append(message)
+    return "  ·  ".join(parts)
+
+
+def trail_text(errors: Sequence[tuple[int, float]]) -> str:
+    """How the law's error on shapes left out fell as results came in."""
+    if not errors:
+        return ""
+    steps = " → ".join(f"{error:.1%}" for _, error in errors[-4:])
+    return f"error on shapes left out: {steps}"
