@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from core.architecture import Architecture
 from core.errors import Unusable
 from core.measure import protocol
 from core.measure.clock import Clock
@@ -26,8 +27,12 @@ from core.measure.protocol import Settings
 from core.measure.subjects import DecoderSubject, Pulse
 from core.measure.weights import LlamaSource, Source
 from core.records import Device, Measurement, Point
+from core.workload import Runtime, Workload
 
 ANCHOR = "anchor"
+TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
+# compiling takes seconds even for a toy
+QUICK_TO_WAKE = frozenset({"eager", "transformers", "onnx"})
 
 
 class Bench(protocol.Subject, Protocol):
@@ -58,6 +63,7 @@ class Laboratory:
     clock: Clock = field(default_factory=Clock)
     pulse: Pulse = field(default_factory=Pulse)
     _anchored: Bench | None = None
+    woken: set[Runtime] = field(default_factory=set)
 
     @property
     def target(self) -> str:
@@ -105,6 +111,23 @@ def subject_for(point: Point, lab: Laboratory, weights: Weights | None = None) -
         raise Unsupported("a served model is measured through its address, not as a shape")
     source = _folder_source(point, lab) if point.folder else None
     return DecoderSubject(point, lab.target, lab.clock, lab.pulse, source, weights)
+
+
+def wake(runtime: Runtime, lab: Laboratory) -> None:
+    """Run a toy once in each runtime: libraries, and the race between products, take their memory now.
+
+    On CPU memory is told by the growth of this process, and a model is charged with nothing but its own.
+    """
+    if lab.device.kind != "cpu" or runtime.execution not in QUICK_TO_WAKE or runtime in lab.woken:
+        return
+    lab.woken.add(runtime)
+    try:
+        toy = subject_for(Point(TOY, Workload(1, 8, 4), runtime), lab)
+        toy.warm()
+        toy.close()
+    except (Unsupported, RuntimeError, MemoryError):
+        # what stands in the way of a toy stands in the way of the point, which says so
+        return
 
 
 def _folder_source(point: Point, lab: Laboratory) -> Source:
@@ -155,9 +178,11 @@ def measure(
     try:
         with torch.inference_mode():
             anchor = lab.anchored()
+            wake(point.runtime, lab)
             peak = PeakMemory(lab.target)
             report(f"loading {point_label(point)}", 0.0)
             subject = subject_for(point, lab)
+            peak.loaded()
             return _timed(point, lab, subject, anchor, peak, threads, needed["total"], report)
     except (Unsupported, Unusable) as error:
         return failed(point, lab.device, "unsupported", str(error))

@@ -25,6 +25,7 @@ from core.measure.bench import (
     measure,
     now_utc,
     subject_for,
+    wake,
 )
 from core.measure.decoder import Weights
 from core.measure.environment import Watch, snapshot
@@ -132,6 +133,7 @@ def _seat(
         report(f"loading {point_label(point)}", len(guests) / len(points) / 10)
         lab.use_threads(point.runtime.threads)
         try:
+            wake(point.runtime, lab)
             peak = PeakMemory(lab.target)
             held = 0
             if key in shelf:
@@ -139,6 +141,7 @@ def _seat(
             elif point.runtime.execution in SHARING:
                 shelf[key] = Weights(point.architecture, point.runtime, lab.target)
             subject = subject_for(point, lab, shelf.get(key))
+            peak.loaded()
             subject.warm()
         except (Unsupported, Unusable) as error:
             found[number] = failed(point, lab.device, "unsupported", str(error))

@@ -125,17 +125,28 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class PeakMemory:
-    """Peak memory from its creation on; `read` may be called once the work is done."""
+    """Peak memory of what is loaded after its creation; `read` is called once the work is done.
+
+    What loading itself takes for a moment (random numbers, unpacked matrices) is not what a model
+    needs to run: `loaded` starts the peak anew, with all that is held counted.
+    """
 
     def __init__(self, device: str) -> None:
         self._device = device
-        release(device)
-        if device.startswith("cuda"):
+        self._resettable = self._start()
+        self._before = _status("VmRSS")
+
+    def loaded(self) -> None:
+        """Count the peak from here on."""
+        self._resettable = self._start()
+
+    def _start(self) -> bool:
+        release(self._device)
+        if self._device.startswith("cuda"):
             import torch
 
-            torch.cuda.reset_peak_memory_stats(device)
-        self._resettable = _reset_high_water()
-        self._before = _status("VmRSS")
+            torch.cuda.reset_peak_memory_stats(self._device)
+        return _reset_high_water()
 
     def read(self) -> dict[str, int]:
         """'process' (resident peak), and where known 'peak_allocated', 'peak_reserved', 'device_used'.

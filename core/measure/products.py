@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PACKED_ROWS = 128
 # the race between two products: together larger than any cache beside a core
 RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 2048, 8, 7
+# precisions in which both the packed and the plain product run on CPU
+RACED = ("fp32", "bf16")
 
 
 class Unsupported(RuntimeError):
@@ -226,6 +228,15 @@ def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
     return statistics.median(seconds[True]) < 1.1 * statistics.median(seconds[False])
 
 
+def packed_first(runtime: Runtime) -> bool:
+    """Whether the packed product is to be tried first on CPU; the first call holds the race."""
+    import torch
+
+    if runtime.weights not in RACED:
+        return False
+    return packed_is_quicker(compute_dtype(runtime, "cpu"), torch.get_num_threads())
+
+
 def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Product:
     """The fastest product that works here for this precision; raises Unsupported where none does."""
     import torch
@@ -238,9 +249,8 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> P
         if on_cpu:
             raise Unsupported("fp8 needs a GPU that has it (Ada, Hopper or newer)")
         makers = [Fp8]
-    elif on_cpu and runtime.weights in ("fp32", "bf16") and runtime.execution != "compile":
-        first = packed_is_quicker(weight.dtype, torch.get_num_threads())
-        makers = [Packed, Dense] if first else [Dense, Packed]
+    elif on_cpu and runtime.weights in RACED and runtime.execution != "compile":
+        makers = [Packed, Dense] if packed_first(runtime) else [Dense, Packed]
     else:
         makers = [Dense]
     reason = ""

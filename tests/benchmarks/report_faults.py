@@ -30,7 +30,7 @@ from core.workload import Runtime, Workload
 
 FAULTY = [sys.executable, str(Path(faults.__file__))]
 SMALL = Architecture(4, 256, 4, 2, 64, 512, 4096)
-LARGE = Architecture(2, 1024, 4, 4, 256, 4096, 4096)
+LARGE = Architecture(1, 2048, 8, 8, 256, 8192, 4096)
 HUGE = Architecture(400, 16384, 4, 4, 4096, 65536, 400_000)
 QUICK = Settings(max_blocks=8, warm_s=0.2, budget_s=2.0, retries=0, block_s=0.2)
 
