@@ -37,13 +37,17 @@ DEVICE = "device "  # before the key of a device of the same project, in place o
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """Named points in SI units, tagged by source; `caution` says why they are not comparable."""
+    """Named points in SI units, tagged by source; `caution` says why they are not comparable.
+
+    `known` holds, for each point, what else of it may be held against a limit, by metric.
+    """
 
     tag: str
     names: tuple[str, ...]
     x: Floats
     y: Floats
     caution: str = ""
+    known: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +94,7 @@ def imported_layers(
     A metric of the model itself (quality, size) may come from another file, or from what was
     measured here, of a model of the same name; speeds and memory never do.
     """
-    groups: dict[tuple[str, str], list[tuple[str, float, float]]] = {}
+    groups: dict[tuple[str, str], list[tuple[str, float, float, Mapping[str, float]]]] = {}
     models: dict[str, list[ImportedPoint]] = {}
     for point in points:
         models.setdefault(model_key(point.name), []).append(point)
@@ -108,17 +112,31 @@ def imported_layers(
             continue
         tag = " + ".join(dict.fromkeys(source_tag(source) for source in sources))
         caution = caution_of(point, table, x, y)
-        groups.setdefault((tag, caution), []).append((point.name, pair[0], pair[1]))
+        known = _also_known(point, table, models.get(model_key(point.name), ()))
+        groups.setdefault((tag, caution), []).append((point.name, pair[0], pair[1], known))
     return tuple(
         Layer(
             tag,
-            tuple(name for name, _, _ in found),
-            np.array([at for _, at, _ in found]),
-            np.array([at for _, _, at in found]),
+            tuple(name for name, _, _, _ in found),
+            np.array([at for _, at, _, _ in found]),
+            np.array([at for _, _, at, _ in found]),
             caution,
+            tuple(known for _, _, _, known in found),
         )
         for (tag, caution), found in groups.items()
     )
+
+
+def _also_known(
+    point: ImportedPoint, table: Table | None, same_model: Sequence[ImportedPoint]
+) -> dict[str, float]:
+    """Every metric of a point that is comparable with the candidates'."""
+    found = {key: _value(point, key, same_model)[0] for key in METRICS}
+    return {
+        key: value
+        for key, value in found.items()
+        if np.isfinite(value) and not caution_of(point, table, key, key)
+    }
 
 
 def source_tag(point: ImportedPoint) -> str:
@@ -271,12 +289,23 @@ def other_layer(
     front = front_indices(minimised(other.table, x), minimised(other.table, y))
     measured = other.table.estimates(x).measured | other.table.estimates(y).measured
     rows = np.union1d(front, np.flatnonzero(measured & known))
+    limited = [
+        m.metric
+        for m in choices.limits
+        if other.table.known(m.metric)
+        and not _unlike_other(other, table, choices, m.metric, m.metric, rows)
+    ]
+    values = {key: other.table.column(key)[rows] for key in limited}
     return Layer(
         tag_of(other, table),
         tuple(other.table.label(int(row)) for row in rows),
         columns[0][rows],
         columns[1][rows],
         _unlike_other(other, table, choices, x, y, rows),
+        tuple(
+            {key: float(v[at]) for key, v in values.items() if np.isfinite(v[at])}
+            for at in range(len(rows))
+        ),
     )
 
 
@@ -316,7 +345,7 @@ def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
     if broken:
         return f"breaks {' and '.join(broken)}"
     if not judged:
-        return "not held against the limits: none is on these axes"
+        return "not held against the limits: none is on something known of it"
     kept = f"keeps {' and '.join(m.label for m in judged)}"
     return kept if len(judged) == len(limits) else f"{kept}; not held against the other limits"
 

@@ -89,7 +89,9 @@ class Dropping(QObject):
         # shown and not used yet: it would take the place of the present space
         panel = self._window.show_panel("space")
         panel.write_over(found.value)
-        self._store.tell(f"{found.path.name} is a space; look at it below and apply it to use it.")
+        self._store.tell(
+            f"{found.path.name} is a space; look at it below and apply it to use it.", news=True
+        )
 
     def _take_runs(self, found: Found) -> None:
         if not self._can_store(found):
@@ -109,13 +111,14 @@ class Dropping(QObject):
         points = new_points(self._store.state.contents.imported, found.value)
         if points:
             self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])
-        self._store.tell(results_text(found, len(points), self._store.state))
+        self._store.tell(results_text(found, len(points), self._store.state), news=bool(points))
 
     def _take_model(self, found: Found) -> None:
         folder = found.path if found.path.is_dir() else found.path.parent
         self._store.tell(
             f"{found.path.name} is a model; to time it choose its folder ({folder}) in the Measure"
-            " panel."
+            " panel.",
+            news=True,
         )
         self._window.show_panel("measure")
 

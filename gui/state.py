@@ -45,4 +45,5 @@ class State:
     read_only: bool = False
     demo: bool = False
     others: tuple[Other, ...] = ()  # other projects laid over this one
-    message: str = ""  # what went wrong last, in one line; empty: nothing
+    message: str = ""  # what went wrong last, or what was done, in one line; empty: nothing
+    message_is_news: bool = False  # nothing went wrong

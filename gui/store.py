@@ -396,9 +396,9 @@ class Store(QObject):
             self._asides[lane] = Lane(queue=True, parent=self)
         return self._submit(self._asides[lane], Job(work))
 
-    def tell(self, message: str) -> None:
-        """Show one line about what went wrong; an empty one takes it away."""
-        self._set(message=message)
+    def tell(self, message: str, news: bool = False) -> None:
+        """Show one line about what went wrong, or news; an empty one takes it away."""
+        self._set(message=message, message_is_news=news)
 
     def set_others(self, others: Sequence[Other]) -> None:
         """Lay these other projects over this one; they are not stored."""
@@ -420,7 +420,7 @@ class Store(QObject):
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, Unusable):
             logger().warning("told: %s", error)
-            self._set(message=str(error), busy="")
+            self._set(message=str(error), message_is_news=False, busy="")
         else:
             self._set(busy="")
             sys.excepthook(type(error), error, error.__traceback__)

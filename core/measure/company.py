@@ -62,8 +62,34 @@ class _Guest:
     memory_bytes: dict[str, int]
 
 
+class _Turn:
+    """A guest that says, before it runs, that it is its turn."""
+
+    def __init__(self, guest: _Guest, turn: Callable[[int], None]) -> None:
+        self._number, self._subject, self._turn = guest.number, guest.subject, turn
+
+    def warm(self) -> float:
+        """A short run."""
+        self._turn(self._number)
+        return self._subject.warm()
+
+    def request(self) -> protocol.Samples:
+        """A whole request."""
+        self._turn(self._number)
+        return self._subject.request()
+
+    def first(self) -> protocol.Samples:
+        """A prompt and its first token."""
+        self._turn(self._number)
+        return self._subject.first()
+
+
 def unkept(_so_far: Mapping[int, Measurement]) -> None:
     """Keep nothing before the end."""
+
+
+def untold(_number: int) -> None:
+    """Tell nobody whose turn it is."""
 
 
 def measure_together(
@@ -71,13 +97,15 @@ def measure_together(
     lab: Laboratory,
     report: Callable[[str, float], None] = protocol.nothing,
     keep: Callable[[Mapping[int, Measurement]], None] = unkept,
+    turn: Callable[[int], None] = untold,
 ) -> list[Measurement]:
     """Measure points in turns, one measurement each in their order; never raises for a point's sake.
 
     The settings' budget is that of one point. What does not fit beside the others, and what is not a
     design on a processor, is measured alone afterwards. `keep` is given, now
     and then between two rounds, what the company would come to if it ended there, by number of the
-    point: whoever keeps that loses half a minute when this process dies.
+    point: whoever keeps that loses half a minute when this process dies. `turn` is given the number of
+    whichever point is loaded or run next, outside of all timing: should the process die, it was that one.
     """
     import torch
 
@@ -85,9 +113,9 @@ def measure_together(
     guests: list[_Guest] = []
     with torch.inference_mode():
         try:
-            guests = _seat(points, lab, found, report)
+            guests = _seat(points, lab, found, report, turn)
             if len(guests) > 1:
-                found |= _timed(guests, lab, report, keep)
+                found |= _timed(guests, lab, report, keep, turn)
                 keep(found)
         finally:
             for guest in guests:
@@ -96,6 +124,7 @@ def measure_together(
             release(lab.target)
     for number, point in enumerate(points):
         if number not in found:
+            turn(number)
             found[number] = measure(point, lab, report)
             # what is measured alone may end this process as well
             keep(found)
@@ -107,6 +136,7 @@ def _seat(
     lab: Laboratory,
     found: dict[int, Measurement],
     report: Callable[[str, float], None],
+    turn: Callable[[int], None],
 ) -> list[_Guest]:
     """Load what can be in company while there is room; what cannot run at all is found at once."""
     shelf: dict[Any, Weights] = {}
@@ -131,6 +161,7 @@ def _seat(
             # one number of threads holds for all that take turns
             continue
         report(f"loading {point_label(point)}", len(guests) / len(points) / 10)
+        turn(number)
         lab.use_threads(point.runtime.threads)
         try:
             wake(point.runtime, lab)
@@ -165,6 +196,7 @@ def _timed(
     lab: Laboratory,
     report: Callable[[str, float], None],
     keep: Callable[[Mapping[int, Measurement]], None],
+    turn: Callable[[int], None],
 ) -> dict[int, Measurement]:
     """The protocol on all of them together, and the record of each by its number."""
     threads = lab.use_threads(guests[0].point.runtime.threads)
@@ -181,7 +213,7 @@ def _timed(
             kept_at = time.monotonic()
 
     outcomes = protocol.run(
-        {str(guest.number): guest.subject for guest in guests},
+        {str(guest.number): _Turn(guest, turn) for guest in guests},
         shared(lab.settings, len(guests)),
         lab.clock,
         lambda text, fraction: report(

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from core.measure.clock import Clock, ClockError
-from core.measure.statistics import median_interval, scatter
+from core.measure.statistics import ordered_interval, scatter
 
 Samples = Mapping[str, Sequence[float]]
 
@@ -88,7 +88,7 @@ class Outcome:
                 continue
             if len(medians) < 2:
                 return float("inf")
-            low, high = median_interval(medians)
+            low, high = ordered_interval(medians)
             centre = float(np.median(medians))
             widths.append((high - low) / 2 / centre if centre > 0 else float("inf"))
         return max(widths, default=float("inf"))

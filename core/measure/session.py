@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +62,7 @@ class Session:
         self._worker: Worker | None = None
         self._anchor_s: float | None = None
         self.so_far: dict[int, Measurement] = {}  # of a company at work, by number of the point
+        self._due: Sequence[int] = ()
 
     @property
     def pid(self) -> int | None:
@@ -100,13 +104,10 @@ class Session:
     ) -> Generator[Progress, None, Measurement]:
         """Measure one point; whatever goes wrong is a flag on the returned measurement."""
         device = yield from self.open()
-        settings = self.settings
-        if budget_s is not None:
-            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
         request = {
             "do": "measure",
             "point": point_to_dict(point),
-            "settings": dataclasses.asdict(settings),
+            "settings": dataclasses.asdict(self._settings_for(budget_s)),
         }
         try:
             answer = yield from self._ask(request, self._hang_s or patience_s(point))
@@ -126,42 +127,78 @@ class Session:
         """Measure points in turns (`core.measure.company`), in their order; alone where that fails.
 
         When the process dies or hangs, what it had told of until then is kept, and says so; while the
-        turns last that is `so_far`, for whoever leaves in the middle.
+        turns last that is `so_far`, for whoever leaves in the middle. The point whose turn it was is
+        measured alone, which shows whether it was to blame, and the others take turns again.
         """
         yield from self.open()
         self.so_far = {}
-        settings = self.settings
-        if budget_s is not None:
-            settings = replace(settings, budget_s=min(settings.budget_s, max(0.0, budget_s)))
-        request = {
-            "do": "measure_together",
-            "points": [point_to_dict(p) for p in points],
-            "settings": dataclasses.asdict(settings),
-        }
-        try:
-            answer = yield from self._ask(request, self._hang_s or max(map(patience_s, points)))
-        except (WorkerHung, WorkerDied) as error:
-            # one of them did it: each of which nothing is known will show alone whether it was that
-            self.close()
-            answer = {"kind": "none"}
-            self.so_far = {n: ended_early(m, str(error)) for n, m in self.so_far.items()}
-        if answer["kind"] == "results":
-            self.so_far = {}
-            return [measurement_from_dict(m) for m in answer["measurements"]]
-        for number, point in enumerate(points):
-            if number in self.so_far:
-                continue
-            inner = self.measure(point, budget_s)
-            try:
-                while True:
-                    step = next(inner)
-                    yield replace(step, done=(number + min(0.99, step.done)) / len(points))
-            except StopIteration as end:
-                self.so_far[number] = end.value
-            finally:
-                inner.close()
+        due = list(range(len(points)))
+        while len(due) > 1:
+            blamed = yield from self._in_turns(points, due, budget_s)
+            due = [n for n in due if n not in self.so_far]
+            # where nothing tells whose turn it was, each will show alone whether it was that
+            alone = due if blamed is None else [n for n in due if n == blamed]
+            for number in alone:
+                yield from self._alone(points, number, budget_s)
+            due = [n for n in due if n not in self.so_far]
+        for number in due:
+            yield from self._alone(points, number, budget_s)
         found, self.so_far = self.so_far, {}
         return [found[number] for number in range(len(points))]
+
+    def _in_turns(
+        self, points: Sequence[Point], due: Sequence[int], budget_s: float | None
+    ) -> Generator[Progress, None, int | None]:
+        """Have the points due take turns, adding to `so_far`; returns whose turn it was at a death."""
+        yield from self.open()
+        self._due = due
+        file = _turn_file()
+        request = {
+            "do": "measure_together",
+            "points": [point_to_dict(points[n]) for n in due],
+            "settings": dataclasses.asdict(self._settings_for(budget_s)),
+            "turn": file,
+        }
+        blamed: int | None = None
+        try:
+            answer = yield from self._ask(
+                request, self._hang_s or max(patience_s(points[n]) for n in due)
+            )
+            if answer["kind"] == "results":
+                told = zip(due, answer["measurements"], strict=True)
+                self.so_far |= {n: measurement_from_dict(m) for n, m in told}
+        except (WorkerHung, WorkerDied) as error:
+            self.close()
+            blamed = _whose_turn(file, due)
+            self.so_far = {
+                n: ended_early(m, str(error)) for n, m in self.so_far.items() if n != blamed
+            }
+        finally:
+            if file:
+                with contextlib.suppress(OSError):
+                    Path(file).unlink()
+        return blamed
+
+    def _alone(
+        self, points: Sequence[Point], number: int, budget_s: float | None
+    ) -> Generator[Progress, None, None]:
+        """Measure one of several points, adding it to `so_far`."""
+        inner = self.measure(points[number], budget_s)
+        try:
+            while True:
+                step = next(inner)
+                done = (len(self.so_far) + min(0.99, step.done)) / len(points)
+                yield replace(step, done=min(0.99, done))
+        except StopIteration as end:
+            self.so_far[number] = end.value
+        finally:
+            inner.close()
+
+    def _settings_for(self, budget_s: float | None) -> Settings:
+        """The settings of a point that may take so many seconds."""
+        if budget_s is None:
+            return self.settings
+        return replace(self.settings, budget_s=min(self.settings.budget_s, max(0.0, budget_s)))
 
     def _drifted(self, measurement: Measurement) -> Measurement:
         """The measurement, flagged when the anchor is not what it was at the first point."""
@@ -187,7 +224,7 @@ class Session:
                 text, fraction = message["text"], message["fraction"]
             elif message["kind"] == "so-far":
                 told = message["measurements"].items()
-                self.so_far = {int(n): measurement_from_dict(m) for n, m in told}
+                self.so_far |= {self._due[int(n)]: measurement_from_dict(m) for n, m in told}
             elif message["kind"] != "tick":
                 return message
             yield Progress(fraction, 1.0, text)
@@ -198,6 +235,25 @@ class Session:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def _turn_file() -> str:
+    """A file in which a measuring process notes whose turn it is; '' where none can be made."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="paretoscope-turn-")
+    except OSError:
+        return ""
+    os.close(handle)
+    return path
+
+
+def _whose_turn(file: str, due: Sequence[int]) -> int | None:
+    """The point noted last, or None where nothing tells."""
+    try:
+        number = int(Path(file).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return due[number] if 0 <= number < len(due) else None
 
 
 def ended_early(measurement: Measurement, why: str) -> Measurement:

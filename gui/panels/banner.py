@@ -10,7 +10,7 @@ from gui.store import Store
 
 
 class MessageBar(QFrame):
-    """One line about what went wrong, until it is put away."""
+    """One line about what went wrong, or what was done, until it is put away."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -28,14 +28,17 @@ class MessageBar(QFrame):
         close.clicked.connect(lambda: store.tell(""))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 6, 4)
-        row.addWidget(QLabel("⚠", self))
+        self.sign = QLabel(self)
+        row.addWidget(self.sign)
         row.addWidget(self.label, 1)
         row.addWidget(close)
         self.hide()
 
     def refresh(self, new: State, old: State | None) -> None:
         """Show the message, or nothing."""
-        if old is None or new.message != old.message:
+        if old is None or (new.message, new.message_is_news) != (old.message, old.message_is_news):
+            self.sign.setText("✓" if new.message_is_news else "⚠")
+            self.sign.setAccessibleName("Done" if new.message_is_news else "Warning")
             self.label.setText(new.message)
             self.setVisible(bool(new.message))
 

@@ -142,14 +142,14 @@ class MeasurePanel(QWidget):
                 "Per output token",
                 "First token",
                 "Peak memory",
-                "Flags",
-                "Measured",
                 "Over the floor",
                 "Energy a token",
+                "Flags",
+                "Measured",
             ],
         )
         self.results.headerItem().setToolTip(
-            6, "Time per output token over the time that only reading weights and cache would take"
+            4, "Time per output token over the time that only reading weights and cache would take"
         )
         self._build()
 

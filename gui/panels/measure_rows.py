@@ -51,17 +51,17 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
             timed_text(tpot),
             timed_text(ttft),
             format_quantity(peak, "B") if peak else "",
-            ", ".join(m.flags),
-            m.started_at[:16].replace("T", " "),
             over_floor_text(m),
             format_quantity(joules, "J") if joules is not None else "unknown",
+            ", ".join(m.flags),
+            m.started_at[:16].replace("T", " "),
         ]
     )
     about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
     tip = "\n".join(line for line in (about, *told(m), flags_text(m)) if line)
     for column in range(item.columnCount()):
         item.setToolTip(column, tip)
-        if column in (1, 2, 3, 6, 7):
+        if 1 <= column <= 5:
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
     return item
 

@@ -102,7 +102,9 @@ def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
         # said where other warnings about overlays stand; the picture itself is sound
         nothing = np.empty(0)
         return (Overlay("imported results", nothing, nothing, False, str(error)),)
-    return tuple(Overlay(o.tag, o.x, o.y, not o.caution, o.caution, o.names) for o in layers)
+    return tuple(
+        Overlay(o.tag, o.x, o.y, not o.caution, o.caution, o.names, o.known) for o in layers
+    )
 
 
 def _same_overlays(old: State, new: State) -> bool:
@@ -110,6 +112,7 @@ def _same_overlays(old: State, new: State) -> bool:
     return (
         old.contents.imported is new.contents.imported
         and old.others is new.others
+        and [m.metric for m in old.choices.limits] == [m.metric for m in new.choices.limits]
         and all(getattr(old.choices, k) == getattr(new.choices, k) for k in laws)
     )
 
@@ -264,7 +267,8 @@ def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key:
     for key in dict.fromkeys((y_key, x_key)):
         metric = METRICS[key]
         lines.append(f"{metric.label}: <b>{html.escape(metric.format(values[key]))}</b>")
-    told = limits_told(choices.limits, values)
+    known = overlay.known[at] if at < len(overlay.known) else {}
+    told = limits_told(choices.limits, {**known, **values})
     lines += [html.escape(told)] if told else []
     lines.append(
         f"<i>laid over from {html.escape(overlay.tag)}: not on the front, not in the table</i>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from core.front import Bools, Indices
@@ -94,6 +94,7 @@ class Overlay:
     comparable: bool = True  # False: marked as such
     caution: str = ""  # why it is not comparable
     names: tuple[str, ...] = ()
+    known: tuple[Mapping[str, float], ...] = ()  # what else is known of each, by metric
 
 
 @dataclass(frozen=True, slots=True)

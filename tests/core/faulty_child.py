@@ -12,9 +12,10 @@ from pathlib import Path
 from core.measure import company
 from core.measure.child import Server, main
 from core.measure.clock import Clock
+from core.measure.subjects import DecoderSubject
 
 KILLED, HANGING, STARVED, LYING, EXITING, LATE, BACKWARDS = 11, 12, 13, 14, 15, 16, 17
-DYING, TELLING = 18, 19
+DYING, TELLING, FALLING = 18, 19, 20
 
 
 class JumpingClock:
@@ -46,6 +47,22 @@ def die_after_telling(times):
     Server.say = told
 
 
+def die_in_the_turn_of_a_point(requests):
+    """Crash in one of the requests of a point that asks for it, whoever else is there."""
+    plain = DecoderSubject.request
+    made = 0
+
+    def request(self):
+        nonlocal made
+        if self._prompt == FALLING:
+            made += 1
+            if made == requests:
+                os._exit(11)
+        return plain(self)
+
+    DecoderSubject.request = request
+
+
 def fault(point, lab):
     lab.clock = Clock()
     kind = point.workload.prompt_tokens
@@ -69,6 +86,9 @@ def fault(point, lab):
         lab.clock = Clock(JumpingClock(-500_000_000))
     elif kind == DYING:
         die_after_telling(3)
+    elif kind == FALLING:
+        company.KEEP_S = 0.0
+        die_in_the_turn_of_a_point(9)
     elif kind == TELLING:
         company.KEEP_S = 0.0
     elif kind == LATE:

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.architecture import Architecture
-from core.measure.statistics import estimate, scatter
+from core.measure.statistics import (
+    estimate,
+    median_interval,
+    ordered_interval,
+    scatter,
+    summarise,
+)
 from core.records import Device, Measurement
 from core.workload import Runtime, Workload
 
@@ -106,3 +114,73 @@ def test_throughput_of_requests_that_queued_is_that_of_the_round():
     m = measurement({"e2e": ((0.5, 1.0),) * 3, "round": ((1.0,),) * 3})
     work = m.workload
     assert estimate(m, "tokens_per_s").value == pytest.approx(work.batch * work.output_tokens)
+
+
+def weather(rng, blocks, agreement, scatter=0.03):
+    """Block medians whose neighbours correlate, as on a machine that is slow for some seconds."""
+    steps = rng.standard_normal(blocks)
+    for i in range(1, blocks):
+        steps[i] = agreement * steps[i - 1] + (1 - agreement**2) ** 0.5 * steps[i]
+    return 1 + scatter * steps
+
+
+def holds(interval, draws, truth=1.0):
+    found = [interval(draw) for draw in draws]
+    return np.mean([low <= truth <= high for low, high in found])
+
+
+@pytest.mark.parametrize(("agreement", "least"), [(0.0, 0.94), (0.3, 0.91), (0.6, 0.87)])
+def test_intervals_hold_the_truth_though_neighbouring_blocks_agree(agreement, least):
+    rng = np.random.default_rng(3)
+    draws = [weather(rng, 24, agreement) for _ in range(600)]
+    assert holds(ordered_interval, draws) >= least
+    # what it would be if blocks were taken for independent
+    if agreement >= 0.3:
+        assert holds(median_interval, draws) < holds(ordered_interval, draws) - 0.02
+    widths = [np.diff(ordered_interval(d))[0] / np.diff(median_interval(d))[0] for d in draws]
+    assert np.median(widths) < 1.15 if agreement == 0 else np.median(widths) > 1.2
+
+
+@pytest.mark.parametrize("agreement", [0.0, 0.3])
+def test_stopping_as_soon_as_the_interval_is_narrow_costs_little_of_its_honesty(agreement):
+    rng = np.random.default_rng(4)
+
+    def stopped(blocks):
+        for n in range(6, len(blocks) + 1):
+            low, high = ordered_interval(blocks[:n])
+            if (high - low) / 2 <= 0.02:
+                break
+        return low, high
+
+    draws = [weather(rng, 40, agreement) for _ in range(300)]
+    assert holds(stopped, draws) >= (0.92 if agreement == 0 else 0.87)
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 5, 6, 12])
+def test_the_interval_of_a_percentile_holds_it_from_few_blocks_on(blocks):
+    """Three visits are the rule: resampling three blocks alone would hold the truth 2 times in 3."""
+
+    def draw(rng, count):
+        return [
+            level * (1 + 0.05 * rng.gamma(2, 1, 60))
+            for level in np.exp(0.02 * rng.standard_normal(count))
+        ]
+
+    truth = np.quantile(np.concatenate(draw(np.random.default_rng(0), 6000)), 0.95)
+    rng = np.random.default_rng(5)
+
+    def interval(parts):
+        found = summarise(parts, "p95")
+        return found.low, found.high
+
+    assert holds(interval, [draw(rng, blocks) for _ in range(150)], truth) >= 0.89
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=2, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_an_interval_is_around_its_value_and_never_negative(values):
+    for sign in (1, -1):
+        for statistic in ("p50", "mean", "p90"):
+            e = summarise([np.full(20, sign * v) for v in values], statistic)
+            assert e.low <= e.value * (1 + sign * 1e-12) and e.value <= e.high + 1e-12
+            assert e.low >= 0 if sign > 0 else e.high <= 0

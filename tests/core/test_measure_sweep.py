@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import faulty_child as faults
@@ -322,7 +323,7 @@ def test_a_fault_in_company_is_found_by_measuring_each_alone():
 
 
 LONG = Settings(
-    min_blocks=2, max_blocks=100_000, warm_s=0.1, budget_s=60.0, retries=0, block_s=0.05, interval=0
+    min_blocks=2, max_blocks=100_000, warm_s=0.1, budget_s=8.0, retries=0, block_s=0.05, interval=0
 )
 
 
@@ -330,12 +331,31 @@ LONG = Settings(
 def test_a_company_that_crashes_late_keeps_its_rounds():
     points = [point(8), point(faults.DYING), point(9)]
     found = results(steps(points, command=FAULTY, company=3, settings=LONG))
-    assert len(found) == 3
-    for m in found:
+    assert len(found) == 3 and not any(m.failed for m in found)
+    early = [m for m in found if m.environment.get("ended_early")]
+    for m in early:
         # three times it told of its rounds, the first time of two
-        assert not m.failed and len(m.samples["tpot"]) == 4
+        assert len(m.samples["tpot"]) == 4 and m.environment["company"] == 3
         assert "ended early" in m.message and "status 9" in m.message
-        assert m.environment["ended_early"] is True and m.environment["company"] == 3
+    # it fell silent in the turn of one of them, which was then measured by itself
+    (again,) = [m for m in found if m not in early]
+    assert not again.message and "company" not in again.environment
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("told", [True, False])
+def test_the_point_that_ends_a_company_is_named_and_the_others_take_turns_again(told):
+    points = [point(8), point(faults.FALLING), point(9)]
+    settings = replace(LONG, min_blocks=2 if told else 6, max_blocks=7)
+    found = results(steps(points, command=FAULTY, company=3, settings=settings))
+    by_prompt = {m.workload.prompt_tokens: m for m in found}
+    fallen = by_prompt.pop(faults.FALLING)
+    assert fallen.flags == ("crashed",) and "status 11" in fallen.message and not fallen.samples
+    for m in by_prompt.values():
+        assert not m.failed
+        # what they had told of is kept; had they told nothing, they have a company of their own
+        assert m.environment["company"] == (3 if told else 2)
+        assert bool(m.environment.get("ended_early")) == told
 
 
 @pytest.mark.timeout(200)

@@ -86,6 +86,21 @@ def test_a_point_of_our_workload_is_comparable_and_another_is_not(ours):
     assert len(said) == 2 and all(text.startswith("Not comparable: a tool") for text in said)
 
 
+def test_limits_are_judged_on_what_is_comparable_of_a_point_and_no_more(ours):
+    _, _, table = ours
+    known = {"tpot_s": 0.004, "memory_bytes": 9e9, "params_total": 1e9, "loss": 2.0}
+    (alike, strange) = imported_layers(
+        [point("m", OURS, **known), point("m2", Workload(64, 128, 256), **known)],
+        table,
+        "tpot_s",
+        "params_total",
+    )
+    assert alike.known[0]["memory_bytes"] == 9e9 and alike.known[0]["output_tokens"] == 256
+    # memory under another workload, and a loss on another text, say nothing about our limits
+    assert {"memory_bytes", "tpot_s", "loss"}.isdisjoint(strange.known[0])
+    assert "loss" not in alike.known[0] and strange.known[0]["params_total"] == 1e9
+
+
 def test_axes_without_a_workload_need_none(ours):
     _, _, table = ours
     (layer,) = imported_layers(

@@ -252,7 +252,7 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     assert asked["again"] is True
     assert (asked["visits"], asked["turns"]) == (2, 6)
     assert asked["points"] == planned
-    assert panel.results.topLevelItem(0).text(4) == "noisy"
+    assert panel.results.topLevelItem(0).text(6) == "noisy"
     assert "noisy: samples scatter" in panel.results.topLevelItem(0).toolTip(0)
     assert panel.words.text() == "The sweep finished."
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.choices import Choices
 from core.limits import Limit
 from core.metrics import METRICS
 from core.overlays import limits_told
@@ -93,6 +94,10 @@ def test_what_is_laid_over_is_held_against_the_limits_it_has_a_value_for():
     both = limits_told((fast, small), {"tpot_s": 0.004})
     assert both.startswith("keeps") and "not held against the other limits" in both
     assert limits_told((small,), {"tpot_s": 0.004}).startswith("not held against the limits")
+    # the axes do not matter: what is known of it beside them is held against the limits too
+    overlay = Overlay("x", np.ones(1), np.ones(1), names=("m",), known=({"memory_bytes": 2e9},))
+    told = overlay_card(overlay, 0, Choices(limits=(small,)), "tpot_s", "loss")
+    assert "breaks Peak memory" in told
 
 
 def test_a_point_laid_over_tells_its_name_source_and_limits(window):  # noqa: F811
