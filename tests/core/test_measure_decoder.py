@@ -288,7 +288,7 @@ def test_the_packed_program_says_that_it_cannot_compile(monkeypatch):
         DecoderSubject(point, "cpu", Clock(), Pulse())
 
 
-@pytest.mark.parametrize(("quicker", "kernel"), [(True, "onednn-packed"), (False, "linear")])
+@pytest.mark.parametrize(("quicker", "kernel"), [(True, "onednn-packed"), (False, "linear+onednn")])
 def test_the_quicker_of_two_products_is_taken(monkeypatch, quicker, kernel):
     monkeypatch.setattr(products, "packed_is_quicker", lambda dtype, threads: quicker)
     assert Decoder(GQA, Runtime(), "cpu", 1, 24, fp32(GQA)).kernels == kernel
@@ -313,5 +313,21 @@ def test_without_a_packed_product_the_plain_one_is_taken(monkeypatch):
 
     monkeypatch.setattr(products, "Packed", missing)
     products.packed_is_quicker.cache_clear()
+    assert Decoder(GQA, Runtime(), "cpu", 1, 24, fp32(GQA)).kernels == "linear+onednn"
+    monkeypatch.setattr(products, "ByRows", missing)
     assert Decoder(GQA, Runtime(), "cpu", 1, 24, fp32(GQA)).kernels == "linear"
     products.packed_is_quicker.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [(1,), (3,), (4,), (17,), (2, 5), (8, 1)])
+def test_a_product_by_rows_is_the_plain_one_at_every_number_of_rows(dtype, rows):
+    generator = torch.Generator().manual_seed(0)
+    weight = (0.1 * torch.randn(72, 40, generator=generator)).to(dtype)
+    bias = torch.randn(72, generator=generator).to(dtype)
+    x = torch.randn(*rows, 40, generator=generator).to(dtype)
+    for b in (None, bias):
+        by_rows, plain = products.ByRows(weight, b), products.Dense(weight, b)
+        assert by_rows.nbytes == plain.nbytes
+        close = 1e-5 if dtype == torch.float32 else 0.02
+        assert torch.allclose(by_rows(x), plain(x), atol=close, rtol=close)
