@@ -152,23 +152,23 @@ def memory_estimates(
     measured_rows: Mapping[int, Measurement],
     device_key: str,
 ) -> Estimates:
-    """Peak memory, bytes, by arithmetic or as it was measured."""
-    value = np.full(len(c), np.nan)
+    """Peak memory, bytes, by arithmetic corrected on what was measured, or as it was measured."""
+    value, low, high = np.full((3, len(c)), np.nan)
     for index, runtime in enumerate(c.runtimes):
         mask = c.runtime == index
         if mask.any():
             part = c.take(mask)
             fit = memory.get(runtime, MemoryFit(runtime, device_key))
-            value[mask] = fit.predict(
-                part.shapes, part.batch, part.prompt_tokens, part.output_tokens
-            )
+            asked = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
+            value[mask] = fit.predict(*asked)
+            low[mask], high[mask] = fit.interval(*asked)
     measured = np.zeros(len(c), np.bool_)
     for row, m in measured_rows.items():
         peak = next((m.memory_bytes[k] for k in PEAKS if m.memory_bytes.get(k)), None)
         if peak:
-            value[row] = peak
+            value[row] = low[row] = high[row] = peak
             measured[row] = True
-    return frozen(value, value, value, measured, np.zeros(len(c), np.bool_))
+    return frozen(value, low, high, measured, np.zeros(len(c), np.bool_))
 
 
 def floor_estimates(

@@ -151,7 +151,7 @@ class Table:
         if key == "loss":
             return Source("predicted", self._loss_text + beyond)
         if key == "memory_bytes":
-            return Source("predicted", "weights + cache + activations, by arithmetic")
+            return Source("predicted", memory_text(self._memory.get(self.runtime_of(row))))
         return Source("predicted", self._laws_text(key, row) + beyond)
 
     def _laws_text(self, key: str, row: int) -> str:
@@ -346,6 +346,15 @@ def latency_text(fit: LatencyFit) -> str:
         f"{fit.metric.upper()} law on {fit.n} measurements of {fit.n_shapes} shapes"
         f" ({fit.measured_on or fit.runtime.label}){held}"
     )
+
+
+def memory_text(fit: MemoryFit | None) -> str:
+    """One line on how a peak of memory was predicted."""
+    counted = "weights + cache + activations, by arithmetic"
+    if fit is None or not fit.n:
+        return f"{counted}; no measured peak says how far off it is"
+    held = f", off by {fit.error:.1%} on shapes left out" if fit.error is not None else ""
+    return f"{counted}, corrected on {fit.n} measured peaks ({fit.runtime.label}){held}"
 
 
 EXACT: dict[str, Callable[[Candidates], Any]] = {

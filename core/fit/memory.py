@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.architecture import Counts
 from core.laws.latency import memory_amounts
+from core.measure.statistics import student_t
 from core.records import Measurement
 from core.workload import Runtime
 
@@ -18,6 +19,10 @@ Floats = NDArray[np.float64]
 PARTS = ("weights", "cache", "activations")
 # the first of these that a measurement has is its peak: a GPU's allocator, else the whole process
 PEAKS = ("peak_allocated", "process")
+# measured peaks below which arithmetic is not corrected
+FEWEST = 2 * (len(PARTS) + 1)
+# errors from which their own quantile is told from them
+MANY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class MemoryFit:
     """Peak memory of one runtime on one device: a fixed part, and factors on weights, cache and rest.
 
     Weights and cache keep a factor of at least 1, since they must all be held. `error` is the mean
-    absolute relative error on the measured peaks, None where nothing was measured (all factors 1).
+    absolute relative error on shapes left out, `half_width` what 95 % of those errors stay within; both
+    None where too few peaks were measured to leave any out (or none at all: then all factors are 1).
     """
 
     runtime: Runtime
@@ -34,12 +40,26 @@ class MemoryFit:
     factors: tuple[float, float, float] = (1.0, 1.0, 1.0)
     n: int = 0
     error: float | None = None
+    half_width: float | None = None
 
     def predict(self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any) -> Floats:
         """Peak bytes; broadcasts over columns, never below what arithmetic alone gives for weights."""
         parts = memory_amounts(shapes, batch, prompt_tokens, output_tokens, self.runtime)
         scaled = (f * parts[k] for f, k in zip(self.factors, PARTS, strict=True))
         return np.asarray(self.fixed_bytes + sum(scaled), np.float64)
+
+    def interval(
+        self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
+    ) -> tuple[Floats, Floats]:
+        """A 95 % interval of peak bytes, never below weights and cache; the value twice where no
+        error is known."""
+        value = self.predict(shapes, batch, prompt_tokens, output_tokens)
+        if self.half_width is None:
+            return value, value
+        parts = memory_amounts(shapes, batch, prompt_tokens, output_tokens, self.runtime)
+        held = np.asarray(parts["weights"] + parts["cache"], np.float64)
+        low = np.maximum(value * (1 - self.half_width), np.minimum(held, value))
+        return low, value * (1 + self.half_width)
 
 
 def fit_memory(measurements: Sequence[Measurement]) -> tuple[MemoryFit, ...]:
@@ -52,9 +72,7 @@ def fit_memory(measurements: Sequence[Measurement]) -> tuple[MemoryFit, ...]:
 
 
 def _calibrated(runtime: Runtime, device: str, rows: Sequence[Measurement]) -> MemoryFit:
-    from scipy.optimize import lsq_linear
-
-    peaks, parts = [], []
+    peaks, parts, shapes = [], [], []
     for m in rows:
         peak = next((m.memory_bytes[k] for k in PEAKS if m.memory_bytes.get(k)), None)
         if peak:
@@ -63,15 +81,46 @@ def _calibrated(runtime: Runtime, device: str, rows: Sequence[Measurement]) -> M
                 m.architecture, w.batch, w.prompt_tokens, w.output_tokens, runtime
             )
             peaks.append(float(peak))
+            shapes.append(m.architecture)
             parts.append([1.0, *(float(amounts[k]) for k in PARTS)])
-    if len(peaks) < 2 * (len(PARTS) + 1):
+    if len(peaks) < FEWEST:
         return MemoryFit(runtime, device)
     measured, columns = np.array(peaks), np.array(parts)
+    prices = _prices(measured, columns)
+    names = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
+    group = np.array([names[shape] for shape in shapes])
+    left_out = []
+    for number in range(len(names)):
+        out = group == number
+        if np.sum(~out) >= FEWEST:
+            said = columns[out] @ _prices(measured[~out], columns[~out])
+            left_out += list(said / measured[out] - 1.0)
+    error, half_width = _spread(np.array(left_out))
+    factors = (float(prices[1]), float(prices[2]), float(prices[3]))
+    return MemoryFit(runtime, device, float(prices[0]), factors, len(measured), error, half_width)
+
+
+def _prices(measured: Floats, columns: Floats) -> Floats:
+    """Bytes fixed, and the factors of the parts, by least squares of relative errors."""
+    from scipy.optimize import lsq_linear
+
     # relative errors count, and each column is brought to the size of one for the solver
     relative = columns / measured[:, None]
     scale = np.maximum(relative.max(axis=0), 1e-300)
     low = np.array([0.0, 1.0, 1.0, 0.0]) * scale
-    prices = lsq_linear(relative / scale, np.ones(len(measured)), (low, np.inf)).x / scale
-    error = float(np.mean(np.abs(relative @ prices - 1.0)))
-    factors = (float(prices[1]), float(prices[2]), float(prices[3]))
-    return MemoryFit(runtime, device, float(prices[0]), factors, len(measured), error)
+    found = lsq_linear(relative / scale, np.ones(len(measured)), (low, np.inf)).x / scale
+    return np.asarray(found, np.float64)
+
+
+def _spread(errors: Floats) -> tuple[float | None, float | None]:
+    """Mean absolute error, and what 95 % stay within: their own quantile, or t of few of them."""
+    n = len(errors)
+    if n < 2:
+        return None, None
+    size = np.abs(errors)
+    if n >= MANY:
+        # the rank at which the next one lies within with 95 % (split conformal prediction)
+        half = float(np.sort(size)[min(n - 1, int(np.ceil(0.95 * (n + 1))) - 1)])
+    else:
+        half = float(student_t(n) * np.sqrt(np.mean(errors**2)))
+    return float(np.mean(size)), half

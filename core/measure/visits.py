@@ -32,8 +32,8 @@ def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """One measurement for every key, in order of first appearance; a single one is itself.
 
     Visits under the latest visit's software count, the disturbed ones among them only when there is
-    no other. Every sample of those is kept, over the machine's level where it is known: two visits lie side by side in blocks as they were
-    measured, of three and more each is one block. A flag stays when most visits raised it.
+    no other. Every sample of those is kept, over the machine's level where it is known: two visits lie
+    side by side in blocks as they were measured, of three and more each is one block. A flag stays when most visits raised it.
     `environment['visits']` is their number. A key that only ever failed gives its latest failure.
     """
     groups: dict[Any, list[Measurement]] = {}
@@ -67,6 +67,8 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         # a server may be another one, or otherwise set up: only the latest run tells of it as it is
         return last
     alike = [m for m in usable if _software(m) == _software(last)]
+    # what is said of a visit that was cut short is not true of all of them
+    last = next((m for m in reversed(alike) if not m.environment.get("ended_early")), last)
     calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
     if len(calm) == 1:
         return calm[0]

@@ -12,6 +12,7 @@ have a company of their own with some of the others, which bring both to one lev
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from core.measure.company import LEVELLED, measure_together
 from core.measure.devices import cpu_device, measured
 from core.measure.protocol import Settings
 from core.measure.statistics import estimate, levelled
+from core.measure.worker import child_environment
 from core.records import Measurement, Point
 from core.resources import resource
 from core.space_file import read_space
@@ -119,6 +121,8 @@ def typical(m: Measurement, phase: str) -> float:
 
 def main() -> None:
     out, seconds = Path(sys.argv[1]), float(sys.argv[2])
+    # as a measuring process has it, before torch is there to see it
+    os.environ.update(child_environment())
     runtimes = [runtime_of(name) for name in sys.argv[3:] or ["eager"]]
     lab = Laboratory(measured(cpu_device(), 0))
     found: list[Measurement] = []

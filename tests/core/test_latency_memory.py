@@ -1,5 +1,7 @@
 """Predicted memory: arithmetic, and its calibration on measured peaks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,38 @@ def test_weights_and_cache_are_never_predicted_smaller_than_they_are():
 def test_without_measured_peaks_arithmetic_stands():
     few = fit_memory(rows(5e8, (1, 1, 1), count=3))[0]
     assert (few.error, few.factors, few.fixed_bytes) == (None, (1.0, 1.0, 1.0), 0.0)
+
+
+def test_the_interval_holds_peaks_of_shapes_it_has_not_seen():
+    rng = np.random.default_rng(7)
+    noisy = [
+        replace(m, memory_bytes={"peak_allocated": int(m.memory_bytes["peak_allocated"] * f)})
+        for m, f in zip(
+            rows(5e8, (1.02, 1.0, 1.7), 200), np.exp(0.03 * rng.standard_normal(200)), strict=True
+        )
+    ]
+    fit, unseen = fit_memory(noisy[:80])[0], noisy[80:]
+    assert fit.error == pytest.approx(0.024, rel=0.3) and 0.04 < fit.half_width < 0.09
+    held = 0
+    for m in unseen:
+        w = m.workload
+        low, high = fit.interval(m.architecture, w.batch, w.prompt_tokens, w.output_tokens)
+        held += low <= m.memory_bytes["peak_allocated"] <= high
+    assert held / len(unseen) >= 0.92
+    # a few are judged by Student's t, and what was not measured has no interval of its own
+    assert fit_memory(noisy[:12])[0].half_width > 0.03
+    assert fit_memory(noisy[:3])[0].half_width is None
+
+
+def test_no_interval_of_memory_reaches_below_what_must_be_held():
+    wild = [
+        replace(m, memory_bytes={"peak_allocated": int(m.memory_bytes["peak_allocated"] * f)})
+        for m, f in zip(rows(0.0, (1.0, 1.0, 0.1), 24), (1.0, 1.6) * 12, strict=True)
+    ]
+    fit = fit_memory(wild)[0]
+    for m in wild:
+        w = m.workload
+        asked = (m.architecture, w.batch, w.prompt_tokens, w.output_tokens)
+        parts = memory_amounts(*asked, FP16)
+        low, high = fit.interval(*asked)
+        assert parts["weights"] + parts["cache"] <= low <= fit.predict(*asked) < high

@@ -83,6 +83,21 @@ def test_measured_rows_are_marked_and_carry_the_measured_value(table, contents):
     assert table.estimates("tpot_s").measured.sum() == len(table.measured_rows)
 
 
+def test_a_predicted_peak_of_memory_has_an_interval_and_says_what_it_was_corrected_on(
+    contents, table, laws
+):
+    estimates = table.estimates("memory_bytes")
+    assert np.all(estimates.low <= estimates.value) and np.all(estimates.value <= estimates.high)
+    row = int(np.flatnonzero(~estimates.measured)[0])
+    assert estimates.low[row] < estimates.high[row]
+    told = table.source("memory_bytes", row)
+    assert told.kind == "predicted"
+    assert "by arithmetic, corrected on" in told.text and "on shapes left out" in told.text
+    # nothing measured: arithmetic alone, which says that it does not know how far off it is
+    bare = make_table(replace(contents, measurements=()), replace(laws, memory=()), Choices())
+    assert "no measured peak says how far off" in bare.source("memory_bytes", row).text
+
+
 def test_columns_cannot_be_changed(table):
     with pytest.raises(ValueError, match="read-only"):
         table.column("loss")[0] = 0.0

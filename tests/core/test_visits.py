@@ -65,6 +65,17 @@ def test_two_visits_lie_side_by_side():
     assert low < 0.0101 and high > 0.0109
 
 
+def test_a_visit_cut_short_counts_and_does_not_speak_for_the_others():
+    rows = [visit(0.01 + 0.001 * d, day=d) for d in (1, 2, 3)]
+    short = replace(visit(0.014, day=4, ended_early=True), message="timed until it ended early")
+    (one,) = together([*rows, short])
+    assert one.environment["visits"] == 4 and len(one.samples["tpot"]) == 4
+    assert not one.message and "ended_early" not in one.environment
+    # of software that nothing else ran under it is all there is
+    newer = replace(short, environment={**short.environment, "torch": "3"})
+    assert together([*rows, newer]) == (newer,)
+
+
 def test_only_the_latest_software_counts():
     old = [visit(0.02, torch="1"), visit(0.02, torch="1", day=2)]
     new = visit(0.01, day=3)
