@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import statistics
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 # rows a packed matrix is laid out for: 128 was as good or better at one row than a layout for 1
 PACKED_ROWS = 128
-# the race between two products: together larger than any cache beside a core
-RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 2048, 8, 7
+# the race between two products: matrices as layers have them, together larger than any cache beside a core
+RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 1024, 32, 9
 # rows from which oneDNN is faster on a matrix that is not packed
 MANY_ROWS = 4
 # precisions in which both the packed and the plain product run on CPU
@@ -230,7 +229,8 @@ def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
     """Whether oneDNN's packed product reads weights faster here than the plain one, by a race.
 
     Which of them uses all cores at one row differs between makers of processors. Matrices beyond the
-    caches, one row, turn about; the plain one has to be a tenth quicker, so that luck decides nothing.
+    caches, one row, turn about; the quickest round of each counts, which others of the machine disturb
+    least, and the plain one has to be a tenth quicker, so that luck decides nothing.
     """
     import torch
 
@@ -251,7 +251,7 @@ def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
             for product in products:
                 product(row)
             seconds[is_packed].append(time.perf_counter() - start)
-    return statistics.median(seconds[True]) < 1.1 * statistics.median(seconds[False])
+    return min(seconds[True]) < 1.1 * min(seconds[False])
 
 
 def packed_first(runtime: Runtime) -> bool:
