@@ -32,6 +32,10 @@ TERMS: Mapping[str, tuple[str, str]] = {
         "s/kernel",
         "launching a kernel when the layer's weights have driven code and data out of the cache",
     ),
+    "rows_kernels": (
+        "s/kernel",
+        "launching a kernel on several rows, where another is used than on one",
+    ),
     "weight_bytes": ("s/B", "reading the weights from wherever they lie"),
     "cold_bytes": ("s/B", "reading what the last-level cache could not keep from the step before"),
     "packed_bytes": ("s/B", "rearranging the weights for kernels that work on several rows"),
@@ -149,6 +153,7 @@ def _forward(
         "step": np.ones_like(layers * rows),
         "kernels": kernels_per_step(shapes) * np.ones_like(rows),
         "cold_kernels": kernels_per_step(shapes) * driven_out * np.ones_like(rows),
+        "rows_kernels": kernels_per_step(shapes) * (rows > 1),
         "weight_bytes": (layer_bytes + head_bytes) * np.ones_like(rows),
         "packed_bytes": layer_bytes * (rows > 1) + head_bytes * (batch > 1),
         "matmul_flops": layer_flops + head_flops,
