@@ -131,12 +131,14 @@ def _also_known(
     point: ImportedPoint, table: Table | None, same_model: Sequence[ImportedPoint]
 ) -> dict[str, float]:
     """Every metric of a point that is comparable with the candidates'."""
-    found = {key: _value(point, key, same_model)[0] for key in METRICS}
-    return {
-        key: value
-        for key, value in found.items()
-        if np.isfinite(value) and not caution_of(point, table, key, key)
+    # a workload is looked for in the whole table: once for all metrics that depend on it
+    unlike = OF_WORKLOAD if caution_of(point, table, "tpot_s", "tpot_s") else frozenset()
+    found = {
+        key: _value(point, key, same_model)[0]
+        for key, metric in METRICS.items()
+        if metric.group not in unlike and not (key == "loss" and caution_of(point, table, key, key))
     }
+    return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
 def source_tag(point: ImportedPoint) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.architecture import Architecture
 from core.errors import Unusable
-from core.measure.statistics import median_interval
+from core.measure.statistics import median_interval, student_t
 from core.workload import Runtime, Workload
 
 # canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
@@ -173,17 +173,10 @@ def from_summary(
         return None
     low = high = None
     if statistic == "mean" and n >= 2 and "std" in stats:
-        half = _student(n - 1) * stats["std"] / math.sqrt(n)
+        half = student_t(n) * stats["std"] / math.sqrt(n)
         low, high = max(value - half, 0.0), value + half
     rest = {k: v for k, v in stats.items() if k != statistic}
     return Estimate(value, low, high, n, UNITS[metric.partition(":")[0]], statistic, rest)
-
-
-def _student(degrees: int) -> float:
-    """97.5 % quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, 0.975))
 
 
 def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:

@@ -125,7 +125,7 @@ def wake(runtime: Runtime, lab: Laboratory) -> None:
         toy = subject_for(Point(TOY, Workload(1, 8, 4), runtime), lab)
         toy.warm()
         toy.close()
-    except (Unsupported, RuntimeError, MemoryError):
+    except (Unusable, RuntimeError, MemoryError):
         # what stands in the way of a toy stands in the way of the point, which says so
         return
 

@@ -119,7 +119,7 @@ class Decoder:
         # a list of its own, which can be emptied
         self.blocks = list(weights.blocks)
         self.head: Product = weights.head
-        self.tied_copy = a.tied_embeddings and self.head.kernel not in ("linear", "linear+onednn")
+        self.tied_copy = a.tied_embeddings and not self.head.keeps_matrix
         self.caches = [
             torch.zeros(
                 (batch, 2, a.n_kv_heads, capacity, a.d_head),

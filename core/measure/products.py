@@ -21,8 +21,6 @@ PACKED_ROWS = 128
 RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 1024, 32, 9
 # rows from which oneDNN is faster on a matrix that is not packed
 MANY_ROWS = 4
-# precisions in which both the packed and the plain product run on CPU
-RACED = ("fp32", "bf16")
 
 
 class Unsupported(RuntimeError):
@@ -30,10 +28,14 @@ class Unsupported(RuntimeError):
 
 
 class Product(Protocol):
-    """x [rows, in] -> x W^T + b [rows, out]; `nbytes` is what one call reads of weights."""
+    """x [rows, in] -> x W^T + b [rows, out]; `nbytes` is what one call reads of weights.
+
+    `keeps_matrix` tells that it works on the matrix it was given and not on a copy laid out anew.
+    """
 
     nbytes: int
     kernel: str
+    keeps_matrix: bool
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """The product."""
@@ -47,6 +49,8 @@ class Product(Protocol):
 class _Adding:
     """Adds after the product, as every kernel can."""
 
+    keeps_matrix = False
+
     def add_to(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """residual + product."""
         return residual + self(x)  # type: ignore[operator]
@@ -56,6 +60,7 @@ class Dense:
     """Plain `F.linear`."""
 
     kernel = "linear"
+    keeps_matrix = True
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         from torch.nn.functional import linear
@@ -97,11 +102,12 @@ class Packed(_Adding):
 class ByRows(_Adding):
     """One plain matrix, and for each number of rows the kernel that reads it faster on CPU.
 
-    At a row or two that is `F.linear`, which copies nothing; from four on oneDNN, which was 1.1 to 1.9
-    times as fast as `F.linear` at 4 to 64 rows (two cores of a Xeon, fp32).
+    Below four rows that is `F.linear`, from four on oneDNN, which was 1.0 to 1.8 times as fast as
+    `F.linear` at 4 to 16 rows (two cores of a Xeon, fp32).
     """
 
     kernel = "linear+onednn"
+    keeps_matrix = True
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         import torch
@@ -254,15 +260,6 @@ def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
     return min(seconds[True]) < 1.1 * min(seconds[False])
 
 
-def packed_first(runtime: Runtime) -> bool:
-    """Whether the packed product is to be tried first on CPU; the first call holds the race."""
-    import torch
-
-    if runtime.weights not in RACED:
-        return False
-    return packed_is_quicker(compute_dtype(runtime, "cpu"), torch.get_num_threads())
-
-
 def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Product:
     """The fastest product that works here for this precision; raises Unsupported where none does."""
     import torch
@@ -275,8 +272,9 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> P
         if on_cpu:
             raise Unsupported("fp8 needs a GPU that has it (Ada, Hopper or newer)")
         makers = [Fp8]
-    elif on_cpu and runtime.weights in RACED and runtime.execution != "compile":
-        makers = [Packed, ByRows, Dense] if packed_first(runtime) else [ByRows, Dense]
+    elif on_cpu and runtime.weights in ("fp32", "bf16") and runtime.execution != "compile":
+        first = packed_is_quicker(weight.dtype, torch.get_num_threads())
+        makers = [Packed, ByRows, Dense] if first else [ByRows, Dense]
     else:
         makers = [Dense]
     reason = ""

@@ -95,7 +95,7 @@ def main() -> None:
             f"{metric}  {len(found)} visits of {blocks:.0f} blocks, {np.median(values) * 1e3:.3f} ms,"
             f" {between:.1%} between visits, neighbouring blocks correlate {correlation(found, metric):.2f}"
         )
-        for size in GROUPS:
+        for size in [size for size in GROUPS if size <= len(found) // 2]:
             print(row(found, metric, size))
 
 

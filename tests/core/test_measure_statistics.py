@@ -11,6 +11,7 @@ from core.measure.statistics import (
     median_interval,
     ordered_interval,
     scatter,
+    student_t,
     summarise,
 )
 from core.records import Device, Measurement
@@ -184,3 +185,10 @@ def test_an_interval_is_around_its_value_and_never_negative(values):
             e = summarise([np.full(20, sign * v) for v in values], statistic)
             assert e.low <= e.value * (1 + sign * 1e-12) and e.value <= e.high + 1e-12
             assert e.low >= 0 if sign > 0 else e.high <= 0
+
+
+def test_students_t_is_that_of_the_usual_table():
+    from scipy.special import stdtrit
+
+    for n in range(2, 400):
+        assert student_t(n) == pytest.approx(float(stdtrit(n - 1, 0.975)), rel=0.001)

@@ -141,3 +141,13 @@ def test_imported_points_are_found_under_the_mouse(qtbot, window):  # noqa: F811
     assert nearest_laid_over(plot.scene, plane, *at) == (0, 0)
     assert nearest_laid_over(plot.scene, plane, at[0] + 30, at[1]) is None
     assert overlay.names[0] in plot.scene.overlay_card(0, 0)
+
+
+def test_the_message_bar_warns_only_of_what_went_wrong(window):  # noqa: F811
+    bar, store = window.message_bar, window.store
+    store.tell("3 points read in", news=True)
+    assert (bar.sign.text(), bar.sign.accessibleName()) == ("✓", "Done")
+    store.tell("the file is damaged")
+    assert (bar.sign.text(), bar.sign.accessibleName()) == ("⚠", "Warning")
+    store.tell("")
+    assert bar.isHidden()
