@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from gui.window import Window
+    from gui.shell.window import Window
 
 CHILD = "--measure-child"
 # its height is known only once the window is there
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _survive_without_console()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == [CHILD]:
-        from core.measure.child import main as child
+        from core.measure.process.child import main as child
 
         return child()
     options = _parser().parse_args(words)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.shot:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from gui.system_libraries import missing_message, missing_packages, show
+    from gui.app.system_libraries import missing_message, missing_packages, show
 
     missing = missing_packages(os.environ.get("QT_QPA_PLATFORM"))
     if missing:
@@ -85,7 +85,7 @@ def fit_screen(window: Window) -> None:
 
 def _wrong_panel(name: str) -> str:
     """What is wrong with the name of a panel; empty where there is one of this name."""
-    from gui.panels_table import PANELS
+    from gui.panels.table import PANELS
 
     names = [row.name for row in PANELS]
     return "" if name in names else f"there is no panel '{name}' (known: {', '.join(names)})"
@@ -94,8 +94,8 @@ def _wrong_panel(name: str) -> str:
 def _is_taken(file: str | None) -> bool:
     """Whether a window that runs already has taken the file (or the wish to be seen)."""
     _name_application()
-    from gui.settings import data_folder
-    from gui.single import hand_over, server_name
+    from gui.app.settings import data_folder
+    from gui.app.single import hand_over, server_name
 
     return hand_over(server_name(data_folder()), file)
 
@@ -115,22 +115,22 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
 
     app = QApplication.instance()
     if not isinstance(app, QApplication):
-        from gui.application import Application
+        from gui.app.application import Application
 
         app = Application(sys.argv[:1])
-        from gui.garbage import Collector
+        from gui.app.garbage import Collector
 
         Collector(app)
     _name_application()
     app.setApplicationDisplayName("Paretoscope")
     app.setDesktopFileName("paretoscope")
     from core.resources import resource
-    from gui import crash, logs, theme
-    from gui.machine import find_processor
-    from gui.settings import Settings, data_folder, settings_path
-    from gui.single import Listener, server_name
-    from gui.store import Store
-    from gui.window import Window, when_painted
+    from gui.app import crash, logs, theme
+    from gui.app.settings import Settings, data_folder, settings_path
+    from gui.app.single import Listener, server_name
+    from gui.shell.window import Window, when_painted
+    from gui.state.machine import find_processor
+    from gui.state.store import Store
 
     alone = bool(options.shot or options.walk)
     if not alone:
@@ -164,7 +164,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
         if options.file:
             window.take_files([Path(options.file)])
         else:
-            from gui.demonstration import open_demonstration
+            from gui.state.demonstration import open_demonstration
 
             if not alone:
                 window.showing.first_start()

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from gui.window import Window
+from gui.shell.window import Window
 
 PATIENCE_MS = 120_000
 # after the last change: layouts and the plot's own timers still have to run

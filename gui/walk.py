@@ -19,12 +19,12 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from core.errors import Unusable
-from core.formats.hf import read_config
-from core.limits import Limit
-from core.project import SUFFIX
-from gui.machine import find_devices
+from core.formats.configs.hf import read_config
+from core.pareto.limits import Limit
+from core.project.project import SUFFIX
 from gui.panels.export import ExportDialog
-from gui.window import Window
+from gui.shell.window import Window
+from gui.state.machine import find_devices
 
 SPACE = """
 schema_version = 1

@@ -60,7 +60,7 @@ def attempt(root: Path, archive: Path) -> int:
     """Make the root, install the application and what it asks for, walk through it."""
     from walk import USER, Place
 
-    from gui.system_libraries import ALWAYS, ON_X11
+    from gui.app.system_libraries import ALWAYS, ON_X11
 
     began = time.monotonic()
     # the suite's own default where this machine names no mirror of it

@@ -6,7 +6,7 @@ import sys
 if __name__ == "__main__":
     multiprocessing.freeze_support()
     if "--measure-child" in sys.argv:
-        from core.measure.child import main as measure
+        from core.measure.process.child import main as measure
 
         sys.exit(measure())
     from core.__main__ import main

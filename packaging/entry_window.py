@@ -7,7 +7,7 @@ from pathlib import Path
 if __name__ == "__main__":
     multiprocessing.freeze_support()
     if "--measure-child" in sys.argv:
-        from core.measure.child import main as measure
+        from core.measure.process.child import main as measure
 
         sys.exit(measure())
     if Path(sys.argv[0]).stem == "paretoscope-cli":

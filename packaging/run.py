@@ -88,7 +88,7 @@ def install(extras: str) -> bool:
 def system_libraries(platform: str | None) -> bool:
     """Install the libraries Qt needs where we may, else say which command does."""
     sys.path.insert(0, str(ROOT))
-    from gui.system_libraries import missing_message, missing_packages
+    from gui.app.system_libraries import missing_message, missing_packages
 
     missing = missing_packages(platform)
     if missing and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:

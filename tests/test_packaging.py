@@ -65,7 +65,7 @@ def test_the_windows_script_names_only_what_the_builder_makes():
 
 
 def test_the_mime_type_knows_a_project_by_its_first_bytes(tmp_path):
-    from core.project import Project
+    from core.project.project import Project
 
     Project.create(tmp_path / "a.paretoscope").close()
     head = (tmp_path / "a.paretoscope").read_bytes()[:100]
@@ -138,7 +138,7 @@ def scripts(monkeypatch):
 
 
 def test_the_bare_root_gets_what_the_application_asks_for_and_no_more(scripts):
-    from gui.system_libraries import missing_message
+    from gui.app.system_libraries import missing_message
 
     clean_root = scripts[1]
     said = f"paretoscope: {missing_message(['libegl1', 'libxcb-cursor0'])}\n"
@@ -167,8 +167,8 @@ def test_within_another_root_the_same_program_is_started_from_there(scripts, tmp
 
 
 def test_the_walk_measures_enough_shapes_for_a_law():
-    from core.fit.prices import MIN_SHAPES
-    from core.space_file import parse_space
+    from core.fit.latency_terms import MIN_SHAPES
+    from core.space.space_file import parse_space
     from gui.walk import MEASURED, SPACE
 
     shapes = {point.architecture for point in parse_space(SPACE).measurement_points()}

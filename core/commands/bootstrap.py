@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.architecture import Architecture, shape_from_label
+from core.arrays import Floats
 from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of, text_of, tying_of
 from core.errors import Unusable
 from core.fit.fit import Fit
@@ -19,7 +19,7 @@ from core.fit.solve import fit
 from core.fit.validate import trust, validation
 from core.laws.columns import params_column
 from core.laws.loss import LAWS
-from core.records import Floats
+from core.model.architecture import Architecture, shape_from_label
 from core.units import parse_quantity
 
 HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"

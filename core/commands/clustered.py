@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import Unusable
-from core.measure.cluster import WAIT_S, ClusterSwept, Place, cluster_sweep, place_of
-from core.measure.launch import connect, overheard
-from core.measure.point import point_key
-from core.measure.protocol import Settings
-from core.measure.visits import MOST
-from core.project import Project
-from core.records import Device, Measurement, Point
+from core.measure.sweeps.cluster import WAIT_S, ClusterSwept, Place, cluster_sweep, place_of
+from core.measure.sweeps.launch import connect, overheard
+from core.measure.timing.protocol import Settings
+from core.project.project import Project
+from core.records.measurement import Device, Measurement, Point
+from core.records.point import point_key
+from core.samples.repetitions import MOST
 
 HELP = (
     "measure on a Dask cluster: tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],HOST,... or slurm:WORKERS"

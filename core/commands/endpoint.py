@@ -9,8 +9,8 @@ from typing import Any
 from core.commands.following import followed
 from core.commands.options import seconds, whole
 from core.errors import Unusable
-from core.records import Device, Measurement
-from core.workload import BYTES_PER_ELEMENT, Workload
+from core.model.workload import BYTES_PER_ELEMENT, Workload
+from core.records.measurement import Device, Measurement
 
 HELP = "time a model served on this machine (llama.cpp, vLLM, SGLang, transformers serve)"
 
@@ -43,9 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Ask the endpoint and store one measurement under the model's name."""
-    from core.measure.served import Endpoint
-    from core.measure.served_shape import measure_endpoint, served_shape
-    from core.project import Project
+    from core.measure.backends.served import Endpoint
+    from core.measure.backends.served_shape import measure_endpoint, served_shape
+    from core.project.project import Project
 
     key = os.environ.get(options.key_from, "") if options.key_from else ""
     if options.key_from and not key:
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 def _device(options: argparse.Namespace) -> Device:
     if options.device == "cpu":
-        from core.measure.devices import cpu_device
+        from core.measure.timing.devices import cpu_device
 
         return cpu_device()
     from core.commands.profile import find_device

@@ -9,12 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.choices import Choices
-from core.demo import open_any
+from core.analysis.pipeline import (
+    Contents,
+    Laws,
+    make_frame,
+    make_laws,
+    make_table,
+    read_contents,
+    rows_of,
+)
 from core.errors import Unusable
-from core.formats.selection import Row, rows_of_table
-from core.formats.table_of_formats import FORMATS, write_shape
-from core.formats.writing import (
+from core.export.formats import FORMATS, write_shape
+from core.export.selection import Row, rows_of_table
+from core.formats.configs.writing import (
     ExportContext,
     check_target,
     sidecar,
@@ -22,10 +29,11 @@ from core.formats.writing import (
     to_json,
     write_atomically,
 )
-from core.metrics import METRICS
-from core.picture import Contents, Laws, make_frame, make_laws, make_table, read_contents, rows_of
-from core.records import Measurement, Point
-from core.table import Table
+from core.project.choices import Choices
+from core.project.demo import open_any
+from core.records.measurement import Measurement, Point
+from core.records.metrics import METRICS
+from core.table.table import Table
 
 HELP = "write a candidate for another tool, or a selection as CSV, JSON or a training plan"
 
@@ -115,7 +123,7 @@ def _write_raw(
     options: argparse.Namespace, measurements: Sequence[Measurement]
 ) -> tuple[str, dict[str, Any]]:
     """Measurements as they were made: all of the project, or all visits of the candidates named."""
-    from core.formats.raw_json import write
+    from core.formats.results.raw_json import write
 
     if not measurements:
         what = "these candidates were never" if options.candidate else "nothing was"
@@ -197,11 +205,11 @@ def _write_selection(
     written: list[str],
 ) -> str:
     if options.to == "json":
-        from core.formats.table_json import write as write_json
+        from core.export.table_json import write as write_json
 
         return write_json(rows, provenance)
     if options.to == "csv":
-        from core.formats.table_csv import write as write_csv
+        from core.export.table_csv import write as write_csv
 
         units = {
             k: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}
@@ -218,7 +226,7 @@ def _write_selection(
         write_atomically(beside, to_json(about), options.force)
         written.append(str(beside))
         return write_csv(rows, provenance)
-    from core.formats.training_plan import TrainingDevice, write
+    from core.export.training_plan import TrainingDevice, write
 
     device = TrainingDevice(
         options.device, options.devices, options.utilisation, options.peak, options.price
@@ -230,7 +238,7 @@ def provenance_of(
     contents: Contents, laws: Laws, table: Table, rows: tuple[Row, ...], choices: Any
 ) -> dict[str, Any]:
     """Where everything in an export came from: project, device, laws, limits, and each number."""
-    from core.picture import loss_text
+    from core.analysis.pipeline import loss_text
 
     about: dict[str, Any] = {
         "program": "Paretoscope",

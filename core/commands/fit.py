@@ -10,14 +10,14 @@ import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit, derived
+from core.fit.row_filter import kept
 from core.fit.solve import METHODS, fit
 from core.fit.validate import judge_largest
-from core.formats.runs import read_runs
+from core.formats.runs.reading import read_runs
+from core.formats.runs.suites import bundled_suites, suite
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
-from core.records import TrainingRuns
-from core.suites import bundled_suites, suite
-from core.where import kept
+from core.records.training_runs import TrainingRuns
 
 HELP = "fit a loss law to a table of training runs"
 

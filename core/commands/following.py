@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from typing import Any
 
-from core.records import Progress
+from core.records.progress import Progress
 
 WIDTH = 118
 

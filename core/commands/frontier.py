@@ -9,9 +9,9 @@ from typing import Any
 
 from core.commands.options import whole
 from core.errors import Unusable
-from core.limits import Limit, parse_limit, with_limit
-from core.metrics import METRICS, metric
-from core.table import Table
+from core.pareto.limits import Limit, parse_limit, with_limit
+from core.records.metrics import METRICS, metric
+from core.table.table import Table
 
 HELP = "the Pareto front of a project under limits"
 
@@ -38,11 +38,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
-    from core.demo import open_any
-    from core.explain import sentences
+    from core.analysis.explain import sentences
+    from core.analysis.front_uncertainty import picture_chance
+    from core.analysis.pipeline import (
+        make_frame,
+        make_laws,
+        make_table,
+        read_contents,
+        rows_of,
+        unlike,
+    )
     from core.fit.resample import outcome
-    from core.picture import make_frame, make_laws, make_table, read_contents, rows_of, unlike
-    from core.picture_doubt import picture_chance
+    from core.project.demo import open_any
 
     limits: tuple[Limit, ...] = ()
     for text in options.limit:

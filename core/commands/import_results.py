@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.formats.imported import ImportedPoint
+from core.formats.results.imported import ImportedPoint
 
 HELP = "read result files of benchmark tools into a project"
 
@@ -27,10 +27,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Read every file, then store what is new; nothing is stored when one cannot be read."""
-    from core.formats.imported_records import point_to_dict
-    from core.formats.read_results import read_results
-    from core.overlays import new_points
-    from core.project import Project
+    from core.analysis.overlays import new_points
+    from core.formats.results.imported_records import point_to_dict
+    from core.formats.results.reading import read_results
+    from core.project.project import Project
 
     read = [(Path(name), read_results(Path(name).expanduser())) for name in options.files]
     told: list[dict[str, Any]] = []
@@ -99,7 +99,7 @@ def human(told: Sequence[dict[str, Any]], project: str) -> str:
 
 def shown(key: str, value: float) -> str:
     """A metric's short name and its value with a unit; ITL is no metric of the plot."""
-    from core.metrics import METRICS
+    from core.records.metrics import METRICS
     from core.units import format_quantity
 
     if key in METRICS:

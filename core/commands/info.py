@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.architecture import Architecture, shape_from_label
 from core.errors import Unusable
+from core.model.architecture import Architecture, shape_from_label
+from core.model.workload import BYTES_PER_ELEMENT, Workload
 from core.units import format_quantity
-from core.workload import BYTES_PER_ELEMENT, Workload
 
 HELP = "parameters, FLOPs, bytes and cache of a shape, a config file or a model folder"
 
@@ -128,7 +128,7 @@ def _find(options: argparse.Namespace) -> _Found:
     with path.open("rb") as stream:
         magic = stream.read(4)
     if magic == b"GGUF":
-        from core.formats.gguf import read_gguf, read_header
+        from core.formats.configs.gguf import read_gguf, read_header
 
         stored = read_header(path).parameters
         return _Found(read_gguf(path), f"{path} (GGUF)", stored={"all types": stored})
@@ -161,8 +161,8 @@ def _described(options: argparse.Namespace) -> Architecture:
 
 
 def _folder(path: Path) -> _Found:
-    from core.formats.hf import read_config
-    from core.formats.safetensors import read_stored
+    from core.formats.configs.hf import read_config
+    from core.formats.configs.safetensors import read_stored
 
     reading = read_config(path)
     stored: dict[str, int] | None = None
@@ -187,8 +187,8 @@ def _folder(path: Path) -> _Found:
 
 
 def _file(path: Path) -> _Found:
-    from core.formats.hf import read_config
-    from core.formats.table_of_formats import FORMATS, read_shape
+    from core.export.formats import FORMATS, read_shape
+    from core.formats.configs.hf import read_config
 
     shape, key = read_shape(path)
     if key != "hf":

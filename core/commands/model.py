@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from core.commands.following import followed
 from core.commands.options import seconds, whole
 from core.errors import Unusable
-from core.measure.real_model import EXECUTIONS, PRECISIONS, RANDOM
-from core.records import Measurement
+from core.measure.sweeps.real_model import EXECUTIONS, PRECISIONS, RANDOM
+from core.model.workload import Workload
+from core.records.measurement import Measurement
 from core.units import format_quantity
-from core.workload import Workload
 
 if TYPE_CHECKING:
-    from core.measure.folder import ModelFolder
+    from core.measure.backends.folder import ModelFolder
 
 HELP = "measure a local Hugging Face model folder: its speed, memory and loss on a text"
 
@@ -45,8 +45,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Measure the folder and store one measurement under its name."""
-    from core.measure.real_model import measure_model, plan_model
-    from core.project import Project
+    from core.measure.sweeps.real_model import measure_model, plan_model
+    from core.project.project import Project
 
     if options.device != "cpu" and not options.device.startswith("cuda"):
         raise Unusable(f"--device is 'cpu' or 'cuda:N', not '{options.device}'")
@@ -103,7 +103,7 @@ def report(folder: ModelFolder, found: Measurement, project: str) -> tuple[str, 
 
 def measured_lines(found: Measurement) -> list[str]:
     """What was timed, a line a metric with its interval; why there is nothing where it failed."""
-    from core.measure.statistics import estimate
+    from core.samples.statistics import estimate
 
     # said already as a note of the folder
     said = "; ".join(part for part in found.message.split("; ") if part and part != RANDOM)

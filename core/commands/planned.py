@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.measure.plan import Plan, plan
-from core.measure.visits import visits_made
-from core.project import Project
-from core.records import Device, Point
-from core.serial import device_to_dict
+from core.measure.sweeps.plan import Plan, plan
+from core.project.project import Project
+from core.records.measurement import Device, Point
+from core.records.serial import device_to_dict
+from core.samples.repetitions import visits_made
 from core.units import format_quantity
 
 

@@ -14,15 +14,16 @@ from core.commands.clustered import measure_on_cluster
 from core.commands.options import seconds, whole
 from core.commands.planned import planned
 from core.errors import Unusable
-from core.measure.visits import VISITS, visits_made
-from core.records import Device, Measurement, Point, Progress
+from core.model.workload import BYTES_PER_ELEMENT, EXECUTIONS
+from core.records.measurement import Device, Measurement, Point
+from core.records.progress import Progress
+from core.samples.repetitions import VISITS, visits_made
 from core.units import parse_quantity
-from core.workload import BYTES_PER_ELEMENT, EXECUTIONS
 
 if TYPE_CHECKING:
     from core.fit.latency import LatencyFit
-    from core.project import Project
-    from core.space import Space
+    from core.project.project import Project
+    from core.space.space import Space
 
 HELP = "measure the shapes of a space on this machine"
 SWEEPABLE = tuple(e for e in EXECUTIONS if e != "served")
@@ -100,8 +101,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Measure, fit and report: one row a point, the laws and their held-out errors."""
-    from core.project import Project
-    from core.space_file import read_space
+    from core.project.project import Project
+    from core.space.space_file import read_space
 
     options.device = options.device or ("auto" if options.cluster else "cpu")
     if not (options.cluster or options.device == "cpu" or options.device.startswith("cuda")):
@@ -134,7 +135,7 @@ def wanted_points(space: Space, options: argparse.Namespace) -> tuple[Point, ...
     points = space.measurement_points(options.points)
     if not options.model:
         return points
-    from core.measure.folder import read_folder
+    from core.measure.backends.folder import read_folder
 
     settings = dict.fromkeys((p.workload, p.runtime) for p in points)
     folders = [read_folder(path) for path in options.model]
@@ -154,8 +155,8 @@ def _measure(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Run the sweep, telling standard error how it goes; returns how it ended."""
-    from core.measure.lanes import sweep_on_all
-    from core.measure.sweep import sweep
+    from core.measure.sweeps.several_devices import sweep_on_all
+    from core.measure.sweeps.sweep import sweep
 
     if options.cluster:
         follow = partial(_followed, found=found)
@@ -187,7 +188,7 @@ def _measure(
         }
     if devices:
         raise Unusable("--until-error chooses the points of one device; name one with --device")
-    from core.measure.adaptive import BATCH, adaptive
+    from core.measure.sweeps.adaptive import BATCH, adaptive
 
     start = partial(start, company=options.in_turns)
     device = find_device(options)
@@ -231,7 +232,7 @@ def find_device(options: argparse.Namespace) -> Device:
 
 def find_devices_asked(options: argparse.Namespace) -> tuple[Device, ...]:
     """The devices asked for, each once. Raises Unusable, naming those there are."""
-    from core.measure.session import device_name, find_devices
+    from core.measure.process.session import device_name, find_devices
 
     every = find_devices(options.python)
     if options.device == "cuda:all":
@@ -277,7 +278,7 @@ def _followed(steps: Iterator[Any], found: list[Measurement]) -> Any:
 
 def one_line(m: Measurement) -> str:
     """One measurement as a line of text."""
-    from core.measure.statistics import estimate
+    from core.samples.statistics import estimate
     from core.units import format_quantity
 
     name = f"{m.model or m.architecture.label}, {m.runtime.label}, {m.workload.label}"
@@ -302,7 +303,7 @@ def report(
 ) -> tuple[str, dict[str, Any]]:
     """The text and the JSON object of a finished sweep."""
     from core.fit.latency import fit_latency
-    from core.serial import device_to_dict
+    from core.records.serial import device_to_dict
 
     device: Device | None = found[-1].device if found else ending["device"]
     laws: tuple[LatencyFit, ...] = ()
@@ -324,8 +325,8 @@ def report(
 
 def described(m: Measurement) -> dict[str, Any]:
     """One measurement for JSON: values with intervals, flags, the ratio to the memory floor."""
-    from core.measure.floor import floor_ratio, launch_overhead_s
-    from core.measure.statistics import METRICS, estimate
+    from core.samples.roofline import floor_ratio, launch_overhead_s
+    from core.samples.statistics import METRICS, estimate
 
     metrics: dict[str, Any] = {}
     for metric in METRICS:

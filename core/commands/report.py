@@ -8,8 +8,8 @@ from typing import Any
 
 from core.commands.options import whole
 from core.errors import Unusable
-from core.limits import Limit, parse_limit, with_limit
-from core.metrics import metric
+from core.pareto.limits import Limit, parse_limit, with_limit
+from core.records.metrics import metric
 
 HELP = "write the choice of a project as one self-contained HTML page"
 
@@ -39,11 +39,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Write the page; the facts on it as JSON."""
-    from core.demo import open_any
+    from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
     from core.fit.resample import outcome
-    from core.formats.writing import check_target, write_atomically
-    from core.picture import make_frame, make_laws, make_table, read_contents
-    from core.report import make_report, to_html
+    from core.formats.configs.writing import check_target, write_atomically
+    from core.project.demo import open_any
+    from core.report.html import make_report, to_html
 
     target = Path(options.out).expanduser()
     check_target(target, options.force)

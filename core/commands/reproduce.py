@@ -16,8 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Every published figure beside what is obtained here, and what holds up and what does not."""
-    from core.records import Progress
-    from core.reproduce import reproduction
+    from core.paper.reproduce import reproduction
+    from core.records.progress import Progress
 
     steps = reproduction()
     while True:

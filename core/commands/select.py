@@ -9,9 +9,9 @@ import numpy as np
 
 from core.commands.options import count, seconds, whole
 from core.errors import Unusable
-from core.select import COUNTS, Selection, near_budget, select
+from core.model.workload import Workload
+from core.paper.select import COUNTS, Selection, near_budget, select
 from core.units import format_quantity
-from core.workload import Workload
 
 HELP = "shapes of lowest predicted loss within a size, a token budget and a latency"
 
@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 def from_published(options: argparse.Namespace) -> tuple[Selection, dict[str, Any]]:
     """The method on the published shapes, with the published latencies and law."""
-    from core.architecture import Shapes
-    from core.select_published import (
+    from core.model.architecture import Shapes
+    from core.paper.select_published import (
         published_latency,
         published_name,
         published_predictor,
@@ -111,7 +111,7 @@ def from_project(options: argparse.Namespace) -> tuple[Selection, dict[str, Any]
     The published shapes stay out: their latencies are of another device, and one limit for two
     devices would mean nothing.
     """
-    from core.select_project import project_shapes
+    from core.paper.select_project import project_shapes
 
     if options.include_unmeasured:
         raise Unusable(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.arrays import Floats
 from core.fit.fit import Fit
 from core.fit.groups import groups_of, sizes_of
 from core.fit.identify import LEAST_FREE_SHAPE, free_share, shape_share
 from core.laws.columns import params_column
-from core.records import Floats, TrainingRuns
+from core.records.training_runs import TrainingRuns
 from core.units import format_quantity
 
 # below this share of ln D that ln N leaves free, the size and data terms lean on each other

@@ -15,7 +15,8 @@ from core.fit.solve import fit
 from core.fit.validate import validation
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
-from core.records import Progress, TrainingRuns
+from core.records.progress import Progress
+from core.records.training_runs import TrainingRuns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from core.arrays import Bools, Floats
 from core.errors import Unusable
 from core.laws.columns import log_columns
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
-from core.records import Floats, TrainingRuns
+from core.records.training_runs import TrainingRuns
 
 Columns = Mapping[str, Floats]
 SCHEMA_VERSION = 1
@@ -188,7 +188,7 @@ class Fit:
 
     # -----------------------------------------------------------------------------------------
 
-    def outside(self, columns: Columns) -> NDArray[np.bool_]:
+    def outside(self, columns: Columns) -> Bools:
         """True where N, D or (for a law of shape) R lies outside what was fitted."""
         return self.distance(columns) > 1e-9
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.fit.minimise import Indices
-from core.records import Floats, TrainingRuns
+from core.arrays import Floats, Indices
+from core.records.training_runs import TrainingRuns
 
 # sizes closer than this factor count as one size
 SAME_SIZE = 1.22

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.arrays import Floats
 from core.fit.minimise import Minima, Problem
 from core.laws.law import Law
-from core.records import Floats
 
 if TYPE_CHECKING:
     from core.fit.fit import Fit

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.architecture import Counts, Shapes
+from core.arrays import Bools, Floats
 from core.errors import Unusable
-from core.fit.prices import (
+from core.fit.latency_terms import (
     METRICS,
     MIN_SHAPES,
     Points,
@@ -29,11 +29,10 @@ from core.fit.prices import (
 )
 from core.laws.latency import TERMS, Physics
 from core.laws.latency import predicted_memory_bytes as predicted_memory_bytes
-from core.measure.visits import together
-from core.records import Measurement
-from core.workload import Runtime
-
-Floats = NDArray[np.float64]
+from core.model.architecture import Counts, Shapes
+from core.model.workload import Runtime
+from core.records.measurement import Measurement
+from core.samples.repetitions import together
 
 SCHEMA_VERSION = 1
 SHARP = 0.25  # half of a point's 95 % interval over its value, up to which the point is sharp
@@ -135,9 +134,7 @@ class LatencyFit:
 
         return self.scatter * float(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2))
 
-    def outside(
-        self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
-    ) -> NDArray[np.bool_]:
+    def outside(self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any) -> Bools:
         """True where a shape or workload lies more than 5 % outside what was measured."""
         self._require()
         far = self._distance(shapes, batch, prompt_tokens, output_tokens)

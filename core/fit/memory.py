@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.architecture import Counts
+from core.arrays import Floats
 from core.laws.latency import memory_amounts
-from core.measure.statistics import student_t
-from core.records import Measurement
-from core.workload import Runtime
+from core.model.architecture import Counts
+from core.model.workload import Runtime
+from core.records.measurement import Measurement
+from core.samples.statistics import student_t
 
-Floats = NDArray[np.float64]
 PARTS = ("weights", "cache", "activations")
 # the first of these that a measurement has is its peak: a GPU's allocator, else the whole process
 PEAKS = ("peak_allocated", "process")

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from core.arrays import Bools, Floats, Indices
 from core.laws.law import Law, Tying
-from core.records import Floats
 
 HUBER_DELTA = 1e-3
 # a robust descent goes in rounds: some reweighted steps, then Newton steps
@@ -22,7 +21,6 @@ REWEIGHTED = 4
 SHORTER = (0.5, 0.2, 0.05)
 # numbers in one block of slopes
 STACKED = 60_000
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +136,7 @@ class Minima:
 
     theta: Floats
     objective: Floats
-    converged: NDArray[np.bool_]
+    converged: Bools
 
 
 def descend(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import Unusable
-from core.records import TrainingRuns
+from core.records.training_runs import TrainingRuns
 
 
 def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:

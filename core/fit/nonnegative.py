@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.records import Floats
+from core.arrays import Bools, Floats
 
 
-def linear_solve(gram: Floats, right: Floats, nonnegative: NDArray[np.bool_]) -> Floats:
+def linear_solve(gram: Floats, right: Floats, nonnegative: Bools) -> Floats:
     """Coefficients c minimising c'Gc - 2c'h for every problem: gram (K,P,P), right (K,P) -> (K,P).
 
     Those marked in `nonnegative` (P,) are kept at or above zero, exactly: where the free solution

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.arrays import Floats
 from core.errors import Unusable
 from core.fit.fit import Fit
-from core.records import Floats
 
 
 def compute_optimal(fit: Fit, train_flops: float) -> tuple[float, float]:

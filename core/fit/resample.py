@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from core.arrays import Floats
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.fit.groups import groups_of
 from core.fit.minimise import Minima, Problem, descend
 from core.fit.solve import finish, grid_of, natural, problem_of, project
-from core.records import Floats, Progress, TrainingRuns
+from core.records.progress import Progress
+from core.records.training_runs import TrainingRuns
 
 UNITS = ("shape", "run")
 AT_ONCE = 125

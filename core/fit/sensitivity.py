@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.arrays import Floats
 from core.errors import Unusable
 from core.fit.fit import Fit, predicted
 from core.fit.groups import sizes_of
@@ -14,7 +15,8 @@ from core.fit.resample import Steps
 from core.fit.solve import fit, fit_columns
 from core.laws.columns import CONVENTIONS, params_column
 from core.laws.loss import LAWS
-from core.records import Floats, Progress, TrainingRuns
+from core.records.progress import Progress
+from core.records.training_runs import TrainingRuns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

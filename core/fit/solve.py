@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
 from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
-from core.fit.minimise import HUBER_DELTA, ROUND, Indices, Minima, Problem, descend
+from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend
 from core.fit.nonnegative import linear_solve
+from core.fit.row_filter import kept as matching
 from core.laws.columns import log_columns, params_column
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
-from core.records import Floats, TrainingRuns
-from core.where import kept as matching
+from core.records.training_runs import TrainingRuns
 
 METHODS = ("least-squares", "huber")
 # below this spread (largest over smallest) the FFN ratio cannot be told from a constant
@@ -196,7 +196,7 @@ def tying_for(law: Law, tying: Tying, logs: Mapping[str, Floats]) -> tuple[Tying
     return Tying(tying.name, tying.same, {**tying.fixed, "b1": 0.0, "b2": 0.0}), [note]
 
 
-def usable_rows(logs: Mapping[str, Floats], loss: Floats) -> NDArray[np.bool_]:
+def usable_rows(logs: Mapping[str, Floats], loss: Floats) -> Bools:
     """Rows with a positive finite value in every column the law needs."""
     good = np.isfinite(loss) & (loss > 0)
     for values in logs.values():
@@ -233,7 +233,7 @@ def natural(
 
 
 def ranges(
-    law: Law, columns: Mapping[str, Floats], params: str, usable: NDArray[np.bool_]
+    law: Law, columns: Mapping[str, Floats], params: str, usable: Bools
 ) -> dict[str, tuple[float, float]]:
     """Fitted range of N, D and, where shapes are known, of R; natural units."""
     asked = {"N": columns[params_column(params)], "D": columns["tokens"]}

@@ -1,1 +1,1 @@
-"""File formats, one module each; every reader and writer is a plain function."""
+"""Files of other programs, one module each."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from core.arrays import Floats
 from core.errors import Unusable
-from core.records import Floats
 
 CONVENTIONS = ("total", "non-embedding")
 # what each symbol needs, for a message when it is missing

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from core.arrays import Floats
 from core.errors import Unusable
-from core.records import Floats
 
 # floats, or arrays of them that broadcast
 Values = Any

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.architecture import Counts
-from core.workload import Runtime
-
-Floats = NDArray[np.float64]
+from core.arrays import Floats
+from core.model.architecture import Counts
+from core.model.workload import Runtime
 
 MIB = 2.0**20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.records import Floats
+from core.arrays import Floats
 
 # natural logarithms of the columns a law reads, each of shape (..., n)
 Logs = Mapping[str, Floats]

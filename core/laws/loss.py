@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from core.arrays import Floats
 from core.laws.law import Law, Logs, Parameter, Slopes, Tying
-from core.records import Floats
 
 Parameters = Mapping[str, Floats]
 Term = tuple[Floats, Slopes]

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from core.architecture import Architecture
 from core.errors import Unusable
+from core.model.architecture import Architecture
 
 # floats, or arrays of them that broadcast
 Values = Any

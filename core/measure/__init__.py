@@ -1,1 +1,1 @@
-"""Measuring on this machine: timed decoders, the protocol, the sweep and its child process."""
+"""Measuring on this machine."""

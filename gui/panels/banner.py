@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
-from gui.state import State
-from gui.store import Store
+from gui.state.state import State
+from gui.state.store import Store
 
 
 class MessageBar(QFrame):

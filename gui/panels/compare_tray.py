@@ -9,11 +9,11 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from core.compare_rows import SHOWN, Comparison, Difference, compare_rows, percent_text
-from core.metrics import METRICS
+from core.analysis.comparison import SHOWN, Comparison, Difference, compare_rows, percent_text
+from core.records.metrics import METRICS
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
-from gui.state import State
+from gui.state.state import State
 
 EMPTY = (
     "Nothing to compare yet. Choose a point in the plot and press Pin: it stays here beside the"

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.units import format_quantity
-from gui.machine import find_devices, short_name
-from gui.settings import Settings
-from gui.state import State
-from gui.store import Store
+from gui.app.settings import Settings
+from gui.state.machine import find_devices, short_name
+from gui.state.state import State
+from gui.state.store import Store
 
 
 class DevicesPanel(QWidget):

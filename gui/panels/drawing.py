@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPalette
 from PySide6.QtWidgets import QWidget
 
-from core.records import Floats
+from core.arrays import Floats
 from core.units import SCALES, digits, format_quantity
 from gui.plot.scene import DARK, LIGHT, Colours
 

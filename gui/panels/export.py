@@ -23,12 +23,12 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
-from core.formats.table_of_formats import FORMATS, refusal
+from core.export.formats import FORMATS, refusal
 from core.resources import command_line
-from gui.job import Steps
-from gui.settings import Settings
-from gui.state import State
-from gui.store import Store
+from gui.app.settings import Settings
+from gui.state.job import Steps
+from gui.state.state import State
+from gui.state.store import Store
 
 if TYPE_CHECKING:
     from gui.panels.plot_view import PlotView

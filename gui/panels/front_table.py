@@ -24,14 +24,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.explain import nothing_feasible
-from core.metrics import METRICS
-from core.picture import rows_of
-from core.table import Table
+from core.analysis.explain import nothing_feasible
+from core.analysis.pipeline import rows_of
+from core.records.metrics import METRICS
+from core.table.table import Table
 from gui.panels.inspector import MARKS
 from gui.panels.metric_box import metric_tip
-from gui.state import State
-from gui.store import Store
+from gui.state.state import State
+from gui.state.store import Store
 
 Index = QModelIndex | QPersistentModelIndex
 NO_TABLE = (

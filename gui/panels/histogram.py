@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from core.records import Floats
+from core.arrays import Floats
 
 BINS = 60
 # the handle beyond the data by this much of the width means: no limit

@@ -25,13 +25,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.formats.runs import Preview, preview
-from core.formats.runs_columns import BIG, SURE, ColumnGuess
-from core.records import TrainingRuns
-from gui.job import Steps
+from core.formats.runs.columns import BIG, SURE, ColumnGuess
+from core.formats.runs.reading import Preview, preview
+from core.records.training_runs import TrainingRuns
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.work_row import WorkRow
+from gui.state.job import Steps
 
 # field -> what a person calls it, and why it is wanted
 FIELDS = {

@@ -17,17 +17,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.architecture import Architecture
-from core.front import dominators, neighbours_on_front
-from core.metrics import METRICS, Metric
-from core.picture import Frame, minimised
-from core.picture_doubt import Doubt, chance_text
-from core.table import Table
+from core.analysis.front_uncertainty import Doubt, chance_text
+from core.analysis.pipeline import Frame, minimised
+from core.model.architecture import Architecture
+from core.pareto.front import dominators, neighbours_on_front
+from core.records.metrics import METRICS, Metric
+from core.table.table import Table
 from core.units import SCALES, digits, format_quantity, scale_for
 from gui.panels.metric_box import metric_tip
 from gui.panels.shape_picture import ShapePicture
-from gui.state import State
-from gui.store import Store
+from gui.state.state import State
+from gui.state.store import Store
 
 INTERVAL_WIDTH = 110
 # on a lower panel the words and numbers need the picture's place

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.records import Floats
-from core.residuals import Residuals, mean_error
+from core.arrays import Floats
+from core.fit.residuals import Residuals, mean_error
 from gui.panels.drawing import Chart, ink, series
 
 MOST = 3

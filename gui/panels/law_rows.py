@@ -11,8 +11,8 @@ from core.fit.can_answer import Answer
 from core.fit.compare import Comparison
 from core.fit.fit import Fit, derived
 from core.fit.resample import percentiles
+from core.fit.residuals import Residuals
 from core.fit.sensitivity import Change
-from core.residuals import Residuals
 from core.units import digits, format_quantity
 from gui.panels.numbers_table import Cell
 

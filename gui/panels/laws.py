@@ -18,26 +18,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.analysis.pipeline import Contents
 from core.errors import Unusable
 from core.fit.can_answer import can_answer
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit
 from core.fit.resample import bootstrap
+from core.fit.residuals import Residuals, residuals
+from core.fit.row_filter import kept
 from core.fit.sensitivity import Change, sensitivity
 from core.fit.validate import trust
-from core.picture import Contents
-from core.records import Progress, TrainingRuns
-from core.residuals import Residuals, residuals
-from core.suites import bundled_suites
-from core.where import kept
-from gui.job import Steps
+from core.formats.runs.suites import bundled_suites
+from core.records.progress import Progress
+from core.records.training_runs import TrainingRuns
 from gui.panels import law_rows
 from gui.panels.drawing import tones
 from gui.panels.law_charts import MOST, LawCharts
 from gui.panels.law_rows import Key, key_of
 from gui.panels.numbers_table import NumbersTable
 from gui.panels.work_row import WorkRow
-from gui.state import State
+from gui.state.job import Steps
+from gui.state.state import State
 
 METHODS = (("Least squares on loss", "least-squares"), ("Huber on log loss", "huber"))
 RESAMPLES = 1000

@@ -19,15 +19,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.arrays import Floats
 from core.errors import Unusable
-from core.limits import Limit, parse_limit, reachable, with_limit
-from core.metrics import METRICS
-from core.records import Floats
-from core.table import Table
+from core.pareto.limits import Limit, parse_limit, reachable, with_limit
+from core.records.metrics import METRICS
+from core.table.table import Table
 from gui.panels.histogram import LimitHistogram
 from gui.panels.metric_box import MetricBox, metric_tip
-from gui.state import State
-from gui.store import Store
+from gui.state.state import State
+from gui.state.store import Store
 
 # what the others can still reach follows the hand at this pace
 REACH_EVERY_MS = 120

@@ -24,11 +24,11 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
-from core.measure.plan import plan
-from core.measure.visits import VISITS, visits_made
-from core.records import Device, Measurement, Point
+from core.measure.sweeps.plan import plan
+from core.records.measurement import Device, Measurement, Point
+from core.samples.repetitions import VISITS, visits_made
 from core.units import format_quantity, parse_quantity
-from gui.machine import alike_gpus, device_text, find_devices
+from gui.app.settings import Settings
 from gui.panels.measure_rows import (
     ended_text,
     flags_text,
@@ -40,9 +40,9 @@ from gui.panels.measure_rows import (
     visited,
 )
 from gui.panels.work_row import ElidedLabel
-from gui.settings import Settings
-from gui.state import State
-from gui.store import Store
+from gui.state.machine import alike_gpus, device_text, find_devices
+from gui.state.state import State
+from gui.state.store import Store
 
 POINT = Qt.ItemDataRole.UserRole
 

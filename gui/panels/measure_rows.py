@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTreeWidgetItem
 
-from core.measure.floor import floor_ratio
-from core.measure.point import model_name
-from core.measure.statistics import Estimate, estimate
-from core.measure.told import told
-from core.measure.visits import together, visits_made
-from core.records import FLAGS, Measurement, Point, Progress
+from core.records.measurement import FLAGS, Measurement, Point
+from core.records.point import model_name
+from core.records.progress import Progress
+from core.samples.repetitions import together, visits_made
+from core.samples.roofline import floor_ratio
+from core.samples.statistics import Estimate, estimate
+from core.samples.summary import told
 from core.units import format_quantity, time_text
 
 

@@ -9,8 +9,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QMenu, QWidget
 
-from core.metrics import METRICS, Metric
-from core.table import Table
+from core.records.metrics import METRICS, Metric
+from core.table.table import Table
 
 NARROWEST, WIDEST = 72, 184
 # arrow and frame beside the text

@@ -25,17 +25,23 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
-from core.measure.real_model import EXECUTIONS, PRECISIONS, ModelPlan, measure_model, plan_model
-from core.measure.served import Endpoint
-from core.measure.served_shape import measure_endpoint, served_shape
-from core.project import Project
-from core.records import Device
+from core.measure.backends.served import Endpoint
+from core.measure.backends.served_shape import measure_endpoint, served_shape
+from core.measure.sweeps.real_model import (
+    EXECUTIONS,
+    PRECISIONS,
+    ModelPlan,
+    measure_model,
+    plan_model,
+)
+from core.model.workload import BYTES_PER_ELEMENT, Workload
+from core.project.project import Project
+from core.records.measurement import Device
 from core.units import format_quantity
-from core.workload import BYTES_PER_ELEMENT, Workload
-from gui.job import Job, Steps
-from gui.machine import device_text
-from gui.settings import Settings
-from gui.store import Store
+from gui.app.settings import Settings
+from gui.state.job import Job, Steps
+from gui.state.machine import device_text
+from gui.state.store import Store
 
 MOST_TOKENS = 1_000_000
 # typing a path is not looked at letter by letter

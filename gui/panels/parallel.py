@@ -10,11 +10,11 @@ from PySide6.QtCore import QPoint, Slot
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from core.limits import Limit, with_limit, without_limit
-from core.metrics import METRICS
-from core.table import Table
+from core.pareto.limits import Limit, with_limit, without_limit
+from core.records.metrics import METRICS
+from core.table.table import Table
 from gui.panels.parallel_axes import AxisView, Lines, ParallelAxes
-from gui.state import State
+from gui.state.state import State
 
 # lines drawn of each kind: more would be a blot
 MOST_FRONT, MOST_FEASIBLE, MOST_OUTSIDE = 60, 240, 160

@@ -25,8 +25,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from core.metrics import METRICS
-from core.records import Floats
+from core.arrays import Floats
+from core.records.metrics import METRICS
 from gui.panels.drawing import ink
 
 TITLE, FOOT, SIDE = 46.0, 30.0, 64.0

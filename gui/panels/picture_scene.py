@@ -8,14 +8,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.choices import Choices
+from core.analysis.overlays import limits_told, overlay_layers
 from core.errors import Unusable
-from core.limits import Limit
-from core.metrics import METRICS
-from core.overlays import limits_told, overlay_layers
-from core.suites import Landmark as Published
-from core.suites import landmarks
-from core.table import Table
+from core.formats.runs.suites import Landmark as Published
+from core.formats.runs.suites import landmarks
+from core.pareto.limits import Limit
+from core.project.choices import Choices
+from core.records.metrics import METRICS
+from core.table.table import Table
 from gui.plot.scene import (
     EXACT,
     IMPORTED,
@@ -29,7 +29,7 @@ from gui.plot.scene import (
     Overlay,
     Scene,
 )
-from gui.state import State
+from gui.state.state import State
 
 
 def scene_of(

@@ -20,22 +20,22 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.choices import SHOWN
-from core.explain import alone_sentence, nothing_feasible
-from core.limits import Limit
-from core.metrics import METRICS
-from core.picture_doubt import Doubt, picture_doubt
-from core.records import Floats
-from gui.job import Job, Steps
+from core.analysis.explain import alone_sentence, nothing_feasible
+from core.analysis.front_uncertainty import Doubt, picture_doubt
+from core.arrays import Floats
+from core.pareto.limits import Limit
+from core.project.choices import SHOWN
+from core.records.metrics import METRICS
+from gui.app.theme import LIGHT, Theme
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
 from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.scene import Band, LiveState, Overlay, Scene
-from gui.state import State
-from gui.store import Store
-from gui.theme import LIGHT, Theme
+from gui.state.job import Job, Steps
+from gui.state.state import State
+from gui.state.store import Store
 
 # words under the plot follow the hand at this pace; the picture itself at every move
 LIVE_EVERY_MS = 60

@@ -21,11 +21,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.reproduce import PUBLISHED, Draws, Reproduction, Row, reproduction
+from core.paper.reproduce import PUBLISHED, Draws, Reproduction, Row, reproduction
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.work_row import WorkRow
-from gui.state import State
+from gui.state.state import State
 
 ABOUT = (
     "Bian, Yan and Venkataraman (arXiv 2501.18107) fit a loss law with a term for shape to small runs"

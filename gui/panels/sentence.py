@@ -5,16 +5,16 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
-from core.explain import sentences
-from gui.state import State
-from gui.store import Store
+from core.analysis.explain import sentences
+from gui.state.state import State
+from gui.state.store import Store
 
 # the rest is in the tooltip: the plot needs the room more
 MOST_OTHERS = 3
 
 
 class SentenceBar(QFrame):
-    """The sentences of `core.explain`: the first in full size, the others below it."""
+    """The sentences of `core.analysis.explain`: the first in full size, the others below it."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from core.architecture import Architecture
+from core.model.architecture import Architecture
 
 # a picture of this many layers or of this width fills the frame; larger ones fill it as well
 LAYERS = 48

@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 
 from core.errors import Unusable
 from core.resources import resource
-from core.space_file import parse_space
+from core.space.space_file import parse_space
 from core.units import format_quantity
-from gui.job import Job, Steps
-from gui.state import State
-from gui.store import Store
+from gui.state.job import Job, Steps
+from gui.state.state import State
+from gui.state.store import Store
 
 CHECK_AFTER_MS = 350
 HELP = (

@@ -18,11 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.fit.fit import Fit
-from core.metrics import METRICS
-from core.picture import Laws
-from core.records import Point
-from core.trust import (
+from core.analysis.pipeline import Laws
+from core.analysis.validation import (
     COLUMNS,
     LARGEST_ERROR,
     LEAST_COVERAGE,
@@ -34,12 +31,15 @@ from core.trust import (
     loss_sentence,
     unmeasured_on_front,
 )
+from core.fit.fit import Fit
+from core.records.measurement import Point
+from core.records.metrics import METRICS
 from core.units import format_quantity
-from gui.job import Steps
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.work_row import WorkRow
-from gui.state import State
+from gui.state.job import Steps
+from gui.state.state import State
 
 HEADER = (
     Cell("Measured point"),

@@ -24,13 +24,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.choices import WhatIf as Tried
-from core.compare_rows import percent_text
-from core.errors import Unusable
-from core.metrics import METRICS
-from core.picture import drafting
-from core.speculated import draft_row
-from core.what_if import (
+from core.analysis.comparison import percent_text
+from core.analysis.pipeline import drafting
+from core.analysis.what_if import (
     PUBLISHED_ACCEPTANCE,
     SHOWN,
     Snapshot,
@@ -41,13 +37,17 @@ from core.what_if import (
     speculation,
     why_nothing,
 )
-from core.workload import BYTES_PER_ELEMENT
-from gui.job import Steps
+from core.errors import Unusable
+from core.model.workload import BYTES_PER_ELEMENT
+from core.project.choices import WhatIf as Tried
+from core.records.metrics import METRICS
+from core.table.speculative import draft_row
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.tried_value import TriedValue, doublings, round_steps
 from gui.panels.work_row import WorkRow
-from gui.state import State
+from gui.state.job import Steps
+from gui.state.state import State
 
 # name in the choices -> title, slider's values, what it means
 VALUES = {

@@ -10,8 +10,8 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from core.errors import Unusable
-from core.records import Progress
-from gui.job import Job, Steps
+from core.records.progress import Progress
+from gui.state.job import Job, Steps
 
 
 class ElidedLabel(QLabel):

@@ -16,8 +16,8 @@ from PySide6.QtGui import (
     QPen,
 )
 
-from core.front import Bools, Indices, staircase, steps_along
-from core.records import Floats
+from core.arrays import Bools, Floats, Indices
+from core.pareto.front import staircase, steps_along
 from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
 from gui.plot.scene import PREDICTED, Axis, Band, Overlay, Scene
 

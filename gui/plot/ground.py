@@ -14,8 +14,7 @@ from PySide6.QtGui import (
     QPen,
 )
 
-from core.front import Bools, Indices
-from core.records import Floats
+from core.arrays import Bools, Floats, Indices
 from gui.plot.axis import QuantityAxis
 from gui.plot.limit_line import LimitLine
 from gui.plot.plane import Layer, plane_of

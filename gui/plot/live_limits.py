@@ -6,9 +6,9 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from core.front import Bools, Indices, front_indices, oriented
-from core.live_front import LiveFront, prepare
-from core.records import Floats
+from core.arrays import Bools, Floats, Indices
+from core.pareto.front import front_indices, oriented
+from core.pareto.live_front import LiveFront, prepare
 from gui.plot.scene import LimitView, Scene
 
 

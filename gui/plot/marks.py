@@ -17,8 +17,7 @@ from PySide6.QtGui import (
     QPolygonF,
 )
 
-from core.front import Bools
-from core.records import Floats
+from core.arrays import Bools, Floats
 from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
 from gui.plot.scene import Axis, Colours, Measured, Scene
 

@@ -13,8 +13,8 @@ from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from core.front import Indices
-from core.live_front import LiveFront
+from core.arrays import Indices
+from core.pareto.live_front import LiveFront
 from gui.plot import export
 from gui.plot.axis import QuantityAxis
 from gui.plot.hover_card import HoverCard

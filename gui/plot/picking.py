@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.front import Indices
-from core.records import Floats
+from core.arrays import Floats, Indices
 from gui.plot.plane import Plane, view_coordinates
 from gui.plot.scene import Scene
 

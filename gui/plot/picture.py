@@ -9,8 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont
 
-from core.front import Indices
-from core.records import Floats
+from core.arrays import Floats, Indices
 from gui.plot.axis import QuantityAxis
 from gui.plot.front_layers import BandLayer, FrontLayer, OverlayLayer
 from gui.plot.ground import CloudLayer, ForbiddenLayer, GridLayer

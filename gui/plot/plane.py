@@ -11,7 +11,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QPolygonF
 from PySide6.QtWidgets import QGraphicsObject
 
-from core.records import Floats
+from core.arrays import Floats
 from gui.plot.scene import Axis
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
-from core.front import Bools, Indices
-from core.records import Floats
+from core.arrays import Bools, Floats, Indices
 
 # a byte of the image: six bits of density, then two flags
 LEVELS = 64
@@ -87,8 +86,8 @@ class CloudRaster:
         self._dot = 2
         self.view: View | None = None
         self._cells: NDArray[np.int32] = np.empty(0, np.int32)
-        self._total: NDArray[np.intp] = np.zeros(0, np.intp)
-        self._inside: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._total: Indices = np.zeros(0, np.intp)
+        self._inside: Indices = np.zeros(0, np.intp)
         self._code: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._total_code: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._pixels: NDArray[np.uint32] = np.empty((0, 0), np.uint32)
@@ -195,7 +194,7 @@ class CloudRaster:
         )
         return self._image
 
-    def counts(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def counts(self) -> tuple[Indices, Indices]:
         """Feasible and all points per cell (height, width), without the border."""
         assert self.view is not None
         width = self.view.width

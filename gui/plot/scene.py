@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from core.front import Bools, Indices
-from core.records import Floats
+from core.arrays import Bools, Floats, Indices
 from core.units import format_quantity
 
 # source code of a point: where its numbers came from

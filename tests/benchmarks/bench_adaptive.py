@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.demo import SWEEP, recorded_sweep
 from core.fit.latency import fit_latency
-from core.fit.prices import points_of
-from core.measure.adaptive import choose_batch
-from core.records import Measurement, Point
+from core.fit.latency_terms import points_of
+from core.measure.sweeps.adaptive import choose_batch
+from core.project.demo import SWEEP, recorded_sweep
+from core.records.measurement import Measurement, Point
 
 TARGETS = (0.15, 0.12, 0.10, 0.08, 0.07, 0.06, 0.05)
 

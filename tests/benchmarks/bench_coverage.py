@@ -5,7 +5,7 @@
 One shape is measured TIMES over (30), each time in a process of its own for up to SECONDS (10), as one
 visit of a sweep is. What all the others say together is taken for the truth of each. Printed is how
 often a visit's own 95 % interval holds it, and how often that of so many visits taken together does
-(`core.measure.visits`), by metric, with the median half-width; and the correlation of neighbouring
+(`core.samples.repetitions`), by metric, with the median half-width; and the correlation of neighbouring
 blocks, which is why a visit alone may be too sure of itself.
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from core.architecture import Architecture
-from core.measure.protocol import Settings
-from core.measure.session import Session
-from core.measure.statistics import estimate, metric_blocks
-from core.measure.visits import together
-from core.records import Measurement, Point
-from core.workload import Workload
+from core.measure.process.session import Session
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture
+from core.model.workload import Workload
+from core.records.measurement import Measurement, Point
+from core.samples.repetitions import together
+from core.samples.statistics import estimate, metric_blocks
 
 POINT = Point(Architecture(8, 384, 6, 6, 64, 1024, 4096), Workload(1, 16, 24))
 METRICS = ("tpot", "ttft")

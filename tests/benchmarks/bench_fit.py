@@ -19,9 +19,9 @@ from scipy.optimize import minimize
 from core.fit.fit import Fit
 from core.fit.resample import outcome, with_resamples
 from core.fit.solve import fit, problem_of
-from core.records import TrainingRuns
-from core.reproduce import reproduction
-from core.suites import suite
+from core.formats.runs.suites import suite
+from core.paper.reproduce import reproduction
+from core.records.training_runs import TrainingRuns
 
 STARTS = 64
 # analytic gradient of the sum of Huber of log losses, in the usual parameters (ln A, ln B, ln E)

@@ -8,13 +8,13 @@ measured by the product's own sweep, with its flags; nothing is compared across 
 
 import argparse
 
-from core.architecture import Architecture, rounded_ffn
-from core.measure.floor import floor_ratio
-from core.measure.protocol import Settings
-from core.measure.statistics import estimate
-from core.measure.sweep import sweep
-from core.records import Measurement, Point
-from core.workload import Runtime, Workload
+from core.measure.sweeps.sweep import sweep
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture, rounded_ffn
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Measurement, Point
+from core.samples.roofline import floor_ratio
+from core.samples.statistics import estimate
 
 CPU_SHAPES = ((24, 768), (12, 1088), (6, 1536))
 CUDA_SHAPES = ((32, 1536), (24, 1792), (16, 2176), (12, 2560), (8, 3072))

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import moocore
 import numpy as np
 
-from core.front import front_indices, nondominated
-from core.hypervolume import hypervolume
-from core.live_front import prepare
+from core.pareto.front import front_indices, nondominated
+from core.pareto.hypervolume import hypervolume
+from core.pareto.live_front import prepare
 
 
 def best_of(times: int, work: Callable[[], object]) -> tuple[float, object]:

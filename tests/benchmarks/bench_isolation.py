@@ -21,14 +21,14 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QWidget
 
-from core.architecture import Architecture
-from core.measure.clock import Clock
-from core.measure.devices import default_threads
-from core.measure.protocol import Settings
-from core.measure.session import Session
-from core.measure.statistics import estimate
-from core.records import Point
-from core.workload import Runtime, Workload
+from core.measure.process.session import Session
+from core.measure.timing.clock import Clock
+from core.measure.timing.devices import default_threads
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Point
+from core.samples.statistics import estimate
 
 SHAPE = Architecture(12, 768, 12, 12, 64, 2048, 8192)
 POINTS = 500_000
@@ -76,7 +76,7 @@ class InThread:
     def __init__(self, threads):
         import torch
 
-        from core.measure.subjects import DecoderSubject, Pulse
+        from core.measure.backends.torch_backend import DecoderSubject, Pulse
 
         torch.set_num_threads(threads)
         with torch.inference_mode():

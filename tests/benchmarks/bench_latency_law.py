@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.architecture import Shapes
-from core.demo import SWEEP, recorded_sweep
 from core.fit.latency import LatencyFit, fit_latency
-from core.fit.prices import Points, points_of, robust
+from core.fit.latency_terms import Points, points_of, robust
 from core.laws.latency import TERMS, Physics
-from core.workload import Runtime
+from core.model.architecture import Shapes
+from core.model.workload import Runtime
+from core.project.demo import SWEEP, recorded_sweep
 
 SIMPLER = {
     "bytes or FLOPs alone": ("roof_bytes",),

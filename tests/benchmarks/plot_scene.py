@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.front import front_indices
-from core.front_chance import front_band, front_chance
+from core.pareto.front import front_indices
+from core.pareto.front_chance import front_band, front_chance
 from gui.plot.scene import (
     DARK,
     LIGHT,

@@ -21,17 +21,17 @@ from pathlib import Path
 import numpy as np
 from record_sweep import write
 
-from core.demo import recorded_sweep
 from core.errors import Unusable
 from core.fit.latency import fit_latency
-from core.measure.floor import floor_ratio
-from core.measure.protocol import Settings
-from core.measure.statistics import estimate
-from core.measure.sweep import sweep
-from core.measure.visits import together
-from core.records import Measurement, Point
+from core.measure.sweeps.sweep import sweep
+from core.measure.timing.protocol import Settings
+from core.project.demo import recorded_sweep
+from core.records.measurement import Measurement, Point
 from core.resources import resource
-from core.space_file import read_space
+from core.samples.repetitions import together
+from core.samples.roofline import floor_ratio
+from core.samples.statistics import estimate
+from core.space.space_file import read_space
 
 SETTINGS = Settings(min_blocks=5, block_s=0.5, warm_s=1.5, budget_s=8.0, retries=1)
 

@@ -5,7 +5,7 @@
 Shapes at four levels of equal size (5, 20, 75 and 150 million parameters without embeddings), deep
 to wide, with unlike FFN ratios, key-value heads, vocabularies, batches and contexts; and the shapes
 that the demonstration's space wants measured. All of them are held in memory and timed in turns for
-about SECONDS (`core.measure.company`; 24 GiB are needed), so that what other guests of the machine do
+about SECONDS (`core.measure.process.interleaved`; 24 GiB are needed), so that what other guests of the machine do
 is shared by all and taken out. The largest shapes of the demonstration do not fit beside the rest: they
 have a company of their own with some of the others, which bring both to one level.
 """
@@ -20,18 +20,18 @@ from pathlib import Path
 
 import numpy as np
 
-from core.architecture import Architecture
-from core.formats import raw_json
-from core.measure.bench import Laboratory
-from core.measure.company import LEVELLED, measure_together
-from core.measure.devices import cpu_device, measured
-from core.measure.protocol import Settings
-from core.measure.statistics import estimate, levelled
-from core.measure.worker import child_environment
-from core.records import Measurement, Point
+from core.formats.results import raw_json
+from core.measure.process.interleaved import LEVELLED, measure_together
+from core.measure.process.run_point import Laboratory
+from core.measure.process.worker import child_environment
+from core.measure.timing.devices import cpu_device, measured
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Measurement, Point
 from core.resources import resource
-from core.space_file import read_space
-from core.workload import Runtime, Workload
+from core.samples.statistics import estimate, levelled
+from core.space.space_file import read_space
 
 # parameters from which a shape is left to the second company, and up to which it is in both
 LARGE, LIGHT = 120e6, 40e6

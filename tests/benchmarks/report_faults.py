@@ -2,7 +2,7 @@
 
     python tests/benchmarks/report_faults.py > resources/sweeps/faults.md
 
-Each fault is injected into a real measuring process (`tests/core/faulty_child.py`), good points before
+Each fault is injected into a real measuring process (`tests/helpers/faulty_child.py`), good points before
 and after it; then the same point is measured with the machine idle and with a program spinning on
 every core. The tests assert the flags; this prints what a user would read.
 """
@@ -16,17 +16,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "helpers"))
 import faulty_child as faults
 
-import core.measure.session
-from core.architecture import Architecture
-from core.measure.protocol import Settings
-from core.measure.statistics import estimate
-from core.measure.sweep import sweep
-from core.records import Measurement, Point
+import core.measure.process.session
+from core.measure.sweeps.sweep import sweep
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Measurement, Point
+from core.samples.statistics import estimate
 from core.units import format_quantity
-from core.workload import Runtime, Workload
 
 FAULTY = [sys.executable, str(Path(faults.__file__))]
 SMALL = Architecture(4, 256, 4, 2, 64, 512, 4096)
@@ -84,8 +84,8 @@ def results(points: list[Point], **options: object) -> list[Measurement]:
 
 
 def main() -> None:
-    usual = core.measure.session.patience_s
-    core.measure.session.patience_s = lambda p: (  # the table should not take minutes
+    usual = core.measure.process.session.patience_s
+    core.measure.process.session.patience_s = lambda p: (  # the table should not take minutes
         5.0 if p.workload.prompt_tokens == faults.HANGING else usual(p)
     )
     print("# Faults injected, and what the sweep made of them\n")

@@ -17,15 +17,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PySide6.QtCore import QElapsedTimer, QEventLoop
 from PySide6.QtWidgets import QApplication
 
-from core.project import Project
-from core.records import Progress
-from gui import theme
-from gui.machine import find_processor
+from core.project.project import Project
+from core.records.progress import Progress
+from gui.app import theme
+from gui.app.settings import Settings
 from gui.panels.export import ExportDialog
-from gui.panels_table import PANELS
-from gui.settings import Settings
-from gui.store import Store
-from gui.window import Window
+from gui.panels.table import PANELS
+from gui.shell.window import Window
+from gui.state.machine import find_processor
+from gui.state.store import Store
 
 SIZES = ((1280, 800), (1920, 1080))
 
@@ -113,7 +113,7 @@ def project(options):
         return Project.open(options.project)
     import tempfile
 
-    from core.demo import open_demo
+    from core.project.demo import open_demo
 
     return open_demo(Path(tempfile.mkdtemp()))
 

@@ -5,6 +5,8 @@ import os
 import threading
 import time
 
+from tiny_project import SPACE, timed
+
 # before Qt is imported anywhere
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,12 +15,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
-from gui.job import THREAD_NAME
+from gui.state.job import THREAD_NAME
 
 
 @pytest.fixture(autouse=True, scope="module")
 def garbage_is_collected_on_this_thread():
-    """As in the program (`gui.garbage`): a job's thread must not destroy a widget."""
+    """As in the program (`gui.app.garbage`): a job's thread must not destroy a widget."""
     gc.disable()
     yield
     gc.collect()
@@ -36,63 +38,8 @@ def no_dangling_threads():
     assert not left, f"{len(left)} job threads still run after the test"
 
 
-from dataclasses import replace  # noqa: E402
-
-from core.project import Project  # noqa: E402
-from core.records import Device, Measurement  # noqa: E402
-from core.space_file import parse_space  # noqa: E402
-
-SPACE = """
-schema_version = 1
-name = "Tiny"
-[shape]
-n_layers = { from = 2, to = 12, step = 2 }
-d_model = { from = 128, to = 768, step = 128 }
-d_head = [64]
-kv_groups = [1, 2]
-ffn_multiple = 64
-vocab_size = 8192
-[run]
-batch = [1]
-prompt_tokens = 32
-output_tokens = 32
-[train]
-tokens_per_parameter = [20, 160]
-[measure]
-levels = ["5M", "20M"]
-shapes_per_level = 3
-tolerance = 0.2
-"""
-DEVICE = Device("cpu", "Test processor (2 cores)", 8 * 2**30)
-
-
-def timed(point, device=DEVICE, flags=()):
-    """A measurement as a machine of known prices would give it: 0.2 ms a layer, 20 GB/s, 1 % noise."""
-    a, w = point.architecture, point.workload
-    step = 2e-4 * a.n_layers + a.decode_bytes(w.mean_context, w.batch, 4, 4) / 20e9
-    first = 2e-4 * a.n_layers + a.prefill_flops(w.prompt_tokens, w.batch) / 60e9
-    wiggle = (0.99, 1.0, 1.01, 1.0)
-    blocks = {
-        "tpot": tuple(tuple(step * k for k in wiggle) for _ in range(6)),
-        "ttft": tuple((first * k,) for k in wiggle),
-        "e2e": tuple((first + step * (w.output_tokens - 1) * k,) for k in wiggle),
-    }
-    return Measurement(
-        a,
-        w,
-        point.runtime,
-        device,
-        blocks,
-        {"peak_allocated": int(a.weight_bytes(4) * 1.1)},
-        flags=flags,
-        environment={"torch": "2.13.0"},
-        started_at="2026-11-21T08:00:00+00:00",
-    )
-
-
-def failed(point, flag="oom", device=DEVICE):
-    """A measurement that gave no latency."""
-    return replace(timed(point, device), samples={}, flags=(flag,), message="it does not fit")
+from core.project.project import Project  # noqa: E402
+from core.space.space_file import parse_space  # noqa: E402
 
 
 @pytest.fixture
@@ -109,7 +56,7 @@ def project_path(tmp_path):
 @pytest.fixture
 def store(qtbot):
     """A store without a project."""
-    from gui.store import Store
+    from gui.state.store import Store
 
     store = Store()
     yield store

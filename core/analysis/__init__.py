@@ -1,0 +1,1 @@
+"""From what a project holds to what is shown: laws, table, front, how sure, sentences."""

@@ -1,0 +1,267 @@
+"""Candidates beside a baseline: differences in percent, how sure they are, and when to stay silent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.analysis.pipeline import Contents, Laws, loss_text
+from core.fit.fit import Fit
+from core.project.choices import Choices
+from core.records.metrics import METRICS
+from core.table.ratio_interval import log_ratio
+from core.table.table import EXACT, Table
+from core.units import digits
+
+# what a comparison shows where any of its candidates has a value
+SHOWN = (
+    "loss", "accuracy", "bits_per_byte", "tpot_s", "ttft_s", "e2e_s", "tokens_per_s",
+    "memory_bytes", "weight_bytes", "energy_j_per_token", "params_total", "train_flops",
+    "lifetime_flops", "n_layers", "d_model",
+)  # fmt: skip
+# a larger difference reads better as a factor
+LARGEST_PERCENT = 400.0
+VERDICTS = ("same", "better", "worse", "differs", "cannot tell apart", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One metric of a candidate against the baseline.
+
+    `percent` is 100 (value / base - 1); `low` and `high` its 95 % interval, NaN where either value
+    has none. `verdict` is one of VERDICTS: 'better' and 'worse' only where the interval leaves out
+    zero; 'differs' for a metric that has no better side. `kind` and `base_kind` are 'exact',
+    'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
+    to know, a line each, or ''.
+    """
+
+    metric: str
+    value: float
+    base: float
+    percent: float
+    low: float
+    high: float
+    verdict: str
+    kind: str
+    base_kind: str
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """E.g. '-3.2 % (-4.1 to -2.3)'; 'same', 'unknown' where there is nothing to say."""
+        if self.verdict in ("same", "unknown"):
+            return self.verdict
+        if not math.isfinite(self.low) or not math.isfinite(self.high):
+            return f"{percent_text(self.percent)} (interval unknown)"
+        if self.low == self.high:
+            return percent_text(self.percent)
+        ends = f"{percent_text(self.low, False)} to {percent_text(self.high, False)}"
+        return f"{percent_text(self.percent)} ({ends})"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Candidates beside a baseline. `differences` has a row a candidate and a column a metric;
+    the baseline's own row says 'same' throughout. `missing` are identities no longer in the table.
+    """
+
+    baseline: str
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    details: tuple[str, ...]
+    metrics: tuple[str, ...]
+    differences: tuple[tuple[Difference, ...], ...]
+    warnings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def percent_text(percent: float, unit: bool = True) -> str:
+    """A signed percentage with two digits that matter: '-3.2 %', '+0.31 %', '+140 %'; from five
+    times the baseline on, the factor: '×7.3'."""
+    if percent >= LARGEST_PERCENT:
+        return f"×{digits(1.0 + percent / 100.0, 2 if percent < 900 else 3)}"
+    size = abs(percent)
+    places = 0 if size >= 99.5 else 1 if size >= 0.95 else 2
+    number = f"{percent:+.{places}f}".replace("-", "−")
+    if not float(f"{percent:.{places}f}"):
+        number = "0"
+    return f"{number} %" if unit else number
+
+
+def compare_rows(
+    contents: Contents,
+    laws: Laws,
+    choices: Choices,
+    table: Table,
+    identities: Sequence[str],
+    baseline: str = "",
+    metrics: Sequence[str] = SHOWN,
+) -> Comparison:
+    """The candidates of these identities against the baseline (default: the first of them).
+
+    Only these rows are computed, so a table of a million costs no more than a small one. How sure
+    each difference is, `core.table.ratio_interval` says.
+    """
+    wanted = list(dict.fromkeys(identities))
+    if baseline and baseline not in wanted:
+        wanted.insert(0, baseline)
+    found = [name for name in wanted if table.find(name) is not None]
+    missing = tuple(name for name in wanted if name not in found)
+    if not found:
+        return Comparison("", (), (), (), (), (), (), missing)
+    if baseline not in found:
+        baseline = found[0]
+    few = few_rows(contents, laws, choices, table, found)
+    rows = [_row(few, name) for name in found]
+    base = rows[found.index(baseline)]
+    shown = [
+        key for key in metrics if any(np.isfinite(few.estimates(key).value[row]) for row in rows)
+    ]
+    differences = tuple(
+        tuple(difference(few, row, base, key, laws.loss) for key in shown) for row in rows
+    )
+    return Comparison(
+        baseline,
+        tuple(found),
+        told_apart(few, rows),
+        tuple(detail(few, row) for row in rows),
+        tuple(shown),
+        differences,
+        unlike_rows(few, rows, base),
+        missing,
+    )
+
+
+def few_rows(
+    contents: Contents, laws: Laws, choices: Choices, table: Table, identities: Sequence[str]
+) -> Table:
+    """A table of just these candidates (and what was measured), made as the whole one was."""
+    rows = [row for name in identities if (row := table.find(name)) is not None]
+    described = [row for row in rows if row not in table.names]
+    return Table(
+        table.candidates.take(np.array(described, np.intp)) if described else None,
+        loss=laws.loss,
+        loss_text=loss_text(laws),
+        latency=laws.latency,
+        memory=laws.memory,
+        measurements=contents.measurements,
+        device_key=table.device_key,
+        served_tokens=choices.what_if.served_tokens,
+    )
+
+
+def difference(
+    table: Table,
+    row: int,
+    base: int,
+    key: str,
+    law: Fit | None = None,
+) -> Difference:
+    """One metric of one row against another row of a table."""
+    estimates = table.estimates(key)
+    value, at = float(estimates.value[row]), float(estimates.value[base])
+    kinds = (kind_of(table, row, key), kind_of(table, base, key))
+    if row == base:
+        known = math.isfinite(value)
+        zero = 0.0 if known else math.nan
+        return Difference(key, value, at, zero, zero, zero, "same" if known else "unknown", *kinds)
+    if not (math.isfinite(value) and math.isfinite(at) and value > 0 and at > 0):
+        nothing = (math.nan,) * 3
+        return Difference(key, value, at, *nothing, "unknown", *kinds)
+    if value == at and "measured" not in kinds:
+        # one prediction of one thing: the same shape under the same load
+        return Difference(key, value, at, 0.0, 0.0, 0.0, "same", *kinds)
+    ratio = log_ratio(table, key, row, base)
+    low, high = math.exp(ratio.low), math.exp(ratio.high)
+    notes = [ratio.how] if ratio.how else []
+    scatter = law.scatter if law is not None and key == "loss" else math.nan
+    if kinds == ("predicted", "predicted") and abs(math.log(value / at)) < scatter:
+        notes.append(
+            f"smaller than the scatter of single trainings around the law ({100 * scatter:.1f} % of"
+            " the loss)"
+        )
+    percent = 100.0 * (value / at - 1.0)
+    ends = (100.0 * (low - 1.0), 100.0 * (high - 1.0))
+    return Difference(
+        key, value, at, percent, *ends, _verdict(key, percent, *ends), *kinds, "\n".join(notes)
+    )
+
+
+def kind_of(table: Table, row: int, key: str) -> str:
+    """'exact', 'measured', 'predicted' or 'unknown'."""
+    if key in EXACT or key == "lifetime_flops":
+        return "exact"
+    estimates = table.estimates(key)
+    if not np.isfinite(estimates.value[row]):
+        return "unknown"
+    return "measured" if estimates.measured[row] else "predicted"
+
+
+def told_apart(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
+    """Names of the rows: the short one, or the full one where another row has the same."""
+    short = [table.label(row) for row in rows]
+    return tuple(
+        name if short.count(name) == 1 else table.full_label(row)
+        for row, name in zip(rows, short, strict=True)
+    )
+
+
+def detail(table: Table, row: int) -> str:
+    """What else tells a candidate from its neighbours: heads, FFN, workload, how it runs."""
+    c = table.candidates
+    shapes = c.shapes
+    work = f"batch {c.batch[row]}, {c.prompt_tokens[row]:,} in, {c.output_tokens[row]:,} out"
+    shape = (
+        f"{shapes.n_heads[row]} heads, {shapes.n_kv_heads[row]} for keys and values,"
+        f" FFN {shapes.d_ff[row]:,}"
+    )
+    return f"{shape}; {work}; {table.runtime_of(row).label}"
+
+
+def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]:
+    """Warnings where a comparison puts unlike things side by side."""
+    c = table.candidates
+    notes = []
+    columns = {"batch": c.batch, "prompt": c.prompt_tokens, "answer": c.output_tokens}
+    unlike = [name for name, column in columns.items() if len({int(column[r]) for r in rows}) > 1]
+    if unlike:
+        notes.append(f"The workloads differ ({', '.join(unlike)}): times are not of one task.")
+    if len({table.runtime_of(row) for row in rows}) > 1:
+        notes.append("They do not all run the same way: execution or precision differ.")
+    losses = [row for row in rows if np.isfinite(table.estimates("loss").value[row])]
+    if len({row in table.names for row in losses}) > 1:
+        notes.append(
+            "Losses of local models were measured on a text of yours, the others are a law's:"
+            " compare them with care."
+        )
+    outside = [row for row in rows if table.estimates("loss").outside[row]]
+    if outside:
+        names = ", ".join(table.label(row) for row in outside)
+        notes.append(f"Outside the range the loss law was fitted on: {names}.")
+    return tuple(notes)
+
+
+# -----------------------------------------------------------------------------------------------
+
+
+def _row(table: Table, identity: str) -> int:
+    row = table.find(identity)
+    if row is None:  # it was found in the whole table, of which this one is a part
+        raise LookupError(identity)
+    return row
+
+
+def _verdict(key: str, percent: float, low: float, high: float) -> str:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "cannot tell apart"
+    if low == high == 0.0 or (low == high and abs(percent) < 1e-9):
+        return "same"
+    if low <= 0.0 <= high:
+        return "cannot tell apart"
+    better = METRICS[key].better
+    if not better:
+        return "differs"
+    return "better" if (percent < 0) == (better == "lower") else "worse"

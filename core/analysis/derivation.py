@@ -1,0 +1,136 @@
+"""What must be made again after a change, and the Steps that make it off the window's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+from core.analysis.pipeline import Contents, Frame, Laws, make_frame, make_laws, make_table, unlike
+from core.errors import Unusable
+from core.fit.latency import fit_latency
+from core.fit.memory import fit_memory
+from core.project.choices import Choices
+from core.records.metrics import METRICS
+from core.records.progress import Progress
+from core.table.table import Table
+
+LOSS_PARTS = (
+    "loss_suite",
+    "loss_law",
+    "loss_tied",
+    "loss_where",
+    "loss_params",
+    "loss_method",
+    "insist",
+)
+TABLE_PARTS = ("device_key", "what_if")
+FRAME_PARTS = ("x", "y", "limits")
+# up to here a frame is made between two mouse events; above, the window would be felt to wait
+ROWS_AT_ONCE = 300_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """All that laws, table and frame are made from."""
+
+    contents: Contents
+    choices: Choices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """Laws, table and frame with what they were made from. `message` is why there is no table."""
+
+    inputs: Inputs
+    laws: Laws
+    table: Table | None
+    frame: Frame | None
+    notes: tuple[str, ...] = ()
+    message: str = ""
+
+
+def loss_stale(made: Inputs, now: Inputs) -> bool:
+    """Whether the loss law must be fitted again."""
+    return made.contents.runs is not now.contents.runs or _differ(made, now, LOSS_PARTS)
+
+
+def latency_stale(made: Inputs, now: Inputs) -> bool:
+    """Whether the laws of latency and memory must be fitted again."""
+    return made.contents.measurements is not now.contents.measurements
+
+
+def table_stale(made: Inputs, now: Inputs) -> bool:
+    """Whether the table must be made again."""
+    return (
+        loss_stale(made, now)
+        or latency_stale(made, now)
+        or made.contents.space is not now.contents.space
+        or made.contents.imported is not now.contents.imported
+        or _differ(made, now, TABLE_PARTS)
+    )
+
+
+def frame_stale(made: Inputs, now: Inputs) -> bool:
+    """Whether mask and front must be made again, the table being the same."""
+    return _differ(made, now, FRAME_PARTS)
+
+
+def selection_stale(made: Inputs, now: Inputs) -> bool:
+    """Whether only another row was chosen."""
+    return made.choices.selected != now.choices.selected
+
+
+def stale(made: Inputs, now: Inputs) -> bool:
+    """Whether anything must be made again."""
+    return table_stale(made, now) or frame_stale(made, now) or selection_stale(made, now)
+
+
+def derive(now: Inputs, made: Derived | None) -> Generator[Progress, None, Derived]:
+    """Make again what a change touched since `made`; returns it all. Never raises Unusable."""
+    contents, choices = now.contents, now.choices
+    if made is None or loss_stale(made.inputs, now):
+        yield Progress(0, 3, "fitting the laws")
+        laws = make_laws(contents, choices)
+    elif latency_stale(made.inputs, now):
+        yield Progress(0, 3, "fitting the laws of latency")
+        laws = replace(
+            made.laws,
+            latency=fit_latency(contents.measurements),
+            memory=fit_memory(contents.measurements),
+        )
+    else:
+        laws = made.laws
+    if made is not None and not table_stale(made.inputs, now):
+        table, notes, message = made.table, made.notes, made.message
+    else:
+        yield Progress(1, 3, "predicting the candidates")
+        try:
+            table = make_table(contents, laws, choices)
+        except Unusable as error:
+            return Derived(now, laws, None, None, (), str(error))
+        # every column is made here, so that the first click on a row does not wait for them
+        for key in METRICS:
+            table.estimates(key)
+            yield Progress(1, 3, "predicting the candidates")
+        notes, message = unlike(contents, table), ""
+    yield Progress(2, 3, "finding the front")
+    frame = make_frame(table, choices) if table is not None else None
+    return Derived(now, laws, table, frame, notes, message)
+
+
+def reframed(made: Derived, choices: Choices) -> Derived:
+    """The same table under other limits, axes or another chosen row; for tables of moderate size."""
+    parts = {name: getattr(choices, name) for name in (*FRAME_PARTS, "selected")}
+    now = replace(made.inputs, choices=made.inputs.choices.changed(**parts))
+    frame = made.frame
+    if made.table is not None and frame is not None:
+        if frame_stale(made.inputs, now):
+            frame = make_frame(made.table, choices)
+        elif selection_stale(made.inputs, now):
+            found = made.table.find(choices.selected) if choices.selected else None
+            frame = replace(frame, selected=frame.best if found is None else found)
+    return replace(made, inputs=now, frame=frame)
+
+
+def _differ(a: Inputs, b: Inputs, names: tuple[str, ...]) -> bool:
+    return any(getattr(a.choices, name) != getattr(b.choices, name) for name in names)

@@ -1,0 +1,189 @@
+"""How sure the drawn front is: a band along it, and the chance of each candidate to be on it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.analysis.front_band import picture_band
+from core.analysis.pipeline import Frame, minimised
+from core.arrays import Bools, Floats, Indices
+from core.pareto.front import nondominated
+from core.pareto.front_chance import FARTHEST, ever_on_front
+from core.pareto.limits import Limit, feasible
+from core.records.metrics import METRICS
+from core.table.ratio_interval import LAWS_OF, Z
+from core.table.table import Table
+
+DRAWS = 400
+# each could be on the front and costs a draw of every resample; past this the chances are left out
+MOST_CANDIDATES = 20_000
+# draws between two places at which the work can be stopped
+AT_ONCE = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """What is uncertain about one frame's front. `band` is x (m,), low and high y (m,); `chance`
+    (rows of the table,) is NaN for rows outside the limits (those, too, that a draw brings inside),
+    0 for those that cannot be on it. None
+    where nothing is uncertain, or more candidates could be on the front than can be drawn."""
+
+    front: Indices
+    band: tuple[Floats, Floats, Floats] | None
+    chance: Floats | None
+
+
+def picture_doubt(table: Table, frame: Frame) -> Generator[None, None, Doubt]:
+    """Steps that return how sure a frame's front is."""
+    yield None
+    band = picture_band(table, frame)
+    yield None
+    chance = yield from picture_chance(table, frame)
+    return Doubt(frame.front, band, chance)
+
+
+def picture_chance(
+    table: Table, frame: Frame, draws: int = DRAWS, seed: int = 0
+) -> Generator[None, None, Floats | None]:
+    """Steps that return the share of draws in which each row (n,) is on the front.
+
+    A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
+    metric moves by its interval. Of a predicted time, what the law's prices are off by is common to
+    all rows of the law, and what a shape has of its own to rows of one depth, width and runtime, for
+    a law errs alike on shapes so alike; measurements err independently. A limit on the median of either axis
+    is held against what is drawn, so that a row at its limit's edge breaks it in some draws, and one
+    just outside competes in some; which rows keep the other limits is taken as it is.
+    """
+    if not len(frame.front) or not (METRICS[frame.x].better and METRICS[frame.y].better):
+        return None
+    corners = [_corners(table, key) for key in (frame.x, frame.y)]
+    drawn = [limit for limit in frame.limits if _is_drawn(limit, frame)]
+    others = [limit for limit in frame.limits if not _is_drawn(limit, frame)]
+    maybe = feasible(table.column, others, len(table))
+    surely = maybe.copy()
+    for limit in drawn:
+        ends = corners[0] if limit.metric == frame.x else corners[1]
+        allowed = [_allowed(limit, end) for end in ends]
+        maybe &= allowed[0] | allowed[1]
+        surely &= allowed[0] & allowed[1]
+    few = ever_on_front(*corners[0], *corners[1], maybe, surely)
+    certain = all(np.array_equal(best[few], worst[few]) for best, worst in corners)
+    if certain or len(few) > MOST_CANDIDATES:
+        return None
+    yield None
+    x = _draws(table, frame.x, few, draws, 2 * seed)
+    yield None
+    y = _draws(table, frame.y, few, draws, 2 * seed + 1)
+    if min(len(x), len(y)) < draws:
+        # the law has fewer resamples than that
+        draws = min(len(x), len(y))
+    hits = np.zeros(len(few))
+    for at in range(draws):
+        kept = np.ones(len(few), np.bool_)
+        for limit in drawn:
+            kept &= _allowed(limit, x[at] if limit.metric == frame.x else y[at])
+        hits[kept] += nondominated(np.column_stack([x[at][kept], y[at][kept]]))
+        if at % AT_ONCE == 0:
+            yield None
+    chance = np.zeros(len(table))
+    chance[few] = hits / draws
+    chance[~frame.feasible] = np.nan
+    chance.flags.writeable = False
+    return chance
+
+
+def _is_drawn(limit: Limit, frame: Frame) -> bool:
+    """Whether the draws say if a row keeps a limit; its percentiles and interval are not drawn."""
+    return limit.metric in (frame.x, frame.y) and limit.statistic in ("p50", "")
+
+
+def _allowed(limit: Limit, minimised_values: Floats) -> Bools:
+    """True where a value, turned so that smaller is better, keeps a limit."""
+    higher = METRICS[limit.metric].better == "higher"
+    return limit.allows(-minimised_values if higher else minimised_values)
+
+
+def chance_text(chance: float) -> str:
+    """In words: 'On the front in 73 % of the draws.'; empty where it is not known."""
+    if np.isnan(chance):
+        return ""
+    if 0 < chance < 0.01:
+        return "On the front in less than 1 % of the draws."
+    if 0.99 < chance < 1:
+        return "On the front in more than 99 % of the draws."
+    return f"On the front in {100 * chance:.0f} % of the draws."
+
+
+def _turned(table: Table, key: str, rows: Indices | slice) -> tuple[Floats, Floats, Floats]:
+    """Middle, low and high of a metric with smaller better; an interval holds its middle."""
+    estimates = table.estimates(key)
+    middle = minimised(table, key)[rows]
+    low, high = estimates.low[rows], estimates.high[rows]
+    if METRICS[key].better == "higher":
+        low, high = -high, -low
+    return middle, np.fmin(low, middle), np.fmax(high, middle)
+
+
+def _corners(table: Table, key: str) -> tuple[Floats, Floats]:
+    """The best and the worst that draws can make of each row."""
+    middle, low, high = _turned(table, key, slice(None))
+    with np.errstate(invalid="ignore"):
+        return middle - FARTHEST * (middle - low), middle + FARTHEST * (high - middle)
+
+
+def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floats:
+    """Draws (S, rows) of a metric with smaller better."""
+    middle, low, high = _turned(table, key, rows)
+    if key == "loss":
+        resampled = table.loss_draws(rows)
+        if len(resampled) >= 2:
+            resampled = np.array(resampled[:draws])
+            known = np.flatnonzero(table.estimates(key).measured[rows])
+            resampled[:, known] = middle[known]
+            return resampled
+    c = table.candidates
+    shapes = c.shapes
+    # a measurement errs for itself, but alike for all rows that it stands for
+    own = np.full(len(rows), -1)
+    stands: dict[int, int] = {}
+    for at in np.flatnonzero(table.estimates(key).measured[rows]).tolist():
+        row = int(rows[at])
+        own[at] = stands.setdefault(id(table.measurement(row)), row)
+    alike = np.column_stack([shapes.n_layers[rows], shapes.d_model[rows], c.runtime[rows], own])
+    groups, of = np.unique(alike, axis=0, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((draws, len(groups)))[:, of.ravel()]
+    for (shared, weight), law in _law_errors(table, key, rows, rng, draws):
+        z[:, law] = shared + weight * z[:, law]
+    # the intervals hold 95 %; cut where `_corners` says that draws end
+    shift = np.clip(z / Z, -FARTHEST, FARTHEST)
+    drawn: Floats = middle + np.where(shift < 0, shift * (middle - low), shift * (high - middle))
+    return drawn
+
+
+def _law_errors(
+    table: Table, key: str, rows: Indices, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[tuple[Floats, Floats], Indices]]:
+    """For each latency law that predicts some of the rows: the part of their errors that its prices
+    make, (draws, n), and the weight (n,) of what a shape has of its own, of unit variance together;
+    and which of the rows they are (n,).
+
+    With `LatencyFit.factors` F and o, the error is (F z + o e) / sqrt(|F|^2 + o^2) of its interval. A
+    whole answer takes the TPOT law's, whose share of it is the larger by far.
+    """
+    name = LAWS_OF.get(key, ("",))[-1]
+    predicted = ~(table.estimates(key).measured[rows] | table.drafted[rows])
+    runs = table.candidates.runtime[rows]
+    for runtime in np.unique(runs[predicted]):
+        of = np.flatnonzero(predicted & (runs == runtime))
+        law = table.latency_law(name, int(rows[of[0]]))
+        if law is None:
+            continue
+        c = table.candidates.take(rows[of])
+        shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+        size = np.sqrt((shared**2).sum(axis=1) + own**2)
+        prices = rng.standard_normal((draws, shared.shape[1]))
+        yield (prices @ (shared / size[:, None]).T, own / size), of

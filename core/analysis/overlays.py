@@ -1,0 +1,378 @@
+"""What is laid over the candidates on the same axes: results of other tools, and other projects.
+
+Nothing here enters the front. Every layer is tagged by its source; one whose workload is unlike the
+candidates' carries a caution, which whoever shows it must show too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.analysis.pipeline import Contents, Laws, make_laws, make_table, minimised, read_contents
+from core.arrays import Bools, Floats, Indices
+from core.fit.resample import Steps
+from core.formats.results.imported import ImportedPoint
+from core.formats.results.imported_records import point_from_dict
+from core.model.workload import Workload
+from core.pareto.front import front_indices
+from core.pareto.limits import Limit
+from core.project.choices import Choices
+from core.project.project import Project
+from core.records.metrics import METRICS
+from core.records.progress import Progress
+from core.table.table import Table
+
+# groups of metrics that mean something only with their workload
+OF_WORKLOAD = frozenset({"Speed", "Memory", "Energy"})
+# groups that belong to a model however it runs: these may come from another file of the same model
+OF_MODEL = frozenset({"Quality", "Size"})
+HERE = "measured here"
+DEVICE = "device "  # before the key of a device of the same project, in place of a path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """Named points in SI units, tagged by source; `caution` says why they are not comparable.
+
+    `known` holds, for each point, what else of it may be held against a limit, by metric.
+    """
+
+    tag: str
+    names: tuple[str, ...]
+    x: Floats
+    y: Floats
+    caution: str = ""
+    known: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Other:
+    """Another project, derived with its own laws and choices."""
+
+    path: str
+    name: str
+    table: Table
+    choices: Choices
+
+
+# --- results of other tools ------------------------------------------------------------------------
+
+
+def imported_points(records: Iterable[Mapping[str, Any]]) -> tuple[ImportedPoint, ...]:
+    """A project's imported points; Unusable names a damaged one."""
+    return tuple(point_from_dict(record) for record in records)
+
+
+def new_points(
+    have: Iterable[Mapping[str, Any]], points: Sequence[ImportedPoint]
+) -> tuple[ImportedPoint, ...]:
+    """The points that are not among those already imported: a file read twice counts once."""
+    known = {_identity(point) for point in imported_points(have)}
+    fresh = []
+    for point in points:
+        if _identity(point) not in known:
+            known.add(_identity(point))
+            fresh.append(point)
+    return tuple(fresh)
+
+
+def _identity(point: ImportedPoint) -> tuple[Any, ...]:
+    values = tuple(sorted((key, e.value) for key, e in point.metrics.items()))
+    return (Path(point.source).name, point.name, point.workload, values)
+
+
+def imported_layers(
+    points: Sequence[ImportedPoint], table: Table | None, x: str, y: str
+) -> tuple[Layer, ...]:
+    """The imported points that have both metrics, one layer for each source and each caution.
+
+    A metric of the model itself (quality, size) may come from another file, or from what was
+    measured here, of a model of the same name; speeds and memory never do.
+    """
+    groups: dict[tuple[str, str], list[tuple[str, float, float, Mapping[str, float]]]] = {}
+    models: dict[str, list[ImportedPoint]] = {}
+    for point in points:
+        models.setdefault(model_key(point.name), []).append(point)
+    for point in (*points, *_measured_here(table, points)):
+        pair, sources = [], [point]
+        for key in (x, y):
+            value, source = _value(point, key, models.get(model_key(point.name), ()))
+            pair.append(value)
+            if source is not None and source not in sources:
+                sources.append(source)
+        if not np.isfinite(pair).all():
+            continue
+        if point.tool == HERE and len(sources) == 1:
+            # it stands on the plot already
+            continue
+        tag = " + ".join(dict.fromkeys(source_tag(source) for source in sources))
+        caution = caution_of(point, table, x, y)
+        known = _also_known(point, table, models.get(model_key(point.name), ()))
+        groups.setdefault((tag, caution), []).append((point.name, pair[0], pair[1], known))
+    return tuple(
+        Layer(
+            tag,
+            tuple(name for name, _, _, _ in found),
+            np.array([at for _, at, _, _ in found]),
+            np.array([at for _, _, at, _ in found]),
+            caution,
+            tuple(known for _, _, _, known in found),
+        )
+        for (tag, caution), found in groups.items()
+    )
+
+
+def _also_known(
+    point: ImportedPoint, table: Table | None, same_model: Sequence[ImportedPoint]
+) -> dict[str, float]:
+    """Every metric of a point that is comparable with the candidates'."""
+    # a workload is looked for in the whole table: once for all metrics that depend on it
+    unlike = OF_WORKLOAD if caution_of(point, table, "tpot_s", "tpot_s") else frozenset()
+    found = {
+        key: _value(point, key, same_model)[0]
+        for key, metric in METRICS.items()
+        if metric.group not in unlike and not (key == "loss" and caution_of(point, table, key, key))
+    }
+    return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+def source_tag(point: ImportedPoint) -> str:
+    """The tool and the file a point came from."""
+    return f"{point.tool} ({Path(point.source).name})" if point.source else point.tool
+
+
+def caution_of(point: ImportedPoint, table: Table | None, x: str, y: str) -> str:
+    """Why a point must not be compared with the candidates; empty when it may be."""
+    if table is None:
+        return ""
+    if any(METRICS[key].group in OF_WORKLOAD for key in (x, y)):
+        if point.workload is None:
+            return "its workload is not known"
+        if not has_workload(table, point.workload):
+            return f"its workload is {point.workload.label}"
+    if "loss" in (x, y) and point.tool != HERE:
+        return "its loss is on another text"
+    return ""
+
+
+def has_workload(table: Table, workload: Workload) -> bool:
+    """Whether any candidate has this workload."""
+    c = table.candidates
+    same: Bools = (
+        (c.batch == workload.batch)
+        & (c.prompt_tokens == workload.prompt_tokens)
+        & (c.output_tokens == workload.output_tokens)
+    )
+    return bool(same.any())
+
+
+def model_key(name: str) -> str:
+    """What models of one name share: 'EleutherAI/pythia-410m, tp 1' and 'pythia-410m' are one."""
+    return name.partition(",")[0].strip().rpartition("/")[2].casefold()
+
+
+def _value(
+    point: ImportedPoint, key: str, same_model: Sequence[ImportedPoint]
+) -> tuple[float, ImportedPoint | None]:
+    """A metric of a point, with the point it was taken from: itself or one of the same model."""
+    own = _own(point, key)
+    if own is not None:
+        return own, point
+    if METRICS[key].group in OF_MODEL:
+        for other in same_model:
+            found = _own(other, key)
+            if found is not None:
+                return found, other
+    return float("nan"), None
+
+
+def _own(point: ImportedPoint, key: str) -> float | None:
+    if key in point.metrics:
+        return point.metrics[key].value
+    shape, workload = point.architecture, point.workload
+    known: dict[str, Any] = {}
+    if shape is not None:
+        known |= {
+            "params_total": shape.params_total,
+            "params_non_embedding": shape.params_non_embedding,
+            "n_layers": shape.n_layers,
+            "d_model": shape.d_model,
+            "aspect_ratio": shape.aspect_ratio,
+            "kv_heads": shape.n_kv_heads,
+        }
+    if workload is not None:
+        known |= {
+            "batch": workload.batch,
+            "prompt_tokens": workload.prompt_tokens,
+            "output_tokens": workload.output_tokens,
+        }
+    return float(known[key]) if key in known else None
+
+
+def _measured_here(
+    table: Table | None, points: Sequence[ImportedPoint]
+) -> tuple[ImportedPoint, ...]:
+    """The local models of the table that an imported file also speaks of, as points."""
+    from core.formats.results.imported import Estimate
+
+    if table is None:
+        return ()
+    spoken = {model_key(point.name) for point in points}
+    found = []
+    for row, name in table.names.items():
+        if model_key(name) not in spoken:
+            continue
+        values = {key: float(table.column(key)[row]) for key in METRICS if table.known(key)}
+        at = table.point(row)
+        found.append(
+            ImportedPoint(
+                name,
+                at.workload,
+                at.runtime,
+                table.device_key,
+                {key: Estimate(v) for key, v in values.items() if np.isfinite(v)},
+                "",
+                HERE,
+                architecture=at.architecture,
+            )
+        )
+    return tuple(found)
+
+
+# --- other projects --------------------------------------------------------------------------------
+
+
+def load_other(path: Path | str) -> Steps[Other]:
+    """Steps: another project, read only, with its own laws; Unusable when it cannot be opened."""
+    yield Progress(0, 2, "opening the project")
+    with Project.open(path, read_only=True) as project:
+        contents, choices = read_contents(project), project.choices()
+    yield Progress(1, 2, "fitting its laws")
+    table = make_table(contents, make_laws(contents, choices), choices)
+    yield Progress(2, 2, "laid over")
+    return Other(str(path), contents.name, table, choices)
+
+
+def other_devices(contents: Contents, table: Table) -> tuple[str, ...]:
+    """Keys of the devices that were measured on besides the one the table is for."""
+    keys = dict.fromkeys(m.device.key for m in contents.measurements if not m.failed)
+    return tuple(key for key in keys if key != table.device_key)
+
+
+def load_devices(
+    contents: Contents, laws: Laws, table: Table, choices: Choices
+) -> Steps[tuple[Other, ...]]:
+    """Steps: the same candidates as each other device of the project runs them."""
+    found = []
+    keys = other_devices(contents, table)
+    for done, key in enumerate(keys):
+        yield Progress(done, len(keys), "predicting for another device")
+        there = choices.changed(device_key=key)
+        found.append(
+            Other(f"{DEVICE}{key}", contents.name, make_table(contents, laws, there), there)
+        )
+    return tuple(found)
+
+
+def other_layer(
+    other: Other, table: Table | None, choices: Choices, x: str, y: str
+) -> Layer | None:
+    """The front of another project on these axes, with what it measured; None where it knows
+    nothing of them. Its own limits do not count."""
+    columns = other.table.column(x), other.table.column(y)
+    known = np.isfinite(columns[0]) & np.isfinite(columns[1])
+    if not known.any():
+        return None
+    front = front_indices(minimised(other.table, x), minimised(other.table, y))
+    measured = other.table.estimates(x).measured | other.table.estimates(y).measured
+    rows = np.union1d(front, np.flatnonzero(measured & known))
+    limited = [
+        m.metric
+        for m in choices.limits
+        if other.table.known(m.metric)
+        and not _unlike_other(other, table, choices, m.metric, m.metric, rows)
+    ]
+    values = {key: other.table.column(key)[rows] for key in limited}
+    return Layer(
+        tag_of(other, table),
+        tuple(other.table.label(int(row)) for row in rows),
+        columns[0][rows],
+        columns[1][rows],
+        _unlike_other(other, table, choices, x, y, rows),
+        tuple(
+            {key: float(v[at]) for key, v in values.items() if np.isfinite(v[at])}
+            for at in range(len(rows))
+        ),
+    )
+
+
+def tag_of(other: Other, table: Table | None) -> str:
+    """The project's name, with its device where that is another one."""
+    key = other.table.device_key
+    if table is None or key == table.device_key or not key:
+        return other.name
+    return f"{other.name}, {key.partition(':')[2].rpartition(':')[0]}"
+
+
+def _unlike_other(
+    other: Other, table: Table | None, choices: Choices, x: str, y: str, rows: Indices
+) -> str:
+    if table is None:
+        return ""
+    if any(METRICS[key].group in OF_WORKLOAD for key in (x, y)):
+        workloads = dict.fromkeys(other.table.point(int(row)).workload for row in rows)
+        strange = [w for w in workloads if not has_workload(table, w)]
+        if strange:
+            return f"its workload is {strange[0].label}"
+    if other.path.startswith(DEVICE) and other.choices.what_if != choices.what_if:
+        return "it was laid over before the last change of What if"
+    laws = [(c.loss_suite, c.loss_law, c.loss_where) for c in (other.choices, choices)]
+    if "loss" in (x, y) and laws[0] != laws[1]:
+        return f"its losses come from another law ({other.choices.loss_law}, {other.choices.loss_suite})"
+    return ""
+
+
+def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
+    """How something laid over stands to the limits on the metrics it has a value of: what it breaks,
+    or keeps, and that the others are not judged. Empty without limits."""
+    judged = [m for m in limits if m.metric in values and m.statistic in ("p50", "")]
+    if not limits:
+        return ""
+    broken = [m.label for m in judged if not bool(m.allows(np.array([values[m.metric]]))[0])]
+    if broken:
+        return f"breaks {' and '.join(broken)}"
+    if not judged:
+        return "not held against the limits: none is on something known of it"
+    kept = f"keeps {' and '.join(m.label for m in judged)}"
+    return kept if len(judged) == len(limits) else f"{kept}; not held against the other limits"
+
+
+# --- what must be said -----------------------------------------------------------------------------
+
+
+def cautions(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """One warning for each layer that is not comparable, ready to be shown."""
+    return tuple(
+        dict.fromkeys(
+            f"Not comparable: {layer.tag}; {layer.caution}." for layer in layers if layer.caution
+        )
+    )
+
+
+def overlay_layers(
+    contents: Contents,
+    others: Sequence[Other],
+    table: Table | None,
+    choices: Choices,
+    x: str,
+    y: str,
+) -> tuple[Layer, ...]:
+    """All layers on these axes: the imported results, then the other projects."""
+    found = [other_layer(other, table, choices, x, y) for other in others]
+    imported = imported_layers(imported_points(contents.imported), table, x, y)
+    return (*imported, *(layer for layer in found if layer is not None))

@@ -1,0 +1,243 @@
+"""From what a project holds to what is drawn: laws, then the table, then the front under limits.
+
+Three steps of falling cost, each a plain function of values, so that a caller redoes only what a
+change touched: laws when runs, measurements or the law chosen change; the table when laws, space or
+what-if change; the frame when axes or limits change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Bools, Floats, Indices
+from core.errors import Unusable
+from core.fit.fit import Fit
+from core.fit.latency import LatencyFit, fit_latency
+from core.fit.memory import MemoryFit, fit_memory
+from core.formats.runs.suites import bundled_suites, suite
+from core.model.workload import Runtime
+from core.pareto.front import front_indices, oriented
+from core.pareto.limits import Limit, feasible, hidden_by
+from core.project.choices import Choices, WhatIf
+from core.project.project import Project
+from core.records.measurement import Measurement
+from core.records.metrics import METRICS
+from core.records.training_runs import TrainingRuns
+from core.space.candidates import Candidates
+from core.space.space import Space, weights_cache
+from core.space.space_file import parse_space
+from core.table.speculative import Drafting
+from core.table.table import Table
+
+# enough for a 95 % band on the picture; the bootstrap command takes a thousand and more
+RESAMPLES = 400
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What a project holds, as one frozen value."""
+
+    name: str
+    space: Space | None
+    measurements: tuple[Measurement, ...]
+    runs: tuple[TrainingRuns, ...]
+    imported: tuple[Mapping[str, Any], ...] = ()
+
+    def suite(self, name: str) -> TrainingRuns:
+        """A suite of the project, or a bundled one; Unusable lists what there is."""
+        for runs in self.runs:
+            if runs.suite == name:
+                return runs
+        if name in bundled_suites():
+            return suite(name)
+        known = ", ".join((*(r.suite for r in self.runs), *bundled_suites()))
+        raise Unusable(f"there is no suite of runs '{name}' (known: {known})")
+
+
+def read_contents(project: Project) -> Contents:
+    """All of a project but its choices."""
+    text = project.text("space")
+    return Contents(
+        project.path.stem,
+        parse_space(text) if text else None,
+        project.measurements(),
+        project.runs(),
+        project.imported(),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laws:
+    """The fitted laws in use. `loss` is None with the reason in `loss_message`."""
+
+    loss: Fit | None
+    loss_message: str
+    latency: tuple[LatencyFit, ...]
+    memory: tuple[MemoryFit, ...]
+
+
+def make_laws(contents: Contents, choices: Choices) -> Laws:
+    """Fit the chosen loss law on its suite and latency laws on the measurements."""
+    loss, message = None, ""
+    try:
+        loss = fit_loss(contents, choices)
+        message = loss.message
+    except Unusable as error:
+        message = str(error)
+    return Laws(
+        loss, message, fit_latency(contents.measurements), fit_memory(contents.measurements)
+    )
+
+
+def fit_loss(contents: Contents, choices: Choices) -> Fit:
+    """The chosen loss law fitted on the chosen suite, with resamples for its intervals."""
+    from core.fit.resample import with_resamples
+    from core.fit.row_filter import kept
+    from core.fit.solve import fit
+    from core.fit.validate import validate
+
+    runs = contents.suite(choices.loss_suite)
+    used = kept(runs, choices.loss_where)
+    found = fit(
+        used,
+        choices.loss_law,
+        tied=choices.loss_tied,
+        params=choices.loss_params,
+        method=choices.loss_method,
+        all_rows=runs,
+        insist=choices.insist,
+    )
+    # judged first: what it misses of the largest size says how an interval widens outside
+    return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found
+
+
+def make_table(contents: Contents, laws: Laws, choices: Choices) -> Table:
+    """The candidates of the space (as changed by what-if) and the measured points, with columns."""
+    what_if = choices.what_if
+    described = contents.space.candidates() if contents.space else None
+    if described is not None:
+        described = changed(described, what_if)
+    if described is None and not any(not m.failed for m in contents.measurements):
+        raise Unusable("there is nothing to show yet; describe a space or measure something")
+    return Table(
+        described,
+        loss=laws.loss,
+        loss_text=loss_text(laws),
+        latency=laws.latency,
+        memory=laws.memory,
+        measurements=contents.measurements,
+        device_key=choices.device_key,
+        served_tokens=what_if.served_tokens,
+        drafting=drafting(what_if),
+    )
+
+
+def drafting(what_if: WhatIf) -> Drafting | None:
+    """Speculative decoding as tried, None where it is off or no draft is chosen."""
+    if what_if.acceptance is None or not what_if.draft:
+        return None
+    return Drafting(what_if.draft, what_if.acceptance, what_if.draft_tokens)
+
+
+def changed(candidates: Candidates, what_if: WhatIf) -> Candidates:
+    """The candidates under another workload or precision; rows that become equal are kept once."""
+    columns: dict[str, Any] = {}
+    for name in ("batch", "prompt_tokens", "output_tokens"):
+        value = getattr(what_if, name)
+        if value is not None:
+            columns[name] = np.full(len(candidates), value, np.int64)
+    if what_if.train_tokens is not None:
+        columns["train_tokens"] = np.full(len(candidates), float(what_if.train_tokens))
+    if what_if.weights is not None:
+        cache = weights_cache(what_if.weights, "same")
+        moved = [
+            Runtime(r.execution, what_if.weights, cache, r.threads) for r in candidates.runtimes
+        ]
+        runtimes = tuple(dict.fromkeys(moved))
+        index = np.array([runtimes.index(r) for r in moved], np.int16)
+        columns |= {"runtimes": runtimes, "runtime": index[candidates.runtime]}
+    if not columns:
+        return candidates
+    return replace(candidates, **columns).distinct()
+
+
+def loss_text(laws: Laws) -> str:
+    """One line on the loss law, as a number's source."""
+    fit = laws.loss
+    if fit is None or not fit.ok:
+        return laws.loss_message or "no loss law"
+    missed = fit.heldout.get("shape_rms")
+    held = f", off by {missed:.1%} on shapes left out" if missed is not None else ""
+    return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss){held}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The table under the chosen axes and limits.
+
+    `front` is in order of better to worse x; `best` is the feasible row of best y (ties: best x);
+    `hidden` says for each limit how many rows it alone hides; `selected` is the chosen row, or
+    `best` where nothing is chosen.
+    """
+
+    x: str
+    y: str
+    limits: tuple[Limit, ...]
+    feasible: Bools
+    front: Indices
+    best: int | None
+    selected: int | None
+    hidden: tuple[int, ...]
+
+
+def make_frame(table: Table, choices: Choices) -> Frame:
+    """Bools, front and best row under the choices; a few milliseconds for 100,000 rows."""
+    rows = len(table)
+    inside = feasible(table.column, choices.limits, rows)
+    x = minimised(table, choices.x)
+    y = minimised(table, choices.y)
+    front = front_indices(x, y, inside)
+    best = int(front[-1]) if len(front) else None
+    selected = table.find(choices.selected) if choices.selected else None
+    return Frame(
+        choices.x,
+        choices.y,
+        choices.limits,
+        inside,
+        front,
+        best,
+        selected if selected is not None else best,
+        hidden_by(table.column, choices.limits, rows),
+    )
+
+
+def minimised(table: Table, key: str) -> Floats:
+    """A metric's column turned so that smaller is better; descriptions count as costs."""
+    return oriented(table.column(key), METRICS[key].better or "lower")
+
+
+def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
+    """Warnings where unlike things stand on one axis."""
+    notes = []
+    losses = [m for m in table.measured_rows.values() if "loss" in m.quality]
+    if losses:
+        notes.append(
+            "Losses of local models were measured on a text of yours; the law's losses were not."
+            " Compare models with models and designs with designs."
+        )
+    devices = {m.device.key for m in contents.measurements if not m.failed}
+    if len(devices) > 1:
+        notes.append(
+            f"The project holds measurements of {len(devices)} devices; shown: {table.device_key}."
+        )
+    return tuple(notes)
+
+
+def rows_of(frame: Frame, count: int | None = None) -> Sequence[int]:
+    """The front's rows from best y down, at most `count`."""
+    ordered = [int(i) for i in frame.front[::-1]]
+    return ordered if count is None else ordered[:count]

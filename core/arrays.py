@@ -1,0 +1,11 @@
+"""The kinds of arrays that columns and masks are made of, named once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Indices = NDArray[np.intp]

@@ -1,0 +1,1 @@
+"""What leaves the program: configurations, selections, tables, raw measurements."""

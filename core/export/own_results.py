@@ -1,0 +1,48 @@
+"""Tables that this program exported (CSV or JSON), read as results for an overlay."""
+
+from __future__ import annotations
+
+from core.export import table_csv, table_json
+from core.export.selection import Row
+from core.formats.results.document import Document
+from core.formats.results.imported import UNITS, Estimate, ImportedPoint, keep, need
+
+LOOKED_FOR = "'kind': 'paretoscope selection' (an export of this program)"
+
+
+def recognises(document: Document) -> bool:
+    """True for either table."""
+    if document.kind == "csv":
+        return {"schema_version", "id", "n_kv_heads", "execution"} <= set(document.rows[0])
+    return document.object.get("kind") == table_json.KIND
+
+
+def read(document: Document) -> tuple[ImportedPoint, ...]:
+    """One point a row, saying of each whether its numbers were measured or predicted."""
+    what = str(document.path)
+    if document.kind == "csv":
+        rows = table_csv.read(document.path.read_text(encoding="utf-8"))
+    else:
+        rows = table_json.rows_of(document.object, what)
+    return need([_point(row, what) for row in rows], what, ", ".join(UNITS))
+
+
+def _point(row: Row, what: str) -> ImportedPoint:
+    metrics: dict[str, Estimate | None] = {
+        key: Estimate(v.value, v.low, v.high, 0, UNITS[key], v.kind)
+        for key, v in row.values.items()
+        if key in UNITS
+    }
+    kinds = sorted({v.kind for k, v in row.values.items() if k in UNITS and v.kind != "exact"})
+    return ImportedPoint(
+        row.label,
+        row.workload,
+        row.runtime,
+        row.device,
+        keep(metrics),
+        what,
+        "Paretoscope",
+        "",
+        (f"its numbers are {' and '.join(kinds)}",) if kinds else (),
+        row.architecture,
+    )

@@ -1,0 +1,85 @@
+"""A selection as JSON: units, formulas and provenance once, then a record a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from core.errors import Unusable
+from core.export.selection import Row, Value
+from core.formats.configs.writing import SCHEMA_VERSION, json_object, key_of, to_json
+from core.model.workload import Runtime, Workload
+from core.records.metrics import METRICS
+from core.records.serial import architecture_from_dict
+
+KIND = "paretoscope selection"
+
+
+def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> str:
+    """The JSON, free of NaN, with `schema_version`."""
+    keys = [k for k in METRICS if any(k in row.values for row in rows)]
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": KIND,
+            "provenance": dict(provenance or {}),
+            "metrics": {
+                k: {
+                    "label": METRICS[k].label,
+                    "unit": METRICS[k].unit,
+                    "better": METRICS[k].better,
+                    "formula": METRICS[k].formula,
+                }
+                for k in keys
+            },
+            "rows": [
+                {
+                    "id": row.identity,
+                    "label": row.label,
+                    "architecture": asdict(row.architecture),
+                    "workload": asdict(row.workload),
+                    "runtime": asdict(row.runtime),
+                    "device": row.device,
+                    "values": {k: asdict(row.values[k]) for k in keys if k in row.values},
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+def read(text: str) -> tuple[Row, ...]:
+    """The rows of a JSON table that `write` made; Unusable names the key or version that is wrong."""
+    return rows_of(json_object(text, "JSON table"), "JSON table")
+
+
+def rows_of(value: Mapping[str, Any], what: str) -> tuple[Row, ...]:
+    """The rows of a parsed JSON table."""
+    version = key_of(value, "schema_version", what)
+    if version != SCHEMA_VERSION:
+        raise Unusable(
+            f"{what}: 'schema_version' {version!r} is not known here (known: {SCHEMA_VERSION})"
+        )
+    if value.get("kind") != KIND:
+        raise Unusable(f"{what}: 'kind' must be '{KIND}', not {value.get('kind')!r}")
+    result = []
+    for number, entry in enumerate(key_of(value, "rows", what), 1):
+        where = f"{what}, row {number}"
+        try:
+            result.append(
+                Row(
+                    str(key_of(entry, "id", where)),
+                    str(entry.get("label", "")),
+                    architecture_from_dict(key_of(entry, "architecture", where)),
+                    Workload(**key_of(entry, "workload", where)),
+                    Runtime(**key_of(entry, "runtime", where)),
+                    str(entry.get("device", "")),
+                    {k: Value(**v) for k, v in key_of(entry, "values", where).items()},
+                )
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            if isinstance(error, Unusable):
+                raise
+            raise Unusable(f"{where}: {error}") from error
+    return tuple(result)

@@ -1,0 +1,1 @@
+"""Configurations of decoders that training and serving tools read and write."""

@@ -1,0 +1,23 @@
+"""Hugging Face `config.json` as an export: the text of `core.formats.configs.hf.write_config`."""
+
+from __future__ import annotations
+
+from core.formats.configs.hf import architecture_from_config, write_config
+from core.formats.configs.writing import ExportContext, json_object, proved, to_json
+from core.model.architecture import Architecture
+
+
+def write(architecture: Architecture, context: ExportContext) -> str:
+    """The config as JSON; Unusable, naming the fields, when no family can express the shape."""
+    config = write_config(
+        architecture,
+        max_context=context.max_context,
+        dtype=context.dtype,
+        rope_theta=context.rope_theta,
+    )
+    return proved(architecture, to_json(config), read, "Hugging Face")
+
+
+def read(text: str) -> Architecture:
+    """The shape of a config.json."""
+    return architecture_from_config(json_object(text, "config.json"))

@@ -1,0 +1,104 @@
+"""What a file is, told by what is in it: a project, a space, training runs, results or a model."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import Unusable
+from core.export.formats import RESULT_READERS
+from core.formats.results.document import Document, open_document
+from core.formats.results.reading import read_document, read_results
+
+SQLITE = b"SQLite format 3\0"
+LAST_READER = RESULT_READERS[-1]
+LOOKED_FOR = (
+    "a project (.paretoscope), a space (TOML with [shape]), training runs (a table with loss, tokens"
+    " and a size), results of a benchmark tool, a model's config.json or folder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a file holds: kind is 'project', 'space', 'runs', 'results' or 'model'.
+
+    `value` is the path of a project, the text of a space, a `core.formats.runs.reading.Reading`, the
+    imported points, or the path of a model's folder or config.
+    """
+
+    kind: str
+    path: Path
+    value: Any
+
+
+def what_file(path: Path | str) -> Found:
+    """What this file or folder is; Unusable says what was looked for and what was found."""
+    path = Path(path)
+    if not path.exists():
+        raise Unusable(f"there is no file {path}")
+    if path.is_dir():
+        return _folder(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(SQLITE))
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read ({error.strerror})") from error
+    if head == SQLITE or path.suffix == ".paretoscope":
+        return Found("project", path, path)
+    if path.suffix.lower() == ".toml":
+        from core.space.space_file import read_space
+
+        return Found("space", path, read_space(path).text)
+    return _document(path)
+
+
+def _folder(path: Path) -> Found:
+    if (path / "config.json").is_file():
+        return Found("model", path, path)
+    if (path / "meta.yaml").is_file() or (path / "params").is_dir():
+        return Found("runs", path, _runs(path))
+    return Found("results", path, read_results(path))
+
+
+def _document(path: Path) -> Found:
+    try:
+        document = open_document(path)
+    except Unusable:
+        # a table that is no text (Parquet) can still hold runs
+        return Found("runs", path, _runs(path))
+    if "model_type" in document.object and "hidden_size" in {
+        *document.object,
+        *(document.object.get("text_config") or {}),
+    }:
+        return Found("model", path, path)
+    for name in RESULT_READERS[:-1]:
+        if importlib.import_module(name).recognises(document):
+            return Found("results", path, read_document(document))
+    # a table of runs may look like one of results: it holds losses and sizes too
+    runs = _runs_or_none(path)
+    if runs is not None:
+        return Found("runs", path, runs)
+    if importlib.import_module(LAST_READER).recognises(document):
+        return Found("results", path, read_document(document))
+    raise Unusable(
+        f"{path.name} is nothing known here; looked for {LOOKED_FOR}; {_found(document)}"
+    )
+
+
+def _found(document: Document) -> str:
+    return f"found {document.found}"
+
+
+def _runs(path: Path) -> Any:
+    from core.formats.runs.reading import load
+
+    return load(path)
+
+
+def _runs_or_none(path: Path) -> Any:
+    try:
+        return _runs(path)
+    except Unusable:
+        return None

@@ -1,0 +1,189 @@
+"""Online benchmarks of vLLM and SGLang, which share most keys: one object a load point.
+
+vLLM `bench serve --save-result` and its sweeps (`**/summary.json`), SGLang `bench_serving` JSON
+lines, and llm-optimizer, which wraps SGLang's keys in 'results'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.formats.results.document import Document
+from core.formats.results.imported import (
+    Estimate,
+    ImportedPoint,
+    from_samples,
+    from_summary,
+    keep,
+    need,
+    number,
+    served,
+    single,
+    whole,
+    workload,
+)
+
+LOOKED_FOR = "'mean_ttft_ms', 'median_tpot_ms', ... (vLLM bench serve, SGLang, llm-optimizer)"
+# what servers were told, worth repeating in a point's name
+PARAMETERS = (
+    "request_rate",
+    "max_concurrency",
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "data_parallel_size",
+    "tp_size",
+    "dp_size",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+)
+STATISTICS = ("mean", "median", "std", "p50", "p90", "p95", "p99")
+
+
+def recognises(document: Document) -> bool:
+    """True when an object (or its 'results') holds a TTFT or TPOT statistic in milliseconds."""
+    return any(_is_result(_inner(row)[0]) for row in document.objects[:5])
+
+
+def _is_result(row: Mapping[str, Any]) -> bool:
+    keys = ("ttft_ms", "tpot_ms", "e2el_ms", "e2e_latency_ms")
+    return any(f"{s}_{k}" in row for s in ("mean", "median", "p99") for k in keys)
+
+
+def _inner(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The result keys and the settings of one object; llm-optimizer keeps them apart."""
+    results, config = row.get("results"), row.get("config")
+    if isinstance(results, Mapping) and isinstance(config, Mapping):
+        settings: dict[str, Any] = {}
+        for part in ("client_args", "server_args"):
+            if isinstance(config.get(part), Mapping):
+                settings |= config[part]
+        return results, settings
+    return row, row
+
+
+def read(document: Document) -> tuple[ImportedPoint, ...]:
+    """One point an object; requests that failed, and what the file does not say, are noted."""
+    what = str(document.path)
+    points = []
+    for row in document.objects:
+        results, settings = _inner(row)
+        if _is_result(results):
+            points.append(_point(results, settings, document, wrapped=results is not row))
+    return need(points, what, "finite {mean,median}_{ttft,tpot,itl,e2el}_ms above 0")
+
+
+def _latency(
+    row: Mapping[str, Any], names: tuple[str, ...], metric: str, n: int
+) -> Estimate | None:
+    for name in names:
+        given = {s: row.get(f"{s}_{name}_ms") for s in STATISTICS}
+        found = from_summary(given, metric, 1e-3, n)
+        if found is not None:
+            return found
+    return None
+
+
+def _point(
+    row: Mapping[str, Any], settings: Mapping[str, Any], document: Document, wrapped: bool
+) -> ImportedPoint:
+    completed = whole(row.get("completed")) or 0
+    notes = list(document.notes)
+    asked = whole(row.get("num_prompts") or settings.get("num_prompts")) or 0
+    if asked > completed:
+        notes.append(f"only {completed} of {asked} requests were completed")
+    metrics: dict[str, Estimate | None] = {
+        "ttft_s": _latency(row, ("ttft",), "ttft_s", completed),
+        "tpot_s": _latency(row, ("tpot",), "tpot_s", completed),
+        "itl_s": _latency(row, ("itl",), "itl_s", 0),
+        "e2e_s": _latency(row, ("e2el", "e2e_latency"), "e2e_s", completed),
+        "tokens_per_s": single(row.get("output_throughput"), "tokens_per_s", statistic="mean"),
+    }
+    ttfts = row.get("ttfts")
+    if isinstance(ttfts, list):
+        metrics["ttft_s"] = from_samples(_succeeded(ttfts, row), "ttft_s") or metrics["ttft_s"]
+    for metric, samples in _each_request(row).items():
+        metrics[metric] = from_samples(samples, metric) or metrics[metric]
+    bad = [k for k in ("ttft", "tpot", "e2el") if _odd(row, k)]
+    if bad:
+        notes.append(f"not a positive finite number, left out: {', '.join(bad)}")
+    rate = row.get("request_rate", settings.get("request_rate"))
+    seconds = number(row.get("duration"))
+    batch = number(row.get("max_concurrency") or settings.get("max_concurrency"))
+    if batch is None:
+        batch = number(row.get("concurrency"))
+        mean = number(row.get("mean_e2el_ms") or row.get("mean_e2e_latency_ms"))
+        if batch is None and completed and seconds and mean:
+            # Little's law: requests in flight = arrival rate x time in the system
+            batch = completed / seconds * mean / 1e3
+        if batch is not None:
+            notes.append("batch is the mean number of requests in flight")
+    prompt, output = _lengths(row, settings, completed)
+    words = {k: row.get(k, settings.get(k)) for k in PARAMETERS}
+    told = ", ".join(f"{k} {v}" for k, v in words.items() if v not in (None, "", "None"))
+    named = (row.get(k) or settings.get(k) for k in _MODELS)
+    model = next((str(m) for m in named if m), document.path.stem)
+    sglang = wrapped or "mean_e2e_latency_ms" in row or row.get("backend") == "sglang"
+    tool = "llm-optimizer" if wrapped else "SGLang bench_serving" if sglang else "vLLM bench serve"
+    if rate is not None and str(rate) != "inf":
+        notes.append(f"open loop at {rate} requests/s: TTFT holds the queue")
+    return ImportedPoint(
+        f"{model}, {told}" if told else model,
+        workload(batch, prompt, output),
+        served(settings.get("dtype")),
+        str(row.get("gpu") or settings.get("gpu") or ""),
+        keep(metrics),
+        str(document.path),
+        tool,
+        str(row.get("vllm_version") or row.get("version") or ""),
+        tuple(notes),
+    )
+
+
+_MODELS = ("model_id", "model", "model_path", "served_model_name", "tokenizer_id")
+
+
+def _odd(row: Mapping[str, Any], name: str) -> bool:
+    given = [row[k] for s in ("mean", "median") if (k := f"{s}_{name}_ms") in row]
+    return bool(given) and not any((number(v) or 0) > 0 for v in given)
+
+
+def _succeeded(values: list[Any], row: Mapping[str, Any]) -> list[Any]:
+    errors = row.get("errors")
+    if isinstance(errors, list) and len(errors) == len(values):
+        return [v for v, error in zip(values, errors, strict=True) if not error]
+    return [v for v in values if (number(v) or 0) > 0]
+
+
+def _each_request(row: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Whole answer and TPOT of each request, as `--save-detailed` keeps them since vLLM 0.32."""
+    columns = [row.get(k) for k in ("ttfts", "latencies", "output_lens", "errors")]
+    if not all(isinstance(c, list) and len(c) == len(columns[0] or ()) for c in columns):
+        return {}
+    requests = [
+        (first, whole_s, tokens)
+        for first, whole_s, tokens, error in zip(*columns, strict=True)
+        if not error and all((number(v) or 0) > 0 for v in (first, whole_s, tokens))
+    ]
+    return {
+        "e2e_s": [whole_s for _, whole_s, _ in requests],
+        "tpot_s": [(w - first) / (tokens - 1) for first, w, tokens in requests if tokens > 1],
+    }
+
+
+def _lengths(
+    row: Mapping[str, Any], settings: Mapping[str, Any], completed: int
+) -> tuple[float | None, float | None]:
+    """Mean prompt and output tokens a request: counted where possible, else as asked for."""
+    counted = tuple(
+        number(row.get(f"total_{side}_tokens")) if completed else None
+        for side in ("input", "output")
+    )
+    told = tuple(
+        number(row.get(f"random_{side}_len", settings.get(f"random_{side}_len")))
+        for side in ("input", "output")
+    )
+    prompt, output = (
+        c / completed if c is not None else t for c, t in zip(counted, told, strict=True)
+    )
+    return prompt, output

@@ -1,0 +1,280 @@
+"""What readers of other tools' results return: points with workload, source and honest intervals."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from core.errors import Unusable
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.samples.statistics import median_interval, student_t
+
+# canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
+UNITS: Mapping[str, str] = {
+    "ttft_s": "s",
+    "tpot_s": "s",
+    "itl_s": "s",
+    "e2e_s": "s",
+    "tokens_per_s": "tokens/s",
+    "tokens_per_s_user": "tokens/s",
+    "memory_bytes": "B",
+    "weight_bytes": "B",
+    "energy_j_per_token": "J",
+    "params_total": "count",
+    "loss": "nats/token",
+    "bits_per_byte": "bits/byte",
+    "accuracy": "",
+}
+# spelling (lower case) -> (SI unit, factor)
+_SCALES: Mapping[str, tuple[str, float]] = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), ("s", 1.0)),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("s", 1e-3)),
+    **dict.fromkeys(("us", "µs", "microseconds"), ("s", 1e-6)),
+    **dict.fromkeys(("ns", "nanoseconds"), ("s", 1e-9)),
+    **dict.fromkeys(
+        ("tokens/s", "tokens/sec", "tokens/second", "tok/s", "tokens/sec/user", "tokens/s/user"),
+        ("tokens/s", 1.0),
+    ),
+    **dict.fromkeys(("b", "byte", "bytes"), ("B", 1.0)),
+    "kb": ("B", 1e3),
+    "mb": ("B", 1e6),
+    "gb": ("B", 1e9),
+    "kib": ("B", 2.0**10),
+    "mib": ("B", 2.0**20),
+    "gib": ("B", 2.0**30),
+    **dict.fromkeys(("j", "joule", "joules", "j/token"), ("J", 1.0)),
+    "mj": ("J", 1e-3),
+    "kwh": ("J", 3.6e6),
+    "wh": ("J", 3.6e3),
+    "%": ("", 0.01),
+    "": ("", 1.0),
+}
+
+_STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value in SI units with its 95 % interval where the file allows one (else None).
+
+    `statistic` says what the value is ('median', 'mean', 'p99', 'max', 'value'); `n` is the number of
+    samples behind it (0: unknown); `statistics` keeps the others the file gave, e.g. {'p99': 0.012}.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    statistic: str = "value"
+    statistics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPoint:
+    """One result of another tool. What the file does not say is None or empty, and noted."""
+
+    name: str
+    workload: Workload | None
+    runtime: Runtime | None
+    device: str
+    metrics: Mapping[str, Estimate]
+    source: str
+    tool: str
+    tool_version: str = ""
+    notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
+
+
+def si_factor(unit: str, metric: str, what: str) -> float:
+    """What a number in `unit` must be multiplied by to be a `metric`; Unusable for a wrong unit."""
+    wanted = UNITS[metric.partition(":")[0]]
+    found = _SCALES.get(unit.strip().lower())
+    if found is None or found[0] != wanted:
+        raise Unusable(
+            f"{what}: unit {unit!r} is not one of {metric} (expected e.g. {wanted or 'none'})"
+        )
+    return found[1]
+
+
+def number(value: Any) -> float | None:
+    """A finite float, or None for anything else (text is read as a number; booleans are none)."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        result = float(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    # beyond this no quantity is meant, and sums of it would overflow
+    return result if abs(result) < 1e100 else None
+
+
+def inside(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under a key; an empty one when there is none."""
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def whole(value: Any) -> int | None:
+    """A count of at least 1 (and below 1e15), rounded; None for anything else."""
+    found = number(value)
+    return round(found) if found is not None and 0.5 <= found < 1e15 else None
+
+
+def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | None:
+    """A Workload when all three are known and positive."""
+    b, p, o = whole(batch), whole(prompt_tokens), whole(output_tokens)
+    return Workload(b, p, o) if b and p and o else None
+
+
+def from_samples(values: Iterable[Any], metric: str, factor: float = 1.0) -> Estimate | None:
+    """The median of raw samples with a distribution-free 95 % interval; None without a sample.
+
+    Six samples are the fewest whose order statistics can enclose the median with 95 %.
+    """
+    found = [v * factor for v in map(number, values) if v is not None and v >= 0]
+    clean = np.sort(np.array(found, np.float64))
+    if not clean.size or clean[-1] <= 0 or not math.isfinite(clean[-1]):
+        return None
+    low = high = None
+    if clean.size >= 6:
+        low, high = median_interval(clean)
+    median, p90, p99 = (float(q) for q in np.quantile(clean, (0.5, 0.9, 0.99)))
+    if median <= 0:
+        return None
+    rest = {"mean": float(clean.mean()), "p90": p90, "p99": p99}
+    return Estimate(median, low, high, clean.size, UNITS[metric], "median", rest)
+
+
+def from_summary(
+    given: Mapping[str, Any], metric: str, factor: float = 1.0, n: int = 0
+) -> Estimate | None:
+    """An estimate from statistics by name ('median' or 'p50', 'mean' or 'avg', 'std', 'p99', ...).
+
+    The value is the median if given, else the mean; an interval is given only for a mean with a
+    standard deviation and n >= 2 (normal, widened as Student's t). None when neither is a number.
+    """
+    names = {"p50": "median", "avg": "mean", "stdev": "std", "std_dev": "std"}
+    stats: dict[str, float] = {}
+    for key, raw in given.items():
+        name = names.get(key, key)
+        value = number(raw)
+        if value is not None and value >= 0 and _STATISTIC.fullmatch(name):
+            stats.setdefault(name, value * factor)
+    statistic = "median" if stats.get("median") else "mean"
+    value = stats.get(statistic)
+    if not value:
+        return None
+    low = high = None
+    if statistic == "mean" and n >= 2 and "std" in stats:
+        half = student_t(n) * stats["std"] / math.sqrt(n)
+        low, high = max(value - half, 0.0), value + half
+    rest = {k: v for k, v in stats.items() if k != statistic}
+    return Estimate(value, low, high, n, UNITS[metric.partition(":")[0]], statistic, rest)
+
+
+def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:
+    """The estimate of 1 / value (a rate from a time), interval turned round."""
+    if estimate is None or estimate.value <= 0:
+        return None
+    low = 1 / estimate.high if estimate.high else None
+    high = 1 / estimate.low if estimate.low else None
+    return Estimate(
+        1 / estimate.value, low, high, estimate.n, UNITS[metric], f"1 / {estimate.statistic}"
+    )
+
+
+def single(
+    value: Any, metric: str, factor: float = 1.0, statistic: str = "value"
+) -> Estimate | None:
+    """One number without an interval; None when it is not finite and positive."""
+    found = number(value)
+    if found is None or found <= 0:
+        return None
+    return Estimate(found * factor, unit=UNITS[metric.partition(":")[0]], statistic=statistic)
+
+
+def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+    """The metrics that are there, with the speed per user added where TPOT is known."""
+    found = {k: v for k, v in metrics.items() if v is not None}
+    if "tpot_s" in found and "tokens_per_s_user" not in found:
+        rate = inverse(found["tpot_s"], "tokens_per_s_user")
+        if rate is not None:
+            found["tokens_per_s_user"] = rate
+    return found
+
+
+def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
+    """The points that hold a metric, told apart by name; Unusable, with what was looked for, if none."""
+    sound = [replace(p, metrics=_sound(p.metrics)) for p in points]
+    useful = [p for p in sound if p.metrics]
+    if not useful:
+        raise Unusable(f"{what}: no usable number found (looked for {looked_for})")
+    seen: dict[str, int] = {}
+    result = []
+    for point in useful:
+        seen[point.name] = seen.get(point.name, 0) + 1
+        again = seen[point.name]
+        result.append(replace(point, name=f"{point.name} ({again})") if again > 1 else point)
+    return tuple(result)
+
+
+def _sound(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The metrics whose values are finite and positive (an accuracy may be 0); ends likewise."""
+    kept: dict[str, Estimate] = {}
+    for key, e in metrics.items():
+        lowest_ok = e.value >= 0 if key.startswith("accuracy") else e.value > 0
+        if not (lowest_ok and math.isfinite(e.value)):
+            continue
+        whole_interval = (
+            e.low is not None
+            and e.high is not None
+            and math.isfinite(e.low)
+            and math.isfinite(e.high)
+            and e.low <= e.value <= e.high
+        )
+        kept[key] = replace(
+            e,
+            low=e.low if whole_interval else None,
+            high=e.high if whole_interval else None,
+            statistics={k: v for k, v in e.statistics.items() if math.isfinite(v)},
+        )
+    return kept
+
+
+def precision(text: Any) -> str | None:
+    """Our word for a precision ('torch.bfloat16', 'F16', 'fp8_block' ...); None when unlike ours."""
+    word = re.sub(r"[^a-z0-9]", "", str(text or "").lower().replace("torch.", ""))
+    words = {
+        "float32": "fp32",
+        "fp32": "fp32",
+        "f32": "fp32",
+        "allf32": "fp32",
+        "bfloat16": "bf16",
+        "bf16": "bf16",
+        "float16": "fp16",
+        "fp16": "fp16",
+        "f16": "fp16",
+        "half": "fp16",
+        "fp8": "fp8",
+        "fp8block": "fp8",
+        "float8": "fp8",
+        "int8": "int8",
+        "q80": "int8",
+    }
+    return words.get(word)
+
+
+def served(weights: Any, cache: Any = None) -> Runtime | None:
+    """A 'served' runtime when the weight precision is one of ours, else None."""
+    weight = precision(weights)
+    if weight is None:
+        return None
+    default = weight if weight not in ("fp8", "int8") else "bf16"
+    return Runtime("served", weight, precision(cache) or default)

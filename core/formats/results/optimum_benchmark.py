@@ -1,0 +1,187 @@
+"""optimum-benchmark: `benchmark.json`, or `benchmark_report.json` with `benchmark_config.json` beside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.errors import Unusable
+from core.formats.results.document import Document
+from core.formats.results.imported import (
+    Estimate,
+    ImportedPoint,
+    from_samples,
+    from_summary,
+    inside,
+    keep,
+    need,
+    number,
+    precision,
+    si_factor,
+    single,
+    whole,
+    workload,
+)
+from core.model.workload import Runtime
+
+LOOKED_FOR = "'report' with 'prefill' and 'decode' latencies (optimum-benchmark)"
+PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
+# which of the recorded peaks is called the peak, first that is there
+MEMORIES = ("max_allocated", "max_reserved", "max_process_vram", "max_global_vram", "max_ram")
+EXECUTIONS = {"pytorch": "transformers", "onnxruntime": "onnx"}
+
+
+def recognises(document: Document) -> bool:
+    """True for an object whose report (or itself) holds a phase with a latency."""
+    return bool(_phases(document.object))
+
+
+def _phases(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    report = value.get("report", value)
+    if not isinstance(report, Mapping):
+        return {}
+    known = {k: v for k, v in report.items() if k in PHASES and isinstance(v, Mapping)}
+    return known if any("latency" in phase for phase in known.values()) else {}
+
+
+def read(document: Document) -> tuple[ImportedPoint, ...]:
+    """One point: TTFT from prefill, TPOT per token (or decode over the tokens), memory and energy."""
+    what = str(document.path)
+    value = document.object
+    phases = _phases(value)
+    config, notes = _config(document)
+    backend, scenario, environment = (
+        inside(config, k) for k in ("backend", "scenario", "environment")
+    )
+    shapes = inside(scenario, "input_shapes")
+    generate = inside(scenario, "generate_kwargs")
+    batch = whole(shapes.get("batch_size"))
+    prompt = whole(shapes.get("sequence_length"))
+    output = whole(generate.get("max_new_tokens") or generate.get("min_new_tokens"))
+    metrics: dict[str, Estimate | None] = {
+        "ttft_s": _latency(phases, "prefill", "ttft_s", what),
+        "tpot_s": _latency(phases, "per_token", "tpot_s", what),
+        "e2e_s": _latency(phases, "generate", "e2e_s", what),
+    }
+    decode = _latency(phases, "decode", "e2e_s", what)
+    if metrics["tpot_s"] is None and decode is not None and output and output > 1:
+        metrics["tpot_s"] = _scaled(decode, 1 / (output - 1), f"decode / {output - 1} tokens")
+    first = metrics["ttft_s"]
+    if metrics["e2e_s"] is None and first is not None and decode is not None:
+        metrics["e2e_s"] = Estimate(
+            first.value + decode.value, unit="s", statistic="prefill + decode", n=decode.n
+        )
+    whole_answer = metrics["e2e_s"]
+    if whole_answer is not None and batch and output:
+        metrics["tokens_per_s"] = Estimate(
+            batch * output / whole_answer.value, unit="tokens/s", statistic="batch x output / e2e"
+        )
+    metrics["memory_bytes"] = _memory(phases, what, notes)
+    metrics["energy_j_per_token"] = _energy(phases, batch, output, what)
+    weights = precision(backend.get("torch_dtype") or backend.get("dtype") or "float32")
+    if backend.get("quantization_scheme"):
+        notes.append(f"quantised: {backend['quantization_scheme']}")
+        weights = None
+    execution = EXECUTIONS.get(str(backend.get("name")), "served")
+    if backend.get("torch_compile"):
+        execution = "compile"
+    cache = weights if weights in ("fp32", "bf16", "fp16") else "bf16"
+    gpu = environment.get("gpu")
+    on_gpu = str(backend.get("device", "")).startswith("cuda")
+    device = (gpu if on_gpu or not environment.get("cpu") else environment.get("cpu")) or ""
+    point = ImportedPoint(
+        str(backend.get("model") or config.get("name") or document.path.parent.name),
+        workload(batch, prompt, output),
+        Runtime(execution, weights, cache or "bf16") if weights and backend else None,
+        ", ".join(map(str, device)) if isinstance(device, list) else str(device),
+        keep(metrics),
+        what,
+        "optimum-benchmark",
+        str(environment.get("optimum_benchmark_version") or ""),
+        (*document.notes, *notes),
+    )
+    return need([point], what, "report.prefill|decode|per_token.latency.values or .mean")
+
+
+def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
+    inside = document.object.get("config")
+    if isinstance(inside, Mapping):
+        return inside, []
+    beside = document.path.with_name("benchmark_config.json")
+    try:
+        value = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}, ["no benchmark_config.json beside it: batch and lengths are unknown"]
+    return (
+        (value, []) if isinstance(value, Mapping) else ({}, ["benchmark_config.json is unusable"])
+    )
+
+
+def _latency(phases: Mapping[str, Any], phase: str, metric: str, what: str) -> Estimate | None:
+    given = inside(inside(phases, phase), "latency")
+    if not given:
+        return None
+    factor = si_factor(str(given.get("unit", "s")), metric, f"{what}: report.{phase}.latency")
+    values = given.get("values")
+    if isinstance(values, list):
+        found = from_samples(values, metric, factor)
+        if found is not None:
+            return found
+    # 'stdev_' is a percentage; 'stdev' is not
+    return from_summary(
+        {k: v for k, v in given.items() if k in ("mean", "p50", "p90", "p95", "p99", "stdev")},
+        metric,
+        factor,
+        whole(given.get("count")) or 0,
+    )
+
+
+def _scaled(estimate: Estimate, factor: float, statistic: str) -> Estimate:
+    return replace(
+        estimate,
+        value=estimate.value * factor,
+        low=None if estimate.low is None else estimate.low * factor,
+        high=None if estimate.high is None else estimate.high * factor,
+        statistic=f"{estimate.statistic} {statistic}",
+        statistics={k: v * factor for k, v in estimate.statistics.items()},
+    )
+
+
+def _memory(phases: Mapping[str, Any], what: str, notes: list[str]) -> Estimate | None:
+    for name in MEMORIES:
+        peaks = []
+        for phase in ("prefill", "decode", "generate", "forward"):
+            memory = inside(inside(phases, phase), "memory")
+            peak = number(memory.get(name))
+            if peak:
+                unit = str(memory.get("unit", "MB"))
+                peaks.append(
+                    peak * si_factor(unit, "memory_bytes", f"{what}: report.{phase}.memory")
+                )
+        if peaks:
+            notes.append(f"memory is the largest {name} of all phases")
+            return single(max(peaks), "memory_bytes", statistic="max")
+    return None
+
+
+def _energy(
+    phases: Mapping[str, Any], batch: int | None, output: int | None, what: str
+) -> Estimate | None:
+    decode = inside(phases, "decode")
+    efficiency = inside(decode, "efficiency")
+    rate = number(efficiency.get("value"))
+    if rate and str(efficiency.get("unit")).lower() == "tokens/kwh":
+        return single(3.6e6 / rate, "energy_j_per_token", statistic="decode efficiency")
+    energy = inside(decode, "energy")
+    total = number(energy.get("total"))
+    if not total or not batch or not output or output < 2:
+        return None
+    try:
+        factor = si_factor(
+            str(energy.get("unit", "kWh")), "energy_j_per_token", f"{what}: report.decode.energy"
+        )
+    except Unusable:
+        return None
+    return single(total * factor / (batch * (output - 1)), "energy_j_per_token", statistic="decode")

@@ -1,0 +1,40 @@
+"""Measurements as they were made, as JSON: every token's time in seconds, by phase, block and request.
+
+Statistics are derived from these and never the other way round. One measurement a line, so that a
+large file can be read line by line; the sweeps that ship with the program are such files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from core.errors import Unusable
+from core.formats.configs.writing import json_object
+from core.records.measurement import Measurement
+from core.records.serial import measurement_from_dict, measurement_to_dict
+
+SCHEMA_VERSION = 1
+
+
+def write(measurements: Sequence[Measurement]) -> str:
+    """The text of the file; `read` gives the same measurements, without their numbers in a project."""
+    rows = (
+        json.dumps(measurement_to_dict(m), allow_nan=False, separators=(",", ":"))
+        for m in measurements
+    )
+    head = f'{{"schema_version":{SCHEMA_VERSION},"measurements":['
+    return head + "\n" + ",\n".join(rows) + "\n]}\n"
+
+
+def read(text: str, what: str) -> tuple[Measurement, ...]:
+    """The measurements of such a file. Raises Unusable, naming what is wrong, for any other."""
+    values = json_object(text, what)
+    if values.get("schema_version") != SCHEMA_VERSION:
+        found = values.get("schema_version")
+        raise Unusable(f"{what} has schema_version {found!r}; this reads {SCHEMA_VERSION}")
+    try:
+        return tuple(measurement_from_dict(record) for record in values["measurements"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unusable(f"{what} holds no measurements of this program ({reason})") from error

@@ -1,0 +1,67 @@
+"""Runs that are kept but odd: the same size and tokens again, losses far from all others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.formats.runs.columns import WHOLE
+from core.formats.runs.tables import Table
+from core.records.training_runs import TrainingRuns
+
+SIZES = ("params_total", "params_non_embedding")
+
+
+def repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+    """Rows of one size, shape and token count: the same run twice, or another seed."""
+    shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
+    known = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
+    # nan equals nothing, itself neither
+    keys = [np.nan_to_num(column, nan=-1.0).tolist() for column in known]
+    said = tuple(runs.labels.values())
+    first: dict[tuple[Any, ...], int] = {}
+    found = []
+    for index, row in enumerate(rows):
+        key = (*(k[index] for k in keys), *(v[index] for v in said))
+        if key in first:
+            here, there = table.where(int(row)), first[key]
+            found.append(f"{here}: the same size and tokens as row {there}, kept as another run")
+        else:
+            first[key] = int(row)
+    return found
+
+
+def outliers(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+    """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
+
+    Far is more than 6 robust standard deviations and 10 %. At least 12 runs are needed to say so.
+    """
+    size = next((runs.columns[f] for f in SIZES if f in runs.columns), None)
+    if size is None:
+        return []
+    known = np.isfinite(size) & np.isfinite(runs.columns["tokens"])
+    if known.sum() < 12:
+        return []
+    n, d = np.log(size[known]), np.log(runs.columns["tokens"][known])
+    observed = np.log(runs.columns["loss"][known])
+    n, d = n - n.mean(), d - d.mean()
+    basis = np.stack([np.ones_like(n), n, d, n * n, n * d, d * d], axis=1)
+    weights = np.ones_like(n)
+    residual = observed - observed.mean()
+    for _ in range(20):
+        root = np.sqrt(weights)[:, None]
+        solution, *_ = np.linalg.lstsq(basis * root, observed * root[:, 0], rcond=None)
+        residual = observed - basis @ solution
+        scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
+        # Tukey's biweight: what lies far away does not pull at all
+        weights = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2 + 1e-12
+    far = np.abs(residual) > max(6 * scale, math.log(1.1))
+    losses = runs.columns["loss"][known]
+    return [
+        f"{table.where(int(rows[known][i]))}: loss {losses[i]:.4g} lies far from the other runs "
+        f"(about {math.exp(observed[i] - residual[i]):.4g} at this size and these tokens); kept"
+        for i in np.flatnonzero(far)
+    ]

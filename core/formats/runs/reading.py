@@ -1,0 +1,333 @@
+"""Run tables from files into TrainingRuns, with every row that was left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Floats
+from core.errors import Unusable
+from core.fit.row_filter import kept
+from core.formats.runs.columns import (
+    SURE,
+    WHOLE,
+    ColumnGuess,
+    Guess,
+    as_field,
+    guess_mapping,
+    is_plain,
+    meaning_of,
+)
+from core.formats.runs.oddities import SIZES, outliers, repeats
+from core.formats.runs.tables import UNFINISHED, Table, read_table
+from core.numbers import number, plain_number
+from core.records.training_runs import TrainingRuns
+
+__all__ = [
+    "FieldColumns",
+    "Preview",
+    "Reading",
+    "guess_mapping",
+    "load",
+    "preview",
+    "read_runs",
+]
+
+# field -> column of the file (a name, or a guess someone edited)
+FieldColumns = Mapping[str, "str | ColumnGuess"]
+SHOWN_ERRORS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Runs as read, and what was said about rows on the way.
+
+    `errors` has one line a row left out, `warnings` one a row kept but odd (outliers, repeats),
+    `notes` what was assumed about the file. `counts` holds 'rows', 'read', 'errors', 'duplicates',
+    'missing', 'repeats', 'outliers' and 'unfinished'.
+    """
+
+    runs: TrainingRuns
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file holds before it is taken in: columns, first rows, the guess and every complaint.
+
+    `problem` says why the file cannot be read under this guess (empty: it can); `reading` is then
+    None.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    guess: Guess
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    problem: str = ""
+    reading: Reading | None = None
+
+
+def read_runs(
+    path: str | Path,
+    mapping: FieldColumns | None = None,
+    where: Sequence[str] | Mapping[str, str] | None = None,
+) -> TrainingRuns:
+    """The good rows of a CSV, JSON, JSON-lines or Parquet file, W&B export or MLflow folder.
+
+    `mapping` names the file's column for each field; what it leaves out is guessed. `where` keeps
+    rows whose column has a value ('published_fit_set=20N+160N'). Raises Unusable when nothing is
+    left or a needed column is missing; `load` returns the rows left out as well.
+    """
+    return load(path, mapping, where).runs
+
+
+def load(
+    path: str | Path,
+    mapping: FieldColumns | None = None,
+    where: Sequence[str] | Mapping[str, str] | None = None,
+) -> Reading:
+    """Like read_runs, with every row left out and the reason."""
+    path = Path(path)
+    table = read_table(path)
+    reading = _reading(path, table, guess_mapping(table.header, table.rows), mapping)
+    if where:
+        try:
+            reading = replace(reading, runs=kept(reading.runs, where))
+        except Unusable as error:
+            raise Unusable(f"{path}: {error}") from error
+    return reading
+
+
+def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
+    """What a file holds, the first rows, the guess and every complaint; Unusable if unreadable."""
+    path = Path(path)
+    table = read_table(path)
+    guess = guess_mapping(table.header, table.rows)
+    head = table.rows[:shown]
+    try:
+        reading = _reading(path, table, guess, mapping)
+    except Unusable as error:
+        counts = {"rows": len(table.rows)}
+        return Preview(
+            table.kind, table.header, head, guess, counts=counts, notes=table.notes,
+            problem=str(error),
+        )  # fmt: skip
+    return Preview(
+        table.kind,
+        table.header,
+        head,
+        guess,
+        reading.errors,
+        reading.warnings,
+        reading.notes,
+        reading.counts,
+        reading=reading,
+    )
+
+
+# --- reading
+
+
+def _chosen(
+    path: Path, table: Table, guess: Guess, mapping: FieldColumns | None
+) -> dict[str, ColumnGuess]:
+    """The column of each field: what was asked for, then what was guessed with enough confidence."""
+    asked: dict[str, ColumnGuess] = {}
+    for name, column in (mapping or {}).items():
+        label = column.column if isinstance(column, ColumnGuess) else str(column)
+        if label not in table.header:
+            raise Unusable(
+                f"{path}: no column '{label}' (asked for as {name}); there are "
+                f"{', '.join(table.header)}"
+            )
+        if isinstance(column, ColumnGuess):
+            asked[name] = replace(column, field=name)
+        else:
+            index = table.header.index(label)
+            asked[name] = as_field(label, name, [row[index] for row in table.rows])
+    used = {c.column for c in asked.values()}
+    return {f: c for f, c in guess.mapping.items() if c.column not in used} | asked
+
+
+def _reading(path: Path, table: Table, guess: Guess, mapping: FieldColumns | None) -> Reading:
+    chosen = _chosen(path, table, guess, mapping)
+    _need(path, table, guess, chosen)
+    position = {name: i for i, name in enumerate(table.header)}
+    problems: dict[int, str] = {row: text for row, _, text in table.problems}
+    counts = {"rows": len(table.rows), "missing": 0, "unfinished": 0, "duplicates": 0}
+    columns: dict[str, list[float]] = {f: [] for f in chosen if f != "name"}
+    state = position.get("State") if table.kind in ("W&B runs", "MLflow") else None
+    seen: dict[tuple[Any, ...], int] = {}
+    for row, cells in enumerate(table.rows, 1):
+        wrong = problems.get(row, "")
+        for name in columns:
+            value, text = _cell(chosen[name], cells[position[chosen[name].column]])
+            columns[name].append(value)
+            wrong = wrong or text
+        if not wrong and state is not None and str(cells[state]).lower() in UNFINISHED:
+            wrong, counts["unfinished"] = f"the run is {cells[state]}", counts["unfinished"] + 1
+        if not wrong and cells in seen:
+            wrong = f"repeats row {seen[cells]} in every column"
+            counts["duplicates"] += 1
+        seen.setdefault(cells, row)
+        if wrong:
+            problems[row] = wrong
+    arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+    notes = [*table.notes, *_derive(arrays)]
+    _impossible(chosen, arrays, problems, counts)
+    good = np.array([row not in problems for row in range(1, len(table.rows) + 1)], dtype=bool)
+    errors = [f"{table.where(row)}: {text}; left out" for row, text in sorted(problems.items())]
+    if not good.any():
+        raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
+    runs = _runs(path, table, guess, chosen, arrays).take(good)
+    rows = np.flatnonzero(good) + 1
+    again, far = repeats(runs, rows, table), outliers(runs, rows, table)
+    counts |= {
+        "read": len(runs),
+        "errors": len(problems),
+        "repeats": len(again),
+        "outliers": len(far),
+    }
+    notes += [
+        f"{c.field}: column '{c.column}' ({c.reason})"
+        for c in chosen.values()
+        if c.confidence < 0.9 or c.scale != 1.0 or c.transform
+    ]
+    return Reading(runs, tuple(errors[:SHOWN_ERRORS]), tuple(far + again), tuple(notes), counts)
+
+
+def _need(path: Path, table: Table, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
+    """Tokens, loss and a size must be known or derivable; else say what was looked for and found."""
+    size = any(f in chosen for f in (*SIZES, "n_layers"))
+    tokens = "tokens" in chosen or (
+        any(f in chosen for f in SIZES) and ("flops" in chosen or "tokens_per_parameter" in chosen)
+    )
+    missing = [
+        text
+        for there, text in (
+            (tokens, "training tokens (tokens, train_tokens, ...)"),
+            ("loss" in chosen, "a loss (loss, val_loss, bpb, ...)"),
+            (size, "a size (params_total, params_non_embedding, or n_layers and d_model)"),
+        )
+        if not there
+    ]
+    if not missing:
+        return
+    maybe = [
+        f"'{c.column}' may be {c.field}" for c in guess.columns if c.field and c.confidence < SURE
+    ]
+    hint = f"; {', '.join(maybe)}: name it in the mapping" if maybe else ""
+    found = ", ".join(table.header[:30]) + (", ..." if len(table.header) > 30 else "")
+    raise Unusable(f"{path}: no column for {' and '.join(missing)}; found {found}{hint}")
+
+
+def _cell(guess: ColumnGuess, cell: Any) -> tuple[float, str]:
+    """A cell's value in base units, and what is wrong with it."""
+    try:
+        value = number(cell)
+    except ValueError:
+        return math.nan, f"{guess.field} is '{str(cell)[:40]}', not a number"
+    if guess.transform == "ln":
+        if value <= 0:
+            return math.nan, f"perplexity is {value:g}"
+        value = math.log(value)
+    # exact for counts written with a scale: 1.1 billion is 1100000000
+    scaled = value * guess.scale
+    if guess.scale >= 1e3 and math.isfinite(scaled):
+        scaled = float(round(scaled))
+    return scaled, ""
+
+
+def _derive(arrays: dict[str, Floats]) -> list[str]:
+    """Tokens from FLOPs (C = 6 N D) or from tokens per parameter, where no column says them."""
+    if "tokens" in arrays:
+        return []
+    size = next(f for f in SIZES if f in arrays)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if "tokens_per_parameter" in arrays:
+            arrays["tokens"] = arrays["tokens_per_parameter"] * arrays[size]
+            return [f"tokens: tokens per parameter times {size}"]
+        arrays["tokens"] = arrays["flops"] / (6.0 * arrays[size])
+        return [f"tokens: training FLOPs / (6 {size})"]
+
+
+def _impossible(
+    chosen: Mapping[str, ColumnGuess],
+    arrays: Mapping[str, Floats],
+    problems: dict[int, str],
+    counts: dict[str, int],
+) -> None:
+    """Mark rows with a number that cannot be; a size or shape may be missing, tokens and loss not."""
+    needed = {"tokens", "loss"} | (
+        {f for f in SIZES if f in chosen} if _one_size(arrays) else set()
+    )
+    for name, values in arrays.items():
+        for index in np.flatnonzero(~(values > 0) | np.isinf(values)):
+            row, value = int(index) + 1, float(values[index])
+            if row in problems or (math.isnan(value) and name not in needed):
+                continue
+            if math.isnan(value):
+                counts["missing"] += 1
+                problems[row] = f"{name} is missing"
+            else:
+                problems[row] = f"{name} is {value:g}"
+        if name in WHOLE:
+            for index in np.flatnonzero(values != np.round(values)):
+                if not math.isnan(values[index]):
+                    text = f"{name} is {values[index]:g}, not a whole number"
+                    problems.setdefault(int(index) + 1, text)
+    if all(f in arrays for f in SIZES):
+        for index in np.flatnonzero(arrays["params_non_embedding"] > arrays["params_total"]):
+            text = "params_non_embedding is above params_total"
+            problems.setdefault(int(index) + 1, text)
+
+
+def _one_size(arrays: Mapping[str, Floats]) -> bool:
+    return sum(f in arrays for f in (*SIZES, "n_layers")) == 1
+
+
+def _runs(
+    path: Path,
+    table: Table,
+    guess: Guess,
+    chosen: Mapping[str, ColumnGuess],
+    arrays: Mapping[str, Floats],
+) -> TrainingRuns:
+    columns = dict(arrays)
+    labels: dict[str, tuple[str, ...]] = {}
+    used = {c.column for c in chosen.values()}
+    for index, name in enumerate(table.header):
+        if name in used or name in columns:
+            continue
+        cells = [row[index] for row in table.rows]
+        if is_plain(cells):
+            columns[name] = np.array([plain_number(cell) for cell in cells], dtype=np.float64)
+        else:
+            labels[name] = tuple("" if cell is None else str(cell).strip() for cell in cells)
+    if "name" in chosen:
+        index = table.header.index(chosen["name"].column)
+        names = [str(row[index]).strip() or f"row {i}" for i, row in enumerate(table.rows, 1)]
+    else:
+        names = [f"row {i}" for i in range(1, len(table.rows) + 1)]
+    meaning, unit, _ = meaning_of(chosen["loss"].column)
+    return TrainingRuns(
+        suite=path.stem,
+        names=tuple(names),
+        columns=columns,
+        labels=labels,
+        loss_meaning=meaning,
+        loss_unit=unit,
+        source=path.name,
+    )

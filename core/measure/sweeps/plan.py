@@ -1,0 +1,110 @@
+"""What a sweep would do and could cost, told before it starts. Arithmetic only: nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.measure.timing.energy import COOL_S, IDLE_S, SHORTEST_S
+from core.measure.timing.memory import needed_bytes
+from core.measure.timing.protocol import Settings
+from core.records.measurement import Device, Point
+from core.records.point import point_key
+from core.samples.repetitions import MOST
+from core.units import format_quantity, time_text
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPoint:
+    """A point with the visits it still gets (0: known already) and the bytes it will need."""
+
+    point: Point
+    visits: int
+    needed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep would do on a device.
+
+    `most_s` is how long warming and timing take by the protocol when no point is sure of itself before
+    its time is up, or the budget where that is shorter. Many end sooner; loading comes on top, and a
+    single request longer than its point's share runs to its end.
+    """
+
+    points: tuple[PlannedPoint, ...]
+    device: Device
+    most_s: float
+
+    @property
+    def visits(self) -> int:
+        """Visits to make of all points together."""
+        return sum(p.visits for p in self.points)
+
+    @property
+    def known(self) -> int:
+        """Points that need no visit any more."""
+        return sum(not p.visits for p in self.points)
+
+    @property
+    def too_large(self) -> tuple[Point, ...]:
+        """Points to visit that the device can never hold; they would be flagged 'oom' at once."""
+        most = self.device.memory_bytes
+        return tuple(p.point for p in self.points if p.visits and 0 < most < p.needed_bytes)
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        if not self.points:
+            return "There is nothing to measure."
+        if not self.visits:
+            return f"All {counted(len(self.points), 'point')} measured already."
+        due = [p for p in self.points if p.visits]
+        times = f", {counted(self.visits, 'visit')}" if self.visits > len(due) else ""
+        parts = [
+            f"{counted(len(due), 'point')} to measure{times}: up to about {time_text(self.most_s)}"
+        ]
+        largest = format_quantity(max(p.needed_bytes for p in due), "B")
+        held = self.device.memory_bytes
+        of = f" of {format_quantity(held, 'B')}" if held else ""
+        parts.append(f"largest {largest}{of}")
+        if self.too_large:
+            parts.append(f"{len(self.too_large)} cannot fit")
+        if self.known:
+            parts.append(f"{self.known} known already")
+        return "; ".join(parts)
+
+
+def plan(
+    points: Iterable[Point],
+    device: Device,
+    made: Mapping[Any, int],
+    *,
+    visits: int = 1,
+    budget_s: float | None = None,
+    energy_s: float = 0.0,
+    settings: Settings | None = None,
+    lanes: int = 1,
+) -> Plan:
+    """The plan of a sweep that visits each point so often; `made` counts the visits made, by key.
+
+    `lanes` are alike devices that share the points.
+    """
+    chosen = settings or Settings()
+    rows = []
+    for point in points:
+        done = made.get(point_key(point, device), 0)
+        left = 0 if done >= MOST else max(0, visits - done)
+        rows.append(PlannedPoint(point, left, needed_bytes(point)["total"]))
+    # a point's visits share its budget of time; each is warmed up anew
+    each = chosen.budget_s / max(1, visits) + chosen.warm_s
+    if energy_s > 0:
+        each += max(SHORTEST_S, energy_s) + IDLE_S + COOL_S
+    longest = each * sum(row.visits for row in rows) / lanes
+    return Plan(tuple(rows), device, min(longest, budget_s or longest))
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 point', '2 points'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

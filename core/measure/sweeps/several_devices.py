@@ -1,0 +1,137 @@
+"""Several devices of one machine at once: a lane each, which is an ordinary sweep in a thread.
+
+Devices that are alike share the points, so that all visits of a point are on one of them; unlike ones
+each measure every point. Results stream in as they come. For GPUs: two sweeps on one processor would
+time each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from core.measure.process.session import device_name
+from core.measure.sweeps.sweep import Swept
+from core.records.measurement import Device, Measurement, Point
+from core.records.progress import Progress
+
+Steps = Generator[Progress | Measurement, None, Swept]
+LOOK_S = 0.2
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One device, its points, and how far it is."""
+
+    device: Device
+    points: tuple[Point, ...]
+    progress: Progress | None = None
+    swept: Swept | None = None
+    error: BaseException | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.swept is not None or self.error is not None
+
+
+def shares(points: Sequence[Point], devices: Sequence[Device]) -> list[tuple[Point, ...]]:
+    """The points of each device: those of alike devices are dealt out in turn, heaviest first.
+
+    Dealing by weight keeps lanes about equally long; the sweep shuffles each share again.
+    """
+    from core.measure.timing.memory import needed_bytes
+
+    dealt = sorted(points, key=lambda p: -needed_bytes(p)["total"])
+    found = []
+    for i, device in enumerate(devices):
+        alike = [j for j, other in enumerate(devices) if other.key == device.key]
+        found.append(tuple(dealt[alike.index(i) :: len(alike)]))
+    return found
+
+
+def sweep_on_all(
+    points: Sequence[Point],
+    devices: Sequence[Device],
+    start: Callable[[Sequence[Point], Device], Iterator[Any]],
+) -> Steps:
+    """Steps: `start` a sweep for each device and follow them together; returns what they came to.
+
+    A lane that fails leaves the others to their work; its error is raised when they are through.
+    Closing ends every lane, and with it its measuring process.
+    """
+    said: SimpleQueue[tuple[_Lane, Any]] = SimpleQueue()
+    over = threading.Event()
+    lanes = [
+        _Lane(device, share)
+        for device, share in zip(devices, shares(points, devices), strict=True)
+        if share
+    ]
+
+    def run(lane: _Lane) -> None:
+        steps: Any = start(lane.points, lane.device)
+        try:
+            while not over.is_set():
+                said.put((lane, next(steps)))
+        except StopIteration as end:
+            said.put((lane, end.value))
+        except BaseException as error:
+            said.put((lane, error))
+        finally:
+            steps.close()
+
+    threads = [threading.Thread(target=run, args=(lane,), daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    try:
+        while not all(lane.over for lane in lanes):
+            try:
+                lane, step = said.get(timeout=LOOK_S)
+            except Empty:
+                continue
+            if isinstance(step, BaseException):
+                lane.error = step
+            elif isinstance(step, Swept):
+                lane.swept = step
+            elif isinstance(step, Progress):
+                lane.progress = step
+                yield _progress(lanes)
+            else:
+                yield step
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    for lane in lanes:
+        if lane.error is not None:
+            raise lane.error
+    return _sum([lane.swept for lane in lanes if lane.swept is not None])
+
+
+def _progress(lanes: Sequence[_Lane]) -> Progress:
+    """All lanes in one line."""
+    known = [lane.progress for lane in lanes if lane.progress is not None]
+    doing = [
+        f"{device_name(lane.device)}: {lane.progress.text}"
+        for lane in lanes
+        if lane.progress is not None and lane.progress.text and not lane.over
+    ]
+    left = [p.seconds_left for p in known if p.seconds_left is not None]
+    return Progress(
+        sum(p.done for p in known),
+        sum(p.total for p in known),
+        "; ".join(doing),
+        max(left) if len(left) == len(lanes) else None,
+    )
+
+
+def _sum(swept: Sequence[Swept]) -> Swept:
+    return Swept(
+        sum(s.measured for s in swept),
+        sum(s.skipped for s in swept),
+        sum(s.left for s in swept),
+        next((s.device for s in swept), None),
+        max((s.seconds for s in swept), default=0.0),
+    )

@@ -1,0 +1,234 @@
+"""A sweep: point after point in a measuring process, each stored before the next starts.
+
+It may pass over its points several times, every pass shuffled anew and in a process of its own, so
+that what changes between processes and within minutes shows in the intervals (`core.samples.repetitions`).
+A crash, a hang or a lack of memory is a flagged result, after which the sweep goes on in a fresh
+process. Closing the generator ends the process at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.measure.process.session import Session, device_name, ended_early
+from core.measure.timing.protocol import Settings
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Device, Measurement, Point
+from core.records.point import point_key, point_label
+from core.records.progress import Progress
+
+Steps = Generator[Progress | Measurement, None, "Swept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How a sweep ended: visits made, visits skipped as known, visits left for lack of time."""
+
+    measured: int
+    skipped: int
+    left: int
+    device: Device | None
+    seconds: float
+
+
+def anchor_point(device: str) -> Point:
+    """The configuration measured again beside every point: larger than caches, quick to run."""
+    shape = Architecture(4, 768, 12, 12, 64, 2048, 8192)
+    precision = "fp32" if device == "cpu" else "bf16"
+    return Point(shape, Workload(1, 16, 21), Runtime("eager", precision, precision))
+
+
+def sweep(
+    points: Iterable[Point],
+    *,
+    device: str | Device,
+    budget_s: float | None,
+    store: Callable[[Measurement], Measurement],
+    already: Collection[Any] | Mapping[Any, int] = frozenset(),
+    python: str | Path | None = None,
+    pause: threading.Event | None = None,
+    passes: int = 1,
+    company: int = 1,
+    seed: int = 0,
+    settings: Settings | None = None,
+    threads: int = 0,
+    anchor: Point | bool | None = True,
+    energy_s: float = 0.0,
+    hang_s: float | None = None,
+    probe: bool = True,
+    command: Sequence[str] | None = None,
+) -> Steps:
+    """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
+
+    Every result goes through `store` before the next point starts, and what `store` returns is
+    yielded. A sequence of points is measured in shuffled order, `passes` times over, the visits of a
+    point sharing its budget of time; one that failed is not visited again. `already` holds the keys
+    of visits made before, or how many of each: that is how a sweep resumes. Any other iterable is
+    asked for one point at a time, so that it may choose the next from what was stored, and each is
+    visited once. Up to `company` points are measured in turns where that is possible
+    (`core.measure.process.interleaved`), and are stored together. While `pause` is set nothing new starts.
+    `anchor` is True for the usual one, False or None for none. `threads` is the default for
+    runtimes that name none. Raises Unusable when measuring cannot start at all.
+    """
+    target = device if isinstance(device, str) else device_name(device)
+    chosen = settings or Settings(seed=seed)
+    listed = points if isinstance(points, Sequence) else None
+    if listed is not None and passes > 1:
+        chosen = replace(chosen, budget_s=chosen.budget_s / passes)
+    fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
+    session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
+    begun = time.monotonic()
+    measured = skipped = 0
+    waited = 0.0
+    made = Counter(already)
+    failures: set[Any] = set()
+    pace = _Pace()
+    try:
+        found = yield from session.open()
+        # starting the process and measuring the device are not the user's budget
+        begun = time.monotonic()
+        queue: Iterator[tuple[int, tuple[Point, ...]]] = (
+            (0, group) for group in batched(points, max(1, company))
+        )
+        left = 0
+        if listed is not None:
+            before = [made[point_key(p, found)] for p in listed]
+            visits = _visits(listed, before, passes, seed, max(1, company))
+            left = sum(len(group) for _, group in visits)
+            skipped = passes * len(listed) - left
+            queue = iter(visits)
+        current = 0
+        while True:
+            paused_at = time.monotonic()
+            while pause is not None and pause.is_set():
+                yield Progress(measured, measured + left, "paused")
+                time.sleep(0.1)
+            waited += time.monotonic() - paused_at
+            spent = time.monotonic() - begun - waited
+            if budget_s is not None and spent >= budget_s:
+                break
+            number, group = next(queue, (0, ()))
+            if not group:
+                break
+            keys = [point_key(p, found) for p in group]
+            group = tuple(
+                p
+                for p, key in zip(group, keys, strict=True)
+                if key not in failures and not (listed is None and made[key])
+            )
+            skipped += len(keys) - len(group)
+            left = max(0, left - (len(keys) - len(group)))
+            if not group:
+                continue
+            if number != current:
+                # a pass of its own process: memory lies elsewhere, nothing is left warm
+                session.close()
+                current = number
+            ahead = left if listed is not None else 1
+            allowed = None
+            if budget_s is not None:
+                remaining = budget_s - spent
+                # of a queue that goes on, a company may use a quarter of what is left
+                most = remaining if listed is not None or len(group) == 1 else remaining / 4
+                allowed = min(_share(remaining, ahead), most / len(group))
+            started = time.monotonic()
+            alone = len(group) == 1
+            inner: Generator[Progress, None, Any] = (
+                session.measure(group[0], allowed)
+                if alone
+                else session.measure_together(group, allowed)
+            )
+            name = point_label(group[0]) if alone else f"{len(group)} points"
+            try:
+                while True:
+                    step = next(inner)
+                    budget_left = (
+                        None if budget_s is None else budget_s - (time.monotonic() - begun - waited)
+                    )
+                    yield Progress(
+                        measured + len(group) * min(0.99, step.done),
+                        measured + ahead,
+                        f"{name}: {step.text}" if step.text else name,
+                        pace.seconds_left(ahead, time.monotonic() - started, budget_left),
+                    )
+            except StopIteration as end:
+                results: list[Measurement] = [end.value] if alone else end.value
+            except GeneratorExit:
+                # whoever leaves keeps what a company had come to
+                for m in session.so_far.values():
+                    store(ended_early(m, "it was stopped"))
+                raise
+            finally:
+                inner.close()
+            pace.learn(time.monotonic() - started, len(group))
+            # all of them before one is told of: whoever hears it may leave
+            kept = [store(result) for result in results]
+            for point, result in zip(group, kept, strict=True):
+                key = point_key(point, found)
+                made[key] += 1
+                if result.failed:
+                    failures.add(key)
+                measured, left = measured + 1, max(0, left - 1)
+                yield result
+        yield Progress(measured, measured + left, "done" if not left else "out of time", 0.0)
+        return Swept(measured, skipped, left, found, time.monotonic() - begun)
+    finally:
+        session.close()
+
+
+def batched(points: Iterable[Point], size: int) -> Iterator[tuple[Point, ...]]:
+    """Tuples of up to so many points, each asked for only when its turn comes."""
+    queue = iter(points)
+    while group := tuple(itertools.islice(queue, size)):
+        yield group
+
+
+def _visits(
+    points: Sequence[Point], made: Sequence[int], passes: int, seed: int, company: int
+) -> list[tuple[int, tuple[Point, ...]]]:
+    """The visits still to make, pass by pass, each pass in an order and in companies of its own."""
+    found: list[tuple[int, tuple[Point, ...]]] = []
+    for number in range(passes):
+        due = [p for p, count in zip(points, made, strict=True) if count <= number]
+        random.Random(f"{seed} {number}").shuffle(due)
+        # companies of like size: a last one of two could not tell a level
+        count = -(-len(due) // company)
+        found += [(number, tuple(due[i::count])) for i in range(count)]
+    return found
+
+
+def _share(remaining_s: float, points_left: int) -> float:
+    """Seconds a point may use: twice its even share, since many need less than theirs."""
+    return remaining_s if points_left <= 1 else min(remaining_s, 2 * remaining_s / points_left)
+
+
+class _Pace:
+    """Time left, from what points took so far: the protocol makes them take alike."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._points = 0
+
+    def learn(self, seconds: float, points: int = 1) -> None:
+        """Note how long a point, or several, took."""
+        self._seconds += seconds
+        self._points += points
+
+    def seconds_left(
+        self, points_left: int, current_s: float, budget_left_s: float | None
+    ) -> float | None:
+        """Seconds until the points are done, the first having run for a while; None at the start."""
+        if not self._points:
+            return None
+        each = self._seconds / self._points
+        left = max(0.0, each - current_s) + each * (points_left - 1)
+        return left if budget_left_s is None else max(0.0, min(left, budget_left_s))

@@ -1,0 +1,1 @@
+"""Clocks, the protocol, energy, memory, the machine and its state."""

@@ -1,0 +1,1 @@
+"""The inference-aware paper: its fits reproduced, its selection, its solver."""

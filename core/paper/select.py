@@ -1,0 +1,395 @@
+"""The method of the inference-aware paper: predict losses, drop what is too slow, rank, keep few.
+
+argmin over shapes of L(N, D, shape) subject to N <= N_C, D <= D_C and latency <= T_C (Bian, Yan,
+Venkataraman 2025, arXiv 2501.18107, section 2.3). D is the whole budget D_C, since loss falls with
+tokens. The ranking is used, not the predicted loss itself: the few kept are then trained in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.arrays import Bools, Floats
+from core.errors import Unusable
+from core.model.architecture import Architecture, Shapes
+from core.units import format_quantity
+
+Columns = Mapping[str, Floats]
+COUNTS = ("total", "non-embedding")
+SAME_LOSS = 5e-4  # relative: smaller differences are not worth a sentence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latencies:
+    """Seconds per request of shapes, in their order; NaN where unknown.
+
+    `estimated` marks values that come from a law or a line, not from a measurement of that shape;
+    `outside` marks those beyond what the law was fitted on. The texts say where each kind is from.
+    """
+
+    value_s: Floats
+    estimated: Bools
+    outside: Bools
+    known_text: str = "measured"
+    estimated_text: str = "predicted"
+
+    def text(self, row: int) -> str:
+        """Where one latency is from."""
+        return self.estimated_text if self.estimated[row] else self.known_text
+
+
+@dataclass(frozen=True, slots=True)
+class LossPredictor:
+    """How losses are predicted: any of core.fit.fit.Fit's functions fit here.
+
+    `predict` takes columns (params_total, params_non_embedding, tokens, d_model, n_layers,
+    ffn_to_attention) to losses. `draws` gives the same under every resample of the law (B, rows),
+    `outside` marks rows beyond the fitted range. `text` names the law and its data, `trust` is a
+    sentence on how it did on models it has not seen.
+    """
+
+    predict: Callable[[Columns], Floats]
+    draws: Callable[[Columns], Floats] | None = None
+    outside: Callable[[Columns], Bools] | None = None
+    text: str = ""
+    trust: str = ""
+
+
+def nameless(row: int) -> str:
+    """No further name for any row."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Every shape considered with its prediction, what each limit dropped, and the few kept.
+
+    `chosen` are rows, best first. `draws` (B, rows of `chosen`) are their losses under resamples of
+    the law, (0, k) without. `named` gives what else tells a row apart, '' where nothing does.
+    """
+
+    shapes: Shapes
+    max_params: float
+    params: str
+    tokens: float
+    max_latency_s: float
+    size: Floats
+    loss: Floats
+    outside: Bools
+    latency: Latencies
+    too_large: Bools
+    too_slow: Bools
+    unknown: Bools
+    chosen: tuple[int, ...]
+    draws: Floats
+    predictor: LossPredictor
+    named: Callable[[int], str] = nameless
+
+    @property
+    def best(self) -> int | None:
+        """The row selected first; None when nothing keeps the limits."""
+        return self.chosen[0] if self.chosen else None
+
+    def label(self, row: int) -> str:
+        """E.g. '12x3072 (Morph-1B)'."""
+        shape = f"{self.shapes.n_layers[row]}x{self.shapes.d_model[row]}"
+        name = self.named(row)
+        return f"{shape} ({name})" if name else shape
+
+    def architecture(self, row: int) -> Architecture:
+        """The shape of one row."""
+        return self.shapes.row(row)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The choice in plain words, most important first."""
+        return explain(self)
+
+
+def columns_of(shapes: Shapes, tokens: float) -> dict[str, Floats]:
+    """The columns loss laws read, for shapes trained on so many tokens."""
+    return {
+        "params_total": np.asarray(shapes.params_total, np.float64),
+        "params_non_embedding": np.asarray(shapes.params_non_embedding, np.float64),
+        "tokens": np.full(len(shapes), float(tokens)),
+        "d_model": shapes.d_model.astype(np.float64),
+        "n_layers": shapes.n_layers.astype(np.float64),
+        "ffn_to_attention": np.asarray(shapes.ffn_to_attention, np.float64),
+    }
+
+
+def select(
+    shapes: Shapes,
+    *,
+    max_params: float,
+    tokens: float,
+    max_latency_s: float,
+    loss: LossPredictor,
+    latency: Callable[[Shapes], Latencies],
+    top: int = 3,
+    params: str = "total",
+    named: Callable[[int], str] = nameless,
+) -> Selection:
+    """The `top` shapes of lowest predicted loss that keep all three limits (each inclusive).
+
+    `params` says which count `max_params` limits. Equal losses rank by latency, then by size. A shape
+    whose latency is unknown is left out and counted. Raises Unusable for limits that are no positive
+    numbers or an empty list of shapes; that nothing keeps the limits is an answer, not an error.
+    """
+    for name, value in (
+        ("max_params", max_params), ("tokens", tokens), ("max_latency_s", max_latency_s)
+    ):  # fmt: skip
+        if not (value > 0 and np.isfinite(value)):
+            raise Unusable(f"{name} must be a positive number, not {value!r}")
+    if params not in COUNTS:
+        raise Unusable(f"params must be one of {', '.join(COUNTS)}, not {params!r}")
+    if top < 1:
+        raise Unusable(f"top must be at least 1, not {top!r}")
+    if not len(shapes):
+        raise Unusable("there are no shapes to select from")
+    columns = columns_of(shapes, tokens)
+    size = columns["params_total" if params == "total" else "params_non_embedding"]
+    predicted = np.asarray(loss.predict(columns), np.float64)
+    seconds = latency(shapes)
+    too_large = size > max_params
+    unknown = ~too_large & ~(np.isfinite(seconds.value_s) & np.isfinite(predicted))
+    too_slow = ~too_large & ~unknown & (seconds.value_s > max_latency_s)
+    left = np.flatnonzero(~(too_large | unknown | too_slow))
+    order = np.lexsort((size[left], seconds.value_s[left], predicted[left]))
+    chosen = tuple(int(i) for i in left[order[:top]])
+    nowhere = np.zeros(len(shapes), np.bool_)
+    picked = {k: v[list(chosen)] for k, v in columns.items()}
+    draws = loss.draws(picked) if loss.draws and chosen else np.empty((0, len(chosen)))
+    return Selection(
+        shapes,
+        float(max_params),
+        params,
+        float(tokens),
+        float(max_latency_s),
+        size,
+        predicted,
+        loss.outside(columns) if loss.outside else nowhere,
+        seconds,
+        too_large,
+        too_slow,
+        unknown,
+        chosen,
+        draws,
+        loss,
+        named,
+    )
+
+
+# --- in words
+
+
+def explain(s: Selection) -> tuple[str, ...]:
+    """What was chosen, what it buys and costs, what dropped the others, how far to trust it."""
+    said = [_choice(s), _against_unlimited(s), _next_limit(s), _runner_up(s), _funnel(s)]
+    said += [_origin(s), _caution(s)]
+    return tuple(text for text in said if text)
+
+
+def _count(value: float) -> str:
+    return format_quantity(value, "count")
+
+
+def _seconds(value: float) -> str:
+    return format_quantity(value, "s")
+
+
+def _timed(s: Selection, row: int) -> str:
+    """A latency with the mark '~' where it was not measured for this shape."""
+    return ("~" if s.latency.estimated[row] else "") + _seconds(float(s.latency.value_s[row]))
+
+
+def _budget(s: Selection) -> str:
+    return f"{_count(s.max_params)} {s.params} parameters"
+
+
+def _choice(s: Selection) -> str:
+    if s.best is None:
+        return _nothing(s)
+    return (
+        f"Selected {s.label(s.best)}: {_timed(s, s.best)} a request, the lowest predicted loss "
+        f"({s.loss[s.best]:.3f} after {_count(s.tokens)} tokens) within {_seconds(s.max_latency_s)} "
+        f"and {_budget(s)}."
+    )
+
+
+def _nothing(s: Selection) -> str:
+    """Which limit to loosen when nothing keeps them all."""
+    said = f"Nothing keeps both {_seconds(s.max_latency_s)} and {_budget(s)}"
+    hints = []
+    if s.too_slow.any():
+        fast = _least(s.latency.value_s, s.too_slow)
+        hints.append(f"the fastest within the size is {s.label(fast)} at {_timed(s, fast)}")
+    quick = s.too_large & (s.latency.value_s <= s.max_latency_s)
+    if quick.any():
+        small = _least(s.size, quick)
+        hints.append(
+            f"the smallest fast enough is {s.label(small)} with {_count(s.size[small])} "
+            f"{s.params} parameters"
+        )
+    if s.unknown.any():
+        hints.append(f"{_shapes(s.unknown)} within the size {_has(s.unknown)} no latency")
+    return f"{said}; {'; '.join(hints)}." if hints else f"{said}: every shape is larger."
+
+
+def _against_unlimited(s: Selection) -> str:
+    """The choice beside what the law alone would take of the same size limit."""
+    if s.best is None or not s.too_slow.any():
+        return ""
+    # a shape that was timed makes the better yardstick
+    timed = s.too_slow & ~s.latency.estimated
+    rival = _least(s.loss, timed if timed.any() else s.too_slow)
+    if s.loss[rival] >= s.loss[s.best]:
+        return "No slower shape of this size is predicted to be better."
+    kind = "timed shape" if timed.any() and s.latency.estimated.any() else "shape"
+    speed = s.latency.value_s[rival] / s.latency.value_s[s.best]
+    worse = s.loss[s.best] / s.loss[rival] - 1.0
+    return (
+        f"It is {speed:.2f}x faster than {s.label(rival)} ({_timed(s, rival)}), the best {kind} "
+        f"without a latency limit; predicted loss {100 * worse:.2g} % higher."
+    )
+
+
+def _next_limit(s: Selection) -> str:
+    """The nearest limit at which the answer would change for the better."""
+    if s.best is None:
+        return ""
+    better = s.too_slow & (s.loss < s.loss[s.best] * (1 - SAME_LOSS))
+    if not better.any():
+        return ""
+    row = _least(s.latency.value_s, better)
+    gain = 1.0 - s.loss[row] / s.loss[s.best]
+    return (
+        f"A limit of {_timed(s, row)} would admit {s.label(row)}: predicted loss "
+        f"{100 * gain:.2g} % lower."
+    )
+
+
+def _runner_up(s: Selection) -> str:
+    """The second, and how often resamples of the law keep the order."""
+    if len(s.chosen) < 2:
+        return ""
+    first, second = s.chosen[:2]
+    worse = s.loss[second] / s.loss[first] - 1.0
+    text = (
+        f"Second: {s.label(second)}, {_timed(s, second)}, predicted loss {100 * worse:.2g} % higher"
+    )
+    if not len(s.draws):
+        return f"{text}."
+    # resamples move together, so the order is surer than either loss
+    kept = float(np.mean(s.draws[:, 0] <= s.draws[:, 1]))
+    return f"{text}; {100 * kept:.0f} % of the law's resamples keep this order."
+
+
+def _funnel(s: Selection) -> str:
+    """How many shapes each limit dropped."""
+    dropped = [
+        f"{mask.sum()} {text}"
+        for mask, text in (
+            (s.too_large, f"above {_budget(s)}"),
+            (s.too_slow, f"slower than {_seconds(s.max_latency_s)}"),
+            (s.unknown, "without a latency or a predicted loss"),
+        )
+        if mask.any()
+    ]
+    left = len(s.shapes) - int((s.too_large | s.too_slow | s.unknown).sum())
+    gone = f": {', '.join(dropped)}; {left} ranked" if dropped else ", all ranked"
+    return f"{len(s.shapes)} shape{'s' * (len(s.shapes) != 1)} considered{gone}."
+
+
+def _origin(s: Selection) -> str:
+    """Where the latencies of the kept shapes are from."""
+    shown = list(s.chosen) or list(np.flatnonzero(s.too_slow)[:3])
+    texts = list(dict.fromkeys(s.latency.text(row) for row in shown))
+    if not texts:
+        return ""
+    said = f"Latency: {'; '.join(texts)}."
+    guessed = [row for row in shown if s.latency.estimated[row]]
+    if guessed:
+        said += " ~ marks a latency that was not measured for that shape"
+        beyond = [s.label(row) for row in guessed if s.latency.outside[row]]
+        said += f" ({', '.join(beyond)}: beyond what it was fitted on)." if beyond else "."
+    return said
+
+
+def _caution(s: Selection) -> str:
+    """Whether the law was asked beyond its data, and how it did there."""
+    said = [f"Loss: {s.predictor.text}."] if s.predictor.text else []
+    beyond = [row for row in s.chosen if s.outside[row]]
+    if beyond:
+        if len(s.chosen) == 1:
+            which = "It lies"
+        elif len(beyond) == len(s.chosen):
+            which = "All of these lie"
+        else:
+            which = f"{len(beyond)} of these lie"
+        said.append(
+            f"{which} outside the range the law was fitted on: trust the order, not the value."
+        )
+    if s.predictor.trust:
+        said.append(s.predictor.trust)
+    return " ".join(said)
+
+
+def _least(values: Floats, mask: Bools) -> int:
+    """The row of the smallest value under a mask."""
+    return int(np.argmin(np.where(mask, values, np.inf)))
+
+
+def _shapes(mask: Bools) -> str:
+    return "1 shape" if mask.sum() == 1 else f"{mask.sum()} shapes"
+
+
+def _has(mask: Bools) -> str:
+    return "has" if mask.sum() == 1 else "have"
+
+
+def near_budget(
+    max_params: float,
+    params: str = "total",
+    depths: Sequence[int] = tuple(range(2, 65)),
+    multiple: int = 128,
+    vocab_size: int = 50432,
+    least: float = 0.85,
+    least_aspect: float = 32.0,
+) -> Shapes:
+    """Of every depth the widest shape within the budget, where it comes near it (from `least` on).
+
+    Shapes narrower than `least_aspect` times their depth are left out: published losses rise again
+    below a ratio of about 35, which a law monotone in it cannot know.
+
+    Llama-style shapes as the paper's: multi-head attention, gated FFN of 8/3 the width rounded up to
+    256, untied embeddings; widths are multiples of `multiple`.
+    """
+    from core.model.architecture import rounded_ffn
+
+    found = []
+    for n_layers in depths:
+        low, high = 0, 1 << 12  # in multiples
+
+        def shape(steps: int, n_layers: int = n_layers) -> Architecture:
+            width = steps * multiple
+            heads = max(width // 128, 1)
+            return Architecture(
+                n_layers, width, heads, heads, width // heads, rounded_ffn(width), vocab_size
+            )
+
+        def size(steps: int, n_layers: int = n_layers) -> float:
+            candidate = shape(steps, n_layers)
+            total = params == "total"
+            return float(candidate.params_total if total else candidate.params_non_embedding)
+
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if size(middle) <= max_params else (low, middle)
+        near = low and size(low) >= least * max_params
+        if near and low * multiple >= least_aspect * n_layers:
+            found.append(shape(low))
+    return Shapes.of(found)

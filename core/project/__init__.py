@@ -1,0 +1,1 @@
+"""The project file and what the user picks in it."""

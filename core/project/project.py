@@ -1,0 +1,386 @@
+"""The project file: one SQLite file holding measurements, runs, the space and the choices.
+
+Measurements are append-only and each is committed (and on disk) before `add_measurement` returns,
+so a process killed at any moment loses at most the point in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.errors import Unusable
+from core.project.choices import Choices, choices_from_dict, choices_to_dict
+from core.records.measurement import Measurement
+from core.records.serial import (
+    measurement_from_dict,
+    measurement_to_dict,
+    runs_from_dict,
+    runs_to_dict,
+)
+from core.records.training_runs import TrainingRuns
+
+SUFFIX = ".paretoscope"
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x50415245  # 'PARE', so that `file` and we can tell a project from other SQLite
+TABLES = """
+CREATE TABLE measurement (
+    id INTEGER PRIMARY KEY, added_at TEXT NOT NULL, label TEXT NOT NULL, flags TEXT NOT NULL,
+    record BLOB NOT NULL);
+CREATE TABLE runs (suite TEXT PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE imported (id INTEGER PRIMARY KEY, source TEXT NOT NULL, record BLOB NOT NULL);
+CREATE TABLE text (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+# from version N to N + 1; a released version's rows are never edited here again
+MIGRATIONS: dict[int, str] = {}
+
+
+class Project:
+    """An open project file. Use as a context manager or call `close`.
+
+    `open` raises Unusable for a file that is missing, damaged, of another kind or of a newer
+    version, and never writes to such a file.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, read_only: bool, because: str = ""
+    ) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.because = because  # why a file that was to be written is read-only
+        self._db = connection
+        # a job's thread stores results while the window reads: one at a time
+        self._lock = threading.RLock()
+        self._identity = _identity(path)
+
+    @staticmethod
+    def create(path: Path | str) -> Project:
+        """A new, empty project; Unusable when something is already there or cannot be written."""
+        path = Path(path)
+        if path.exists():
+            raise Unusable(f"{path} exists already; open it or choose another name")
+        if not path.parent.is_dir():
+            raise Unusable(f"the folder {path.parent} does not exist")
+        try:
+            db = _connect(path, "rwc")
+            db.executescript(
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; {TABLES} COMMIT;"
+            )
+        except sqlite3.Error as error:
+            raise Unusable(f"{path} cannot be written ({error})") from error
+        return Project(path, db, read_only=False)
+
+    @staticmethod
+    def open(path: Path | str, read_only: bool = False) -> Project:
+        """An existing project; a file in a read-only place opens for reading."""
+        path = Path(path)
+        _check_kind(path)
+        if not read_only and not _writable(path):
+            return _because(Project.open(path, True), "the file or its folder may not be written")
+        try:
+            db, version, kind = _look_into(path, "ro" if read_only else "rw")
+        except sqlite3.OperationalError as error:
+            if not read_only and _cannot_lock(error):
+                return _because(Project.open(path, True), "its drive cannot lock files")
+            if not read_only and "readonly" in str(error):
+                return _because(Project.open(path, True), "the file may not be written")
+            if not _cannot_lock(error):
+                raise Unusable(f"{path} cannot be opened ({error})") from error
+            try:
+                # a network drive without locks: reading is still safe for who does not write
+                db, version, kind = _look_into(path, "ro", "&nolock=1")
+            except sqlite3.Error as again:
+                raise Unusable(f"{path} cannot be opened ({again})") from again
+        except sqlite3.DatabaseError as error:
+            raise Unusable(f"{path} is damaged ({error}); it was left as it is") from error
+        try:
+            if kind != APPLICATION_ID:
+                raise Unusable(f"{path} is a database of another program")
+            if version > SCHEMA_VERSION:
+                raise Unusable(
+                    f"{path} was written by a newer Paretoscope (file version {version}, "
+                    f"this program reads up to {SCHEMA_VERSION}); update the program to open it"
+                )
+            _check_whole(path, db)
+            if not read_only and version < SCHEMA_VERSION:
+                _migrate(db, version)
+        except BaseException:
+            db.close()
+            raise
+        return Project(path, db, read_only)
+
+    @staticmethod
+    def open_or_create(path: Path | str) -> Project:
+        """The project at this path, made empty where there is none."""
+        return Project.open(path) if Path(path).exists() else Project.create(path)
+
+    @staticmethod
+    def in_memory(path: Path) -> Project:
+        """A project's copy in memory, for reading; the file may go."""
+        with Project.open(path, read_only=True) as stored:
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            stored._db.backup(copy)
+        return Project(path, copy, read_only=True)
+
+    def close(self) -> None:
+        """Close the file; everything added is already on disk."""
+        self._db.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- measurements -----------------------------------------------------------------------
+
+    def add_measurement(self, measurement: Measurement) -> Measurement:
+        """The measurement with its row number, once it is on disk."""
+        record = _pack(measurement_to_dict(measurement))
+        label = f"{measurement.architecture.label} | {measurement.runtime.label}"
+        row = self._write(
+            "INSERT INTO measurement (added_at, label, flags, record) VALUES (?, ?, ?, ?)",
+            (datetime.now(UTC).isoformat(), label, " ".join(measurement.flags), record),
+        )
+        return replace(measurement, id=row)
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All measurements in the order they were stored."""
+        rows = self._read("SELECT id, record FROM measurement ORDER BY id")
+        return tuple(measurement_from_dict(_unpack(record), row) for row, record in rows)
+
+    # --- training runs and imported results ---------------------------------------------------
+
+    def put_runs(self, runs: TrainingRuns) -> None:
+        """Store a suite of runs, in place of an earlier one of the same name."""
+        self._write(
+            "INSERT OR REPLACE INTO runs (suite, record) VALUES (?, ?)",
+            (runs.suite, _pack(runs_to_dict(runs))),
+        )
+
+    def runs(self) -> tuple[TrainingRuns, ...]:
+        """The project's own suites, by name."""
+        return tuple(
+            runs_from_dict(_unpack(record))
+            for (record,) in self._read("SELECT record FROM runs ORDER BY suite")
+        )
+
+    def add_imported(self, source: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append imported points (as dictionaries of their own module) from one file."""
+        with self._transaction():
+            for record in records:
+                self._db.execute(
+                    "INSERT INTO imported (source, record) VALUES (?, ?)", (source, _pack(record))
+                )
+
+    def imported(self) -> tuple[dict[str, Any], ...]:
+        """All imported points, as dictionaries."""
+        rows = self._read("SELECT record FROM imported ORDER BY id")
+        return tuple(_unpack(record) for (record,) in rows)
+
+    # --- named texts: the space, the choices --------------------------------------------------
+
+    def put_text(self, name: str, value: str) -> None:
+        """Store a text under a name, in place of an earlier one."""
+        self._write("INSERT OR REPLACE INTO text (name, value) VALUES (?, ?)", (name, value))
+
+    def text(self, name: str, default: str = "") -> str:
+        """The text of a name."""
+        rows = self._read("SELECT value FROM text WHERE name = ?", (name,))
+        return rows[0][0] if rows else default
+
+    def put_choices(self, choices: Choices) -> None:
+        """Store the user's choices."""
+        self.put_text("choices", json.dumps(choices_to_dict(choices)))
+
+    def choices(self) -> Choices:
+        """The stored choices, or the defaults."""
+        stored = self.text("choices")
+        return choices_from_dict(json.loads(stored)) if stored else Choices()
+
+    # --- the database --------------------------------------------------------------------------
+
+    def save_copy(self, path: Path | str) -> None:
+        """Write a whole, consistent copy (SQLite's online backup) to another path."""
+        path = Path(path)
+        if not path.parent.is_dir():
+            raise Unusable(f"the folder {path.parent} does not exist")
+        unfinished = path.with_name(path.name + ".part")
+        with suppress(FileNotFoundError):
+            unfinished.unlink()
+        try:
+            target = sqlite3.connect(unfinished)
+            try:
+                self._db.backup(target)
+            finally:
+                target.close()
+            unfinished.replace(path)
+        except (sqlite3.Error, OSError) as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise Unusable(f"{path} cannot be written ({error})") from error
+
+    def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            with self._lock:
+                return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unusable(f"{self.path} cannot be read ({error})") from error
+
+    def _write(self, sql: str, values: tuple[Any, ...]) -> int:
+        with self._transaction():
+            return int(self._db.execute(sql, values).lastrowid or 0)
+
+    def _transaction(self) -> _Transaction:
+        if self.read_only:
+            raise Unusable(f"{self.path} is read-only; save a copy elsewhere to change it")
+        if self._identity is not None and _identity(self.path) != self._identity:
+            # the system would go on writing into a file that no longer has a name
+            raise Unusable(
+                f"{self.path} was removed, renamed or replaced while it was open; what it held is"
+                " still here: save it as a new file to keep it"
+            )
+        return _Transaction(self.path, self._db, self._lock)
+
+
+class _Transaction:
+    """Commit on success, roll back on failure, and say which file refused and why."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, lock: threading.RLock) -> None:
+        self._path = path
+        self._db = db
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise Unusable(_refusal(self._path, error)) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+                return
+            # a full disk has taken the transaction back already
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error as failure:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise Unusable(_refusal(self._path, failure)) from failure
+        finally:
+            self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise Unusable(_refusal(self._path, error)) from error
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> str:
+    reason = str(error)
+    if "locked" in reason:
+        return f"{path} is being written by another program; close it there and try again"
+    if "full" in reason:
+        return f"the disk of {path} is full; free some space, what was stored before is safe"
+    if "readonly" in reason:
+        return f"{path} is read-only; save a copy elsewhere to change it"
+    return f"{path} could not be written ({reason})"
+
+
+def _because(project: Project, why: str) -> Project:
+    project.because = why
+    return project
+
+
+def _writable(path: Path) -> bool:
+    """Whether the file and, for the journal beside it, its folder may be written."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path names now; None for none, or where the system does not number files."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None
+
+
+def _cannot_lock(error: sqlite3.Error) -> bool:
+    return "disk I/O error" in str(error) or "locking protocol" in str(error)
+
+
+def _look_into(path: Path, mode: str, more: str = "") -> tuple[sqlite3.Connection, int, int]:
+    """The connection, the schema's version and the application's number."""
+    db = _connect(path, mode, more)
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        kind = int(db.execute("PRAGMA application_id").fetchone()[0])
+    except BaseException:
+        db.close()
+        raise
+    return db, version, kind
+
+
+def _connect(path: Path, mode: str, more: str = "") -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}{more}",
+        uri=True,
+        timeout=5.0,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    # a rollback journal rather than WAL: one file, and it works on network drives
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def _check_kind(path: Path) -> None:
+    if path.is_dir():
+        raise Unusable(f"{path} is a folder, not a project file")
+    if not path.exists():
+        raise Unusable(f"there is no file {path}")
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read ({error.strerror})") from error
+    if head != b"SQLite format 3\0":
+        raise Unusable(f"{path} is not a Paretoscope project, or its start is damaged")
+
+
+def _check_whole(path: Path, db: sqlite3.Connection) -> None:
+    try:
+        answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        answer = str(error)
+    if answer != "ok":
+        raise Unusable(f"{path} is damaged ({answer}); it was left as it is")
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    for old in range(version, SCHEMA_VERSION):
+        db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
+
+
+def _pack(record: Mapping[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 3)
+
+
+def _unpack(blob: bytes) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(zlib.decompress(blob))
+    except (zlib.error, ValueError) as error:
+        raise Unusable(f"a stored record is damaged ({error})") from error
+    return record

@@ -1,0 +1,1 @@
+"""Frozen values the engine passes around, and their form as plain data."""

@@ -1,0 +1,114 @@
+"""What is measured and what came of it: devices, points, measurements and their flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+
+# flags a measurement can carry, with what each means to a reader
+FLAGS = {
+    "noisy": "samples scatter by more than 10 % of the median",
+    "throttled": "the clock fell by more than 10 % while timing",
+    "busy": "another process used the device or the machine was loaded",
+    "oom": "it does not fit in memory",
+    "late-compile": "compilation happened while timing",
+    "drift": "the anchor shape changed by more than 5 % since the sweep began;"
+    " measuring in turns takes such changes out",
+    "clock": "the clock disagreed with itself; the timing was discarded",
+    "crashed": "the measuring process died",
+    "hung": "no answer in time; the measuring process was stopped",
+    "unstable-warmup": "warm-up did not settle in the time allowed",
+    "budget": "stopped by the time budget before the interval was narrow enough",
+    "unsupported": "this execution or precision does not work on this device",
+}
+# with one of these there is no latency to use
+FAILED_FLAGS = frozenset({"oom", "crashed", "hung", "clock", "unsupported"})
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a measurement ran on. `key` is stable across sessions: kind, name and memory."""
+
+    kind: str  # 'cpu' or 'cuda'
+    name: str  # e.g. 'AMD EPYC 9B45 (2 cores)' or 'NVIDIA H200'
+    memory_bytes: int
+    index: int = 0
+    host: str = ""
+    bandwidth_bytes_per_s: float | None = None  # measured read bandwidth, None: not measured
+    peak_flops_per_s: Mapping[str, float] = field(default_factory=dict)  # measured, by dtype
+
+    @property
+    def key(self) -> str:
+        """Identity used to group measurements."""
+        return f"{self.kind}:{self.name}:{round(self.memory_bytes / 2**30)}GiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An architecture under a workload and a runtime; `folder` names a real model's folder, or ''."""
+
+    architecture: Architecture
+    workload: Workload = Workload()  # noqa: RUF009 - frozen
+    runtime: Runtime = Runtime()  # noqa: RUF009 - frozen
+    folder: str = ""
+
+    @property
+    def model(self) -> str:
+        """Name of the real model, or '' for a design with random weights."""
+        return Path(self.folder).name if self.folder else ""
+
+    @property
+    def label(self) -> str:
+        """E.g. '24x768, eager, fp32, batch 1, 128 in, 256 out'."""
+        name = self.model or self.architecture.label
+        return f"{name}, {self.runtime.label}, {self.workload.label}"
+
+    def key(self, device: Device) -> tuple[Any, ...]:
+        """The key its measurement on a device will have."""
+        return (self.model, self.architecture, self.workload, self.runtime, device.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Architecture (or model folder) x Workload x Runtime x Device, with every raw sample kept.
+
+    `samples` maps a phase to its blocks of raw seconds: 'ttft' (one sample a request), 'tpot' (one
+    sample a generated token after the first), 'e2e' (one sample a request), and the same names with
+    '_device' for device time where the device has its own clock. `memory_bytes` holds 'weights',
+    'cache', 'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds
+    'joules_per_token' and 'idle_watts' where known. A measurement that failed has no samples, a
+    flag of FAILED_FLAGS and a message.
+    """
+
+    architecture: Architecture
+    workload: Workload
+    runtime: Runtime
+    device: Device
+    samples: Mapping[str, tuple[tuple[float, ...], ...]]
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    energy: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(
+        default_factory=dict
+    )  # 'loss', 'loss_low', 'loss_high', ...
+    flags: tuple[str, ...] = ()
+    message: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    started_at: str = ""  # ISO 8601, UTC
+    model: str = ""  # name of a real model; empty for a design with random weights
+    source: str = "measured"  # or the name of the file it was imported from
+    id: int = 0  # row in the project; 0: not stored
+
+    @property
+    def failed(self) -> bool:
+        """True when there is no latency to use."""
+        return bool(FAILED_FLAGS.intersection(self.flags)) or not self.samples
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What was measured; two measurements with one key repeat each other."""
+        return (self.model, self.architecture, self.workload, self.runtime, self.device.key)

@@ -1,0 +1,50 @@
+"""A suite of training runs as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRuns:
+    """A suite of runs as columns: shapes trained on some tokens to some loss.
+
+    `columns` holds float64 columns of one length, at least 'tokens' and 'loss', and what is known of
+    'n_layers', 'd_model', 'n_heads', 'd_ff', 'vocab_size', 'params_total', 'params_non_embedding';
+    any further numeric column is kept (e.g. 'error_17_tasks'). NaN where a row does not say.
+    `labels` holds text columns. `loss_meaning` is 'train average', 'validation' or 'unknown';
+    suites of unlike meaning or unit are never fitted together.
+    """
+
+    suite: str
+    names: tuple[str, ...]
+    columns: Mapping[str, Floats]
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    loss_meaning: str = "unknown"
+    loss_unit: str = "nats/token"
+    source: str = ""
+    licence: str = ""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, indices: NDArray[Any]) -> TrainingRuns:
+        """The runs at the given indices or under the given mask."""
+        keep = np.arange(len(self.names))[indices]
+        return TrainingRuns(
+            self.suite,
+            tuple(self.names[i] for i in keep),
+            {k: v[keep] for k, v in self.columns.items()},
+            {k: tuple(v[i] for i in keep) for k, v in self.labels.items()},
+            self.loss_meaning,
+            self.loss_unit,
+            self.source,
+            self.licence,
+        )

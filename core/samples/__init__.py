@@ -1,0 +1,1 @@
+"""From raw samples to numbers: medians, percentiles, intervals, correction of drift."""

@@ -1,0 +1,76 @@
+"""The level of a machine: how slow it was at each moment, told by what else was measured just then.
+
+On a machine that is shared (a virtual one, a busy one) everything runs slower for some seconds and
+faster for the next. Subjects timed in turns see the same weather: in `log value = subject + level(time)`
+the level is estimated from the other subjects' blocks around a moment, and divided out. That is the
+additive model of a randomised block design (Fisher 1935), with a moving window for the blocks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.arrays import Floats, Indices
+
+SIDE = 4  # neighbours in time on each side that tell the level of a block
+FEWEST = 6  # subjects below which nothing is told
+ROUNDS = 12
+
+
+def levels(subjects: Sequence[int], times: Sequence[float], values: Sequence[float]) -> Floats:
+    """A factor for each block: above 1 where the machine was slower than usual; median 1.
+
+    `values` are positive block medians of `subjects` at `times`. A block's own value never enters its
+    level. The level is shrunk by how well neighbours foretell a block (its least-squares slope within
+    0 to 1), so where blocks scatter for reasons of their own it stays near 1; with fewer than six
+    subjects it is 1.
+    """
+    who = np.asarray(subjects, np.intp)
+    count = int(who.max()) + 1 if len(who) else 0
+    if len(np.unique(who)) < FEWEST:
+        return np.ones(len(who))
+    order = np.argsort(np.asarray(times, float), kind="stable")
+    near = _neighbours(who[order])
+    logs = np.log(np.asarray(values, np.float64))[order]
+    mine = who[order]
+    level = np.zeros(len(logs))
+    for _ in range(ROUNDS):
+        usual = _medians(logs - level, mine, count)
+        rest = logs - usual[mine]
+        with warnings.catch_warnings():
+            # a block with no other subject near: nothing tells its level
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            told = np.nanmedian(np.where(near >= 0, rest[near], np.nan), axis=1)
+        told = np.nan_to_num(told - np.nanmedian(told), nan=0.0)
+        scale = float(told @ told)
+        slope = float(np.clip(told @ rest / scale, 0.0, 1.0)) if scale > 0 else 0.0
+        before, level = level, slope * told
+        if np.max(np.abs(level - before)) < 1e-4:
+            break
+    found = np.empty(len(logs))
+    found[order] = np.exp(level)
+    return found
+
+
+def _neighbours(who: Indices) -> Indices:
+    """Positions of the nearest blocks in time of other subjects, (blocks, 2 SIDE); -1: none there."""
+    n = len(who)
+    steps = np.concatenate([np.arange(-SIDE, 0), np.arange(1, SIDE + 1)])
+    at = np.arange(n)[:, None] + steps
+    inside = (at >= 0) & (at < n)
+    at = np.clip(at, 0, n - 1)
+    return np.where(inside & (who[at] != who[:, None]), at, -1)
+
+
+def _medians(values: Floats, who: Indices, count: int) -> Floats:
+    order = np.lexsort((values, who))
+    sizes = np.bincount(who, minlength=count)
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    ordered = values[order]
+    low = np.minimum(starts + (sizes - 1) // 2, len(values) - 1)
+    high = np.minimum(starts + sizes // 2, len(values) - 1)
+    return np.asarray((ordered[low] + ordered[high]) / 2)

@@ -1,0 +1,113 @@
+"""Visits: one point measured several times, minutes and processes apart, taken together.
+
+Blocks of one visit agree with each other far better than visits do: where memory happened to lie,
+which cores the host gave, and what its other guests did stay the same for seconds and change within
+minutes. So from three visits on a visit is one block, and the interval is that between visits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from core.records.measurement import Measurement
+from core.samples.statistics import levelled
+
+# another program, a slowed clock or a compiler was at work: a calm visit tells more than such a one
+OVERRULED = frozenset({"busy", "throttled", "late-compile"})
+# what several visits answer with their interval
+ANSWERED = frozenset({"drift", "budget"})
+ENOUGH = 3
+VISITS = 3  # of a point, unless asked otherwise
+# these say something lasting about a point: visiting it again would say the same
+SETTLED = frozenset({"oom", "unsupported"})
+MOST = 1000  # visits of one point
+
+
+def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """One measurement for every key, in order of first appearance; a single one is itself.
+
+    Visits under the latest visit's software count, the disturbed ones among them only when there is
+    no other. Every sample of those is kept, over the machine's level where it is known: two visits lie
+    side by side in blocks as they were measured, of three and more each is one block. A flag stays when most visits raised it.
+    `environment['visits']` is their number. A key that only ever failed gives its latest failure.
+    """
+    groups: dict[Any, list[Measurement]] = {}
+    for m in measurements:
+        groups.setdefault(m.key, []).append(m)
+    return tuple(_one(rows) for rows in groups.values())
+
+
+def visits_of(m: Measurement) -> int:
+    """How many visits stand behind a measurement."""
+    return int(m.environment.get("visits", 1))
+
+
+def visits_made(measurements: Iterable[Measurement]) -> Counter[Any]:
+    """Visits by key; what is known to fail for good counts as visited often enough."""
+    made: Counter[Any] = Counter()
+    for m in measurements:
+        if SETTLED.intersection(m.flags):
+            made[m.key] += MOST
+        elif not m.failed:
+            made[m.key] += visits_of(m)
+    return made
+
+
+def _one(rows: Sequence[Measurement]) -> Measurement:
+    usable = [m for m in rows if not m.failed]
+    if not usable:
+        return rows[-1]
+    last = usable[-1]
+    if len(usable) == 1 or last.runtime.execution == "served":
+        # a server may be another one, or otherwise set up: only the latest run tells of it as it is
+        return last
+    alike = [m for m in usable if _software(m) == _software(last)]
+    # what is said of a visit that was cut short is not true of all of them
+    last = next((m for m in reversed(alike) if not m.environment.get("ended_early")), last)
+    calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
+    if len(calm) == 1:
+        return calm[0]
+    raised = Counter(flag for m in calm for flag in m.flags)
+    most = [flag for flag, count in raised.items() if count > len(calm) / 2]
+    if len(calm) >= ENOUGH:
+        most = [flag for flag in most if flag not in ANSWERED]
+    sizes = dict.fromkeys(name for m in calm for name in m.memory_bytes)
+    return replace(
+        last,
+        samples=_samples(calm),
+        flags=tuple(most),
+        memory_bytes={
+            name: max(m.memory_bytes[name] for m in calm if name in m.memory_bytes)
+            for name in sizes
+        },
+        energy=next((m.energy for m in reversed(calm) if m.energy), last.energy),
+        quality=next((m.quality for m in reversed(calm) if m.quality), last.quality),
+        # the samples have been put on one level
+        environment={**last.environment, "visits": sum(map(visits_of, calm)), "levels": {}},
+        started_at=min(m.started_at for m in calm),
+    )
+
+
+def _samples(visits: Sequence[Measurement]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    samples = [levelled(m) for m in visits]
+    phases = dict.fromkeys(name for each in samples for name in each)
+    found = {}
+    for name in phases:
+        parts = [each[name] for each in samples if each.get(name)]
+        if len(visits) < ENOUGH:
+            blocks = [block for part in parts for block in part]
+        else:
+            blocks = [np.concatenate(part) for part in parts]
+        found[name] = tuple(tuple(block.tolist()) for block in blocks)
+    return found
+
+
+def _software(m: Measurement) -> tuple[Any, ...]:
+    """What makes two timings of one point comparable."""
+    known = m.environment
+    return (m.source, *(known.get(name) for name in ("torch", "threads", "driver", "kernels")))

@@ -1,0 +1,34 @@
+"""How near a measurement comes to the memory floor: bytes a step must read over measured bandwidth."""
+
+from __future__ import annotations
+
+from core.records.measurement import Measurement
+from core.samples.statistics import estimate
+
+
+def floor_s(measurement: Measurement) -> float | None:
+    """Seconds in which the device could read what one decode step must read, at an average context.
+
+    Weights once and the cache of every sequence, at the read bandwidth measured on this device; None
+    where that was not measured. A model that fits into a cache may be faster than this.
+    """
+    bandwidth = measurement.device.bandwidth_bytes_per_s
+    if not bandwidth:
+        return None
+    work, runtime = measurement.workload, measurement.runtime
+    read = measurement.architecture.decode_bytes(
+        work.mean_context, work.batch, runtime.weight_bytes, runtime.cache_bytes
+    )
+    return float(read / bandwidth)
+
+
+def floor_ratio(measurement: Measurement) -> float | None:
+    """Measured time per token over the floor; 1 would be all of the bandwidth. None where unknown."""
+    floor, tpot = floor_s(measurement), estimate(measurement, "tpot")
+    return None if floor is None or tpot is None else tpot.value / floor
+
+
+def launch_overhead_s(measurement: Measurement) -> float | None:
+    """Wall time per token in which no kernel ran, in seconds; None where kernels were not counted."""
+    wall, busy = estimate(measurement, "itl"), measurement.environment.get("kernel_s_per_token")
+    return None if wall is None or not busy else max(0.0, wall.value - float(busy))

@@ -1,0 +1,78 @@
+"""What a measurement found beside its times, in lines to read: nothing unknown is left out silently."""
+
+from __future__ import annotations
+
+from core.records.measurement import Measurement
+from core.records.metrics import METRICS
+from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
+from core.samples.statistics import estimate
+from core.units import format_quantity
+
+TIMES = {"tpot": "tpot_s", "ttft": "ttft_s", "e2e": "e2e_s"}
+MEMORY = {
+    "weights": "weights", "cache": "cache", "peak_allocated": "most allocated",
+    "peak_reserved": "most reserved", "process": "the process", "device_used": "the device",
+}  # fmt: skip
+
+
+def told(m: Measurement) -> tuple[str, ...]:
+    """Lines on the times with their 95 % intervals, how often it was visited, how near it came to the
+    memory floor, what launching took, memory by part and energy; a failed one has none."""
+    if m.failed:
+        return ()
+    lines = [line for phase in TIMES if (line := _time(m, phase))]
+    rest = (_visits(m), _floor(m), _launching(m), _memory(m), _energy(m))
+    return tuple(line for line in (*lines, *rest) if line)
+
+
+def _time(m: Measurement, phase: str) -> str:
+    found = estimate(m, phase)
+    if found is None:
+        return ""
+    metric = METRICS[TIMES[phase]]
+    half = found.half_width
+    sure = f" ± {half:.1%} (95 %)" if half == half and half < 10 else ", interval unknown"
+    return f"{metric.label}: {metric.format(found.value)}{sure}"
+
+
+def _visits(m: Measurement) -> str:
+    visits, company = m.environment.get("visits", 1), m.environment.get("company", 1)
+    if visits == 1 and company == 1:
+        return ""
+    turns = f", in turns with {company - 1} others and on their level" if company > 1 else ""
+    return f"Measured in {visits} {'visit' if visits == 1 else 'visits'}{turns}"
+
+
+def _floor(m: Measurement) -> str:
+    ratio, floor = floor_ratio(m), floor_s(m)
+    if ratio is None or floor is None or not m.device.bandwidth_bytes_per_s:
+        return "Memory floor: unknown, the read bandwidth was not measured"
+    speed = format_quantity(m.device.bandwidth_bytes_per_s, "B")
+    return (
+        f"Memory floor: {ratio:.2f} times the {format_quantity(floor, 's')} that reading weights and"
+        f" cache takes at {speed}/s"
+    )
+
+
+def _launching(m: Measurement) -> str:
+    overhead = launch_overhead_s(m)
+    if overhead is None:
+        return "Launch overhead: unknown, kernels are counted on GPUs only"
+    return f"Launch overhead: {format_quantity(overhead, 's')} a token in which nothing ran"
+
+
+def _memory(m: Measurement) -> str:
+    parts = [
+        f"{words} {format_quantity(m.memory_bytes[key], 'B')}"
+        for key, words in MEMORY.items()
+        if m.memory_bytes.get(key)
+    ]
+    return f"Memory: {', '.join(parts) if parts else 'unknown'}"
+
+
+def _energy(m: Measurement) -> str:
+    joules, idle = m.energy.get("joules_per_token"), m.energy.get("idle_watts")
+    if joules is None:
+        return "Energy: unknown, this device does not tell it"
+    apart = f"; {format_quantity(idle, 'W')} when idle, not taken off" if idle is not None else ""
+    return f"Energy: {format_quantity(joules, 'J')} a token{apart}"

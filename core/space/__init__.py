@@ -1,0 +1,1 @@
+"""Spaces of shapes and the candidates in them, as columns."""

@@ -1,0 +1,221 @@
+"""The TOML file that describes a space: its keys, what each may be, and what is wrong with it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import Unusable
+from core.model.architecture import SWITCHES
+from core.model.workload import Runtime
+from core.space.space import CONSTRAINED, FIXED_SWITCHES, Space, Span, weights_cache
+from core.units import parse_quantity
+
+SCHEMA_VERSION = 1
+MOST_COMBINATIONS = 2_000_000_000
+KEYS: dict[str, tuple[str, ...]] = {
+    "": ("schema_version", "name", "shape", "run", "train", "constraints", "measure"),
+    "shape": (
+        "n_layers",
+        "d_model",
+        "d_head",
+        "n_heads",
+        "kv_groups",
+        "n_kv_heads",
+        "ffn_ratio",
+        "d_ff",
+        "ffn_multiple",
+        "vocab_size",
+        *SWITCHES,
+    ),
+    "run": ("execution", "weights", "cache", "threads", "batch", "prompt_tokens", "output_tokens"),
+    "train": ("tokens", "tokens_per_parameter"),
+    "constraints": tuple(CONSTRAINED),
+    "measure": ("levels", "shapes_per_level", "tolerance"),
+}
+
+
+def read_space(path: Path | str) -> Space:
+    """The space described in a TOML file; Unusable names the key that is wrong and what it may be."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Unusable(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"{path} cannot be read as text ({error})") from error
+    try:
+        return parse_space(text)
+    except Unusable as error:
+        raise Unusable(f"{path}: {error}") from error
+
+
+def parse_space(text: str) -> Space:
+    """The space described in TOML text."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Unusable(f"not valid TOML: {error}") from error
+    version = data.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise Unusable(f"schema_version is {version!r}; this program reads {SCHEMA_VERSION}")
+    for section in KEYS:
+        table = data if not section else data.get(section, {})
+        if not isinstance(table, dict):
+            raise Unusable(f"[{section}] must be a table of keys")
+        for key in table:
+            if key not in KEYS[section]:
+                where = f"[{section}] " if section else ""
+                raise Unusable(
+                    f"{where}'{key}' is not a key here (allowed: {', '.join(KEYS[section])})"
+                )
+    shape, run = data.get("shape", {}), data.get("run", {})
+    axes = _shape_axes(shape) | _run_axes(run, data.get("train", {}))
+    combinations = math.prod(len(values) for values in axes.values())
+    if combinations > MOST_COMBINATIONS:
+        raise Unusable(
+            f"{combinations:.3g} combinations are too many to look through; coarsen a range"
+        )
+    measure = data.get("measure", {})
+    per_level = measure.get("shapes_per_level", 6)
+    if not isinstance(per_level, int) or per_level < 1:
+        raise Unusable("[measure] shapes_per_level must be a whole number of at least 1")
+    space = Space(
+        str(data.get("name", "space")),
+        axes,
+        {k: _span(k, v) for k, v in data.get("constraints", {}).items()},
+        tuple(_number(v, "[measure] levels", "count") for v in _listed(measure.get("levels", []))),
+        per_level,
+        _number(measure.get("tolerance", 0.1), "[measure] tolerance", ""),
+        text,
+    )
+    return space
+
+
+def _shape_axes(shape: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    for key in ("n_layers", "d_model"):
+        if key not in shape:
+            raise Unusable(f"[shape] {key} is missing; give a number, a list or {{from, to, step}}")
+    axes: dict[str, tuple[Any, ...]] = {
+        "n_layers": _whole(shape["n_layers"], "[shape] n_layers"),
+        "d_model": _whole(shape["d_model"], "[shape] d_model"),
+        "heads": _either(shape, "d_head", "n_heads", 64),
+        "kv": _either(shape, "kv_groups", "n_kv_heads", 1),
+        "ffn": _either(shape, "ffn_ratio", "d_ff", 8 / 3),
+        "ffn_multiple": _whole(shape.get("ffn_multiple", 256), "[shape] ffn_multiple"),
+        "vocab_size": _whole(shape.get("vocab_size", 50432), "[shape] vocab_size"),
+        "tied": _switch(shape, "tied_embeddings", False),
+    }
+    for name in FIXED_SWITCHES:
+        axes[name] = _switch(shape, name, name == "gated_ffn")[:1]
+    return axes
+
+
+def _run_axes(run: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    axes: dict[str, tuple[Any, ...]] = {
+        "execution": tuple(_listed(run.get("execution", "eager"))),
+        "weights": tuple(_listed(run.get("weights", "fp32"))),
+        "cache": tuple(_listed(run.get("cache", "same"))),
+        "threads": tuple(_listed(run.get("threads", 0))),
+        "batch": _whole(run.get("batch", 1), "[run] batch"),
+        "prompt_tokens": _whole(run.get("prompt_tokens", 128), "[run] prompt_tokens"),
+        "output_tokens": _whole(run.get("output_tokens", 256), "[run] output_tokens"),
+        "tokens": _either(train, "tokens_per_parameter", "tokens", 20, section="train"),
+    }
+    for execution, weights, cache in itertools.product(
+        axes["execution"], axes["weights"], axes["cache"]
+    ):
+        try:
+            Runtime(execution, weights, weights_cache(weights, cache))
+        except ValueError as error:
+            raise Unusable(f"[run] {error}") from error
+    if not all(isinstance(t, int) and t >= 0 for t in axes["threads"]):
+        raise Unusable("[run] threads must be whole numbers; 0 means the device's default")
+    return axes
+
+
+def _either(
+    table: Mapping[str, Any], first: str, second: str, default: float, section: str = "shape"
+) -> tuple[tuple[str, float], ...]:
+    if first in table and second in table:
+        raise Unusable(f"[{section}] give either {first} or {second}, not both")
+    key = second if second in table else first
+    values = _values(table.get(key, default), f"[{section}] {key}")
+    if any(v <= 0 for v in values):
+        raise Unusable(f"[{section}] {key} must be positive")
+    return tuple((key, v) for v in values)
+
+
+def _switch(table: Mapping[str, Any], key: str, default: bool) -> tuple[bool, ...]:
+    values = _listed(table.get(key, default))
+    if not all(isinstance(v, bool) for v in values):
+        raise Unusable(f"[shape] {key} must be true or false")
+    return tuple(values)
+
+
+def _listed(value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(values))
+
+
+def _whole(value: Any, where: str) -> tuple[int, ...]:
+    numbers = _values(value, where)
+    if any(v < 1 or v != int(v) for v in numbers):
+        raise Unusable(f"{where} must be whole numbers of at least 1")
+    return tuple(dict.fromkeys(int(v) for v in numbers))
+
+
+def _values(value: Any, where: str) -> tuple[float, ...]:
+    """A number, a list, {from, to, step} or {from, to, count} (evenly in log)."""
+    if isinstance(value, dict):
+        known = {"from", "to", "step", "count"}
+        if not {"from", "to"} <= set(value) or set(value) - known or len(value) != 3:
+            raise Unusable(f"{where}: a range is {{from, to, step}} or {{from, to, count}}")
+        low, high = (_number(value[k], where, "count") for k in ("from", "to"))
+        if not 0 < low <= high:
+            raise Unusable(f"{where}: 'from' must be positive and at most 'to'")
+        if "step" in value:
+            step = _number(value["step"], where, "count")
+            if step <= 0 or (high - low) / step > 1e6:
+                raise Unusable(f"{where}: 'step' must be positive and not tiny")
+            return tuple(low + step * i for i in range(int((high - low) / step + 1e-9) + 1))
+        count = int(_number(value["count"], where, ""))
+        if not 1 <= count <= 1_000_000:
+            raise Unusable(f"{where}: 'count' must be between 1 and a million")
+        return tuple(float(v) for v in np.geomspace(low, high, count).round(6))
+    numbers = tuple(_number(v, where, "count") for v in _listed(value))
+    if not numbers:
+        raise Unusable(f"{where} is an empty list")
+    return numbers
+
+
+def _number(value: Any, where: str, unit: str) -> float:
+    if isinstance(value, str):
+        try:
+            return parse_quantity(value, unit)
+        except Unusable as error:
+            raise Unusable(f"{where}: {error}") from error
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unusable(f"{where} must be a number, not {value!r}")
+    return float(value)
+
+
+def _span(key: str, value: Any) -> Span:
+    where = f"[constraints] {key}"
+    if not isinstance(value, dict) or not value or set(value) - {"min", "max"}:
+        raise Unusable(f"{where} must be {{min = ..., max = ...}} (either may be left out)")
+    span = Span(
+        *(
+            _number(value[k], where, "count") if k in value else default
+            for k, default in (("min", -math.inf), ("max", math.inf))
+        )
+    )
+    if span.least > span.most:
+        raise Unusable(f"{where}: min is larger than max")
+    return span

@@ -1,0 +1,133 @@
+"""How sure the difference of two candidates is: what their errors share does not count.
+
+Two predictions of one law miss together where its parameters are off, so the interval of their
+ratio is that of the difference of the errors, not the two intervals put together:
+
+    ln(a / b) +- t s sqrt(|F_a - F_b|^2 + o_a^2 + o_b^2)          a latency law
+    quantiles of ln(L_a / L_b) over the resamples                 a loss law
+
+F and o are `LatencyFit.factors`: the error of the prices, common to all rows, and what a shape has of
+its own beyond the law; s is the scatter of left-out shapes and t Student's quantile. Two predictions
+of one point (a shape under one workload) err alike wholly. An end-to-end time, TTFT + steps x TPOT,
+has each law's factors weighted by its share of the time, and the two half-widths added, as its own
+interval adds them. A loss means what the law expects, so single trainings scatter about it on top;
+outside the fitted range `Fit.drift` is added in quadrature. Whatever else is compared (a measurement
+on either side, two runtimes, a draft model) has independent errors: half-widths in quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.fit.latency import LatencyFit
+from core.table.estimates import Estimates
+
+if TYPE_CHECKING:
+    from core.table.table import Table
+
+# metric -> the laws it is made of
+LAWS_OF = {
+    "ttft_s": ("ttft",), "tpot_s": ("tpot",), "tokens_per_s_user": ("tpot",),
+    "over_floor": ("tpot",), "e2e_s": ("ttft", "tpot"), "tokens_per_s": ("ttft", "tpot"),
+}  # fmt: skip
+Z = NormalDist().inv_cdf(0.975)
+TOGETHER = "both predicted by one law: the errors they share cancel"
+APART = "the two intervals taken as independent"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """95 % interval of ln(value / other value), NaN where it is not known, and how it was judged."""
+
+    low: float
+    high: float
+    how: str = ""
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval, on the log scale."""
+        return (self.high - self.low) / 2
+
+
+def log_ratio(table: Table, key: str, row: int, other: int) -> LogRatio:
+    """How sure the ratio of two rows' values is; both values have to be positive."""
+    estimates = table.estimates(key)
+    if not (estimates.measured[row] or estimates.measured[other]):
+        found = None
+        if key == "loss":
+            found = _of_loss(table, estimates, row, other)
+        elif key in LAWS_OF:
+            found = _of_latency(table, key, estimates, row, other)
+        if found is not None:
+            return found
+    return _independent(estimates, row, other)
+
+
+def _of_loss(table: Table, estimates: Estimates, row: int, other: int) -> LogRatio | None:
+    draws = table.loss_draws(np.array([row, other]))
+    if len(draws) < 2:
+        return None
+    middle = math.log(estimates.value[row] / estimates.value[other])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn = np.log(draws[:, 0] / draws[:, 1])
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return None
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    drift = Z * table.loss_drift(row, other)
+    down = math.hypot(max(middle - float(low), 0.0), drift)
+    up = math.hypot(max(float(high) - middle, 0.0), drift)
+    return LogRatio(middle - down, middle + up, TOGETHER)
+
+
+def _of_latency(
+    table: Table, key: str, estimates: Estimates, row: int, other: int
+) -> LogRatio | None:
+    if table.drafted[row] or table.drafted[other]:
+        return None
+    if table.runtime_of(row) != table.runtime_of(other):
+        return None
+    middle = math.log(estimates.value[row] / estimates.value[other])
+    if table.point(row) == table.point(other):
+        return LogRatio(middle, middle, TOGETHER)
+    half = 0.0
+    for name in LAWS_OF[key]:
+        law = table.latency_law(name, row)
+        # a part of the time that was measured errs by itself
+        part = table.estimates(f"{name}_s")
+        if law is None or part.measured[row] or part.measured[other]:
+            return None
+        half += _half_width(table, law, key, row, other)
+    return LogRatio(middle - half, middle + half, TOGETHER)
+
+
+def _half_width(table: Table, law: LatencyFit, key: str, row: int, other: int) -> float:
+    c = table.candidates.take(np.array([row, other]))
+    shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+    share = np.ones(2)
+    if len(LAWS_OF[key]) > 1:
+        times = 1.0 if law.metric == "ttft" else c.output_tokens - 1.0
+        part = table.estimates(f"{law.metric}_s").value[[row, other]]
+        share = times * part / table.estimates("e2e_s").value[[row, other]]
+    shared, own = shared * share[:, None], own * share
+    return law.spread() * float(np.sqrt(np.sum((shared[0] - shared[1]) ** 2) + np.sum(own**2)))
+
+
+def _independent(estimates: Estimates, row: int, other: int) -> LogRatio:
+    """Half-widths in quadrature on the log scale."""
+    ends = [
+        (float(estimates.low[i]), float(estimates.value[i]), float(estimates.high[i]))
+        for i in (row, other)
+    ]
+    if any(not math.isfinite(e) for three in ends for e in three) or any(t[0] <= 0 for t in ends):
+        return LogRatio(math.nan, math.nan)
+    (a_low, a, a_high), (b_low, b, b_high) = ends
+    middle = math.log(a / b)
+    up = math.hypot(math.log(a_high / a), math.log(b / b_low))
+    down = math.hypot(math.log(a / a_low), math.log(b_high / b))
+    return LogRatio(middle - down, middle + up, APART if up or down else "")

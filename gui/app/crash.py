@@ -1,0 +1,97 @@
+"""When something unforeseen happens: a readable report that can be saved, and work goes on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import traceback
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from gui.app.logs import logger
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+PACKAGES = ("paretoscope", "PySide6-Essentials", "pyqtgraph", "numpy", "scipy", "torch")
+
+
+def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
+    """What happened, where, and on what; nothing about the user's project but paths of our code."""
+    lines = [
+        "Paretoscope: something unforeseen happened",
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        f"{platform.platform()}, Python {platform.python_version()}",
+    ]
+    for name in PACKAGES:
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return "\n".join([*lines, "", *traceback.format_exception(kind, error, trace)])
+
+
+def save(text: str, folder: Path) -> Path:
+    """Write a report into a folder under the time's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def install(folder: Path) -> None:
+    """Show every uncaught error in one dialog; print it as well where there is a console."""
+    open_dialogs: list[QWidget] = []
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        text = report(kind, error, trace)
+        logger().error(text)
+        if sys.stderr is not None:
+            print(text, file=sys.stderr)
+        # one dialog at a time: an error while painting would bring one a frame
+        if not open_dialogs:
+            _show(text, folder, open_dialogs)
+
+    sys.excepthook = hook
+
+
+def _show(text: str, folder: Path, open_dialogs: list[QWidget]) -> None:
+    from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+    if QApplication.instance() is None:
+        return
+    box = QMessageBox(QApplication.activeWindow())
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle("Something unforeseen happened")
+    box.setText(
+        "This should not have happened. What was measured is stored, and you can go on working."
+    )
+    box.setInformativeText(
+        "A report helps to mend it. It holds what is shown under Details; nothing is sent anywhere."
+    )
+    box.setDetailedText(text)
+    keep = box.addButton("Save the report…", QMessageBox.ButtonRole.ActionRole)
+    box.addButton(QMessageBox.StandardButton.Close)
+    open_dialogs.append(box)
+
+    def done() -> None:
+        if box.clickedButton() is keep:
+            suggested = folder / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+            name, _ = QFileDialog.getSaveFileName(None, "Save the report", str(suggested))
+            try:
+                if name:
+                    Path(name).write_text(text, encoding="utf-8")
+            except OSError as failure:
+                said = f"{name} cannot be written ({failure.strerror})"
+                QMessageBox.warning(None, "Save the report", said)
+        open_dialogs.clear()
+        box.deleteLater()
+
+    box.finished.connect(lambda _: done())
+    box.open()

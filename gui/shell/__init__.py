@@ -1,0 +1,1 @@
+"""The window: its menus, dialogs, presenter, tour and help."""

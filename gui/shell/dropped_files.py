@@ -1,0 +1,154 @@
+"""Files given to the window: each is read off the window's thread and goes where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, Slot
+
+from core.analysis.overlays import Other, imported_layers, load_devices, load_other, new_points
+from core.records.metrics import METRICS
+from gui.state.job import Steps
+from gui.state.state import State
+
+if TYPE_CHECKING:
+    from core.formats.detect import Found
+    from gui.shell.window import Window
+
+LANE = "files"
+
+
+class Dropping(QObject):
+    """Takes files into the window: projects are opened, spaces and runs shown, results stored."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._window = window
+        self._store = window.store
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Find out what each file is and act on it, one after the other."""
+        for path in paths:
+
+            def work(path: Path = path) -> Steps:
+                from core.formats.detect import what_file
+
+                yield from ()
+                return what_file(path)
+
+            self._store.background(work, lane=LANE).returned.connect(self.on_found)
+
+    def overlay(self, path: Path) -> None:
+        """Lay another project over the present one."""
+        self._store.background(lambda: load_other(path), lane=LANE).returned.connect(self.on_other)
+
+    def overlay_devices(self) -> None:
+        """Lay the project's other devices over the one that is shown."""
+        state = self._store.state
+        if state.laws is None or state.table is None:
+            return
+        parts = (state.contents, state.laws, state.table, state.choices)
+        job = self._store.background(lambda: load_devices(*parts), lane=LANE)
+        job.returned.connect(self.on_devices)
+
+    @Slot(object)
+    def on_devices(self, others: tuple[Other, ...]) -> None:
+        """The other devices were worked out."""
+        paths = {other.path for other in others}
+        rest = tuple(o for o in self._store.state.others if o.path not in paths)
+        self._store.set_others((*rest, *others))
+
+    @Slot(object)
+    def on_found(self, found: Found) -> None:
+        """A file was recognised."""
+        take = {
+            "project": self._take_project,
+            "space": self._take_space,
+            "runs": self._take_runs,
+            "results": self._take_results,
+            "model": self._take_model,
+        }[found.kind]
+        take(found)
+
+    @Slot(object)
+    def on_other(self, other: Any) -> None:
+        """Another project was read: show it in place of an earlier reading of the same file."""
+        rest = tuple(o for o in self._store.state.others if o.path != other.path)
+        self._store.set_others((*rest, other))
+
+    # -----------------------------------------------------------------------------------------------
+
+    def _take_project(self, found: Found) -> None:
+        self._store.open(found.path)
+
+    def _take_space(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        # shown and not used yet: it would take the place of the present space
+        panel = self._window.show_panel("space")
+        panel.write_over(found.value)
+        self._store.tell(
+            f"{found.path.name} is a space; look at it below and apply it to use it.", news=True
+        )
+
+    def _take_runs(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        from gui.panels.import_runs import ImportRuns
+
+        # which column is which, and what its loss means, is for the user to confirm
+        dialog = ImportRuns(self._store, found.path, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _take_results(self, found: Found) -> None:
+        if not self._can_store(found):
+            return
+        from core.formats.results.imported_records import point_to_dict
+
+        points = new_points(self._store.state.contents.imported, found.value)
+        if points:
+            self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])
+        self._store.tell(results_text(found, len(points), self._store.state), news=bool(points))
+
+    def _take_model(self, found: Found) -> None:
+        folder = found.path if found.path.is_dir() else found.path.parent
+        self._store.tell(
+            f"{found.path.name} is a model; to time it choose its folder ({folder}) in the Measure"
+            " panel.",
+            news=True,
+        )
+        self._window.show_panel("measure")
+
+    def _can_store(self, found: Found) -> bool:
+        state = self._store.state
+        if state.path and not state.read_only:
+            return True
+        self._store.tell(
+            f"{found.path.name}: open or begin a project that can be written first"
+            if not state.path
+            else f"{found.path.name} was not read in: {state.path} is read-only; save a copy first"
+        )
+        return False
+
+
+def results_text(found: Found, fresh: int, state: State) -> str:
+    """What was read in, what it is there for, and how to see it where the axes do not show it."""
+    points = found.value
+    tools = ", ".join(dict.fromkeys(f"{p.tool} {p.tool_version}".strip() for p in points))
+    keys = dict.fromkeys(k for p in points for k in p.metrics if k in METRICS)
+    known = len(points) - fresh
+    again = f" ({known} known already)" if known else ""
+    count = "1 point" if fresh == 1 else f"{fresh} points"
+    told = (
+        f"{found.path.name}: {count} of {tools} laid over the candidates{again}, to be seen beside"
+        " them: they are in no table and on no front."
+    )
+    held = ", ".join(METRICS[key].label.lower() for key in keys)
+    axes = (state.choices.x, state.choices.y)
+    if fresh and not imported_layers(points, state.table, *axes):
+        x, y = (METRICS[key].label.lower() for key in axes)
+        return f"{told} None is drawn on these axes ({y} against {x}): choose axes from {held}."
+    return f"{told} They hold {held}."

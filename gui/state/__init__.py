@@ -1,0 +1,1 @@
+"""One owner of what is shown, and long work off the window's thread."""

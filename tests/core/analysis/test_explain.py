@@ -1,0 +1,127 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from measured import measured
+
+from core.analysis.explain import (
+    apart,
+    difference_half_width,
+    knee,
+    same_size_reference,
+    sentences,
+)
+from core.analysis.pipeline import Contents, make_frame, make_laws, make_table
+from core.pareto.limits import parse_limit
+from core.project.choices import Choices
+from core.resources import resource
+from core.space.space_file import read_space
+
+
+@pytest.fixture(scope="module")
+def table():
+    space = read_space(resource("spaces/small.toml"))
+    contents = Contents(
+        "t",
+        space,
+        tuple(measured(p.architecture, p.workload, p.runtime) for p in space.measurement_points()),
+        (),
+    )
+    return make_table(contents, make_laws(contents, Choices()), Choices())
+
+
+def test_the_choice_is_told_against_its_own_size(table):
+    choices = Choices(limits=(parse_limit("tpot<=15ms"),))
+    frame = make_frame(table, choices)
+    other = same_size_reference(table, frame, frame.selected)
+    first = sentences(table, frame, choices)[0]
+    ratio = table.column("tpot_s")[other] / table.column("tpot_s")[frame.selected]
+    percent = 100 * (table.column("loss")[frame.selected] / table.column("loss")[other] - 1)
+    said = re.search(r"is ([\d.]+)x faster.* loss ([\d.]+) % higher \(± ([\d.]+) %\)", first)
+    assert float(said[1]) == pytest.approx(ratio, abs=0.006)
+    assert float(said[2]) == pytest.approx(percent, abs=0.06)
+    assert float(said[3]) > 0
+    params = table.column("params_total")
+    assert params[other] == pytest.approx(params[frame.selected], rel=0.06)
+
+
+def test_a_baseline_takes_the_place_of_the_same_size(table):
+    frame = make_frame(table, Choices())
+    baseline = int(frame.front[0])
+    choices = Choices(baseline=table.id_of(baseline), limits=())
+    assert f"the baseline {table.label(baseline)}" in sentences(table, frame, choices)[0]
+
+
+def test_differences_of_one_law_are_surer_than_their_parts(table):
+    frame = make_frame(table, Choices())
+    a, b = int(frame.front[-1]), int(frame.front[-2])
+    e = table.estimates("loss")
+    apart_alone = 100 * np.hypot(*(np.log(e.high[i] / e.low[i]) / 2 for i in (a, b)))
+    assert difference_half_width(table, "loss", a, b) < apart_alone
+
+
+def test_a_candidate_cannot_be_told_apart_from_itself(table):
+    assert not apart(table, "tpot_s", 5, 5)
+
+
+def test_loosening_tells_the_gain_that_recomputing_finds(table):
+    choices = Choices(limits=(parse_limit("tpot<=15ms"),))
+    frame = make_frame(table, choices)
+    looser = make_frame(table, Choices(limits=(parse_limit("tpot<=16.5ms"),)))
+    loss = table.column("loss")
+    gain = loss[frame.best] - loss[looser.best]
+    said = next(s for s in sentences(table, frame, choices) if s.startswith("Loosening"))
+    assert gain > 0
+    assert float(re.search(r"bring ([\d.]+)", said)[1]) == pytest.approx(gain, rel=1e-3)
+
+
+def test_no_feasible_candidate_names_the_limit_to_blame(table):
+    choices = Choices(limits=(parse_limit("tpot<=1ns"), parse_limit("params<=1B")))
+    (said,) = sentences(table, make_frame(table, choices), choices)
+    assert "Time per output token" in said
+    assert "1.00B" not in said
+
+
+def test_an_axis_without_values_says_what_is_missing(table):
+    choices = Choices(x="energy_j_per_token")
+    (said,) = sentences(table, make_frame(table, choices), choices)
+    assert "energy" in said
+    assert "not measured" in said
+
+
+def test_the_knee_is_where_the_front_bends(table):
+    frame = make_frame(table, Choices())
+    found = knee(table, frame)
+    assert 0 < found.bend < 1
+    assert found.row in frame.front[1:-1]
+
+
+def test_the_next_step_is_never_to_the_same_place(table):
+    frame = make_frame(table, Choices())
+    tpot, loss = table.column("tpot_s"), table.column("loss")
+    told = 0
+    for row in frame.front[:-1]:
+        words = sentences(table, replace(frame, selected=int(row)), Choices())
+        step = next((s for s in words if s.startswith("The next step")), None)
+        if step is None:
+            assert (tpot[frame.front[-1]], loss[frame.front[-1]]) == (tpot[row], loss[row])
+            continue
+        told += 1
+        assert " 0 s " not in step
+        assert " 0 nats" not in step
+    assert told > 10
+
+
+def test_costs_that_are_counted_are_fewer(table):
+    choices = Choices(x="params_total", limits=(parse_limit("tpot<=15ms"),))
+    frame = make_frame(table, choices)
+    baseline = int(frame.front[0])
+    small = table.id_of(baseline)
+    said = sentences(table, frame, choices.changed(baseline=small))[0]
+    ratio = table.column("params_total")[frame.selected] / table.column("params_total")[baseline]
+    assert f"has {ratio:.2f}x more parameters than" in said
+    turned = replace(frame, selected=baseline)
+    big = table.id_of(frame.selected)
+    said = sentences(table, turned, choices.changed(baseline=big))[0]
+    assert f"has {ratio:.2f}x fewer parameters than" in said

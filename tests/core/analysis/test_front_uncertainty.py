@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+from measured import measured
+from pictured import SPACE, Law, pictured
+
+from core.analysis.front_uncertainty import chance_text, picture_chance, picture_doubt
+from core.analysis.pipeline import make_frame
+from core.fit.latency import fit_latency
+from core.fit.resample import outcome
+from core.pareto.limits import Limit, parse_limit
+from core.project.choices import Choices
+from core.space.space_file import parse_space
+from core.table.table import Table
+
+
+def latency_table():
+    """A law of latency that misses each shape by a few percent."""
+    space = parse_space(SPACE).candidates()
+    rng = np.random.default_rng(1)
+    timed = []
+    for point in dict.fromkeys(space.point(row) for row in range(0, len(space), 7)):
+        exact = measured(point.architecture, point.workload, point.runtime)
+        off = float(np.exp(rng.normal(0, 0.04)))
+        samples = {
+            k: tuple(tuple(v * off for v in block) for block in blocks)
+            for k, blocks in exact.samples.items()
+        }
+        timed.append(replace(exact, samples=samples))
+    return Table(space, loss=Law(0.0), latency=fit_latency(timed), measurements=timed)
+
+
+def test_loss_errors_that_move_together_leave_the_front_certain():
+    table, frame = pictured(0.5)
+    chance = outcome(picture_chance(table, frame))
+    assert (chance[frame.front] == 1).all()
+    assert np.nansum(chance) == len(frame.front)
+
+
+def test_nothing_uncertain_has_no_chance_and_no_band():
+    table, frame = pictured(0.0)
+    found = outcome(picture_doubt(table, frame))
+    assert found.chance is None and found.band is None and found.front is frame.front
+
+
+def test_an_uncertain_latency_makes_the_front_uncertain():
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss"))
+    chance = outcome(picture_chance(table, frame))
+    assert ((chance >= 0) & (chance <= 1)).all()
+    assert (chance[frame.front] < 1).any() and (chance[frame.front] > 0).all()
+    # something is on the front in every draw, and what is of the lowest loss cannot be beaten
+    assert np.nansum(chance) >= 1
+    assert chance[frame.best] == 1
+    beyond = np.setdiff1d(np.arange(len(table)), frame.front)
+    assert chance[frame.front].mean() > chance[beyond].mean()
+
+
+def test_alike_shapes_err_alike():
+    # two trainings of one shape: the dearer one has the lower loss at the same time per token
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss"))
+    chance = outcome(picture_chance(table, frame))
+    c = table.candidates
+    for row in frame.front:
+        same = (c.shapes.n_layers == c.shapes.n_layers[row]) & (
+            c.shapes.d_model == c.shapes.d_model[row]
+        )
+        worse = same & (table.column("loss") > table.column("loss")[row])
+        worse &= table.column("tpot_s") >= table.column("tpot_s")[row]
+        assert (chance[worse] == 0).all()
+
+
+def test_rows_outside_the_limits_have_none():
+    table = latency_table()
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(parse_limit("params<=20M"),)))
+    chance = outcome(picture_chance(table, frame))
+    assert np.isnan(chance[~frame.feasible]).all() and np.isfinite(chance[frame.feasible]).all()
+
+
+def law_missing_by(spread):
+    """The table of `latency_table` with every predicted time per token known to `spread` (relative)."""
+    table = latency_table()
+    tpot = table.estimates("tpot_s")
+    none = np.zeros(len(table), bool)
+    value = tpot.value.copy()
+    table._cache[("estimates", "tpot_s")] = replace(
+        tpot, low=value * (1 - spread), high=value * (1 + spread), measured=none
+    )
+    return table
+
+
+def test_a_row_at_its_limits_edge_is_less_sure_than_far_inside():
+    table = law_missing_by(0.1)
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    time = table.column("tpot_s")
+    # the limit lies exactly on the best row's median: half of its draws break it
+    limit = Limit("tpot_s", "<=", float(time[free.best]))
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert frame.best == free.best
+    sure, edge = (outcome(picture_chance(table, f)) for f in (free, frame))
+    assert sure[free.best] == 1
+    assert abs(edge[free.best] - 0.5) < 0.1
+    # far from the limit nothing changes but the draws
+    far = frame.front[time[frame.front] < 0.7 * limit.value]
+    assert len(far) and np.allclose(edge[far], sure[far], atol=0.15)
+
+
+def test_rows_just_outside_compete_in_some_draws():
+    table = law_missing_by(0.15)
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    time = table.column("tpot_s")
+    # the free front's best row lies outside by a hair, by less than it is known
+    limit = Limit("tpot_s", "<=", float(time[free.best]) * 0.999)
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert not frame.feasible[free.best]
+    chance = outcome(picture_chance(table, frame))
+    assert np.isnan(chance[free.best])
+    # where it keeps the limit after all, it alone has the lowest loss
+    assert chance[frame.best] < 1
+
+
+def test_a_limit_on_speed_is_turned_with_its_axis():
+    table = latency_table()
+    speed = table.estimates("tokens_per_s")
+
+    def limited(lowest):
+        limits = (Limit("tokens_per_s", ">=", lowest),)
+        return make_frame(table, Choices(x="tokens_per_s", y="loss", limits=limits))
+
+    # the best of what keeps the limit stands right at it
+    some = limited(float(np.nanquantile(speed.value, 0.3)))
+    lowest = float(speed.value[some.best]) * 0.9999
+    frame = limited(lowest)
+    assert frame.best == some.best
+    chance = outcome(picture_chance(table, frame))
+    front = frame.front
+    # the fastest keep it for certain, and the chance of some other is cut by it
+    fastest = front[speed.low[front] > 1.5 * lowest]
+    assert len(fastest) and (chance[fastest] > 0).all()
+    assert np.isnan(chance[~frame.feasible]).all() and np.nansum(chance) > 0
+    free = make_frame(table, Choices(x="tokens_per_s", y="loss"))
+    unbound = outcome(picture_chance(table, free))
+    assert chance[frame.best] <= 1 and unbound[free.best] == 1
+    assert chance[frame.best] < 0.9
+
+
+def test_another_statistic_is_taken_as_it_is():
+    table = law_missing_by(0.1)
+    time = table.estimates("tpot_s").high
+    free = make_frame(table, Choices(x="tpot_s", y="loss"))
+    limit = Limit("tpot_s", "<=", float(time[free.best]), "high")
+    frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
+    assert outcome(picture_chance(table, frame))[frame.best] == 1
+
+
+def test_the_chance_in_words():
+    assert chance_text(0.734) == "On the front in 73 % of the draws."
+    assert chance_text(0.002) == "On the front in less than 1 % of the draws."
+    assert chance_text(0.998) == "On the front in more than 99 % of the draws."
+    assert chance_text(1.0) == "On the front in 100 % of the draws."
+    assert chance_text(float("nan")) == ""

@@ -1,0 +1,116 @@
+"""Trust in numbers: left-out predictions agree with the law's own judgement, sentences warn rightly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.analysis.pipeline import Contents, Laws, make_frame, make_table
+from core.analysis.validation import (
+    judge_latency,
+    judge_loss,
+    latency_sentence,
+    loss_sentence,
+    unmeasured_on_front,
+)
+from core.fit.latency import fit_latency
+from core.fit.resample import outcome
+from core.fit.solve import fit
+from core.formats.runs.suites import suite
+from core.laws.latency import Physics, tpot_amounts
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.project.choices import Choices
+from core.records.measurement import Device, Measurement
+from core.records.progress import Progress
+
+CPU = Device("cpu", "a processor", 16 * 2**30)
+PRICES = {"step": 1e-4, "kernels": 4e-6, "weight_bytes": 5e-11, "matmul_flops": 8e-12}
+RUNTIME = Runtime()
+
+
+def measurements(noise, count=12, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(count):
+        heads = int(rng.choice([4, 6, 8, 12]))
+        a = Architecture(
+            int(rng.integers(2, 40)), 64 * heads, heads, heads, 64, 64 * int(rng.integers(4, 48)), 4096
+        )  # fmt: skip
+        for w in (Workload(1, 32, 16), Workload(4, 64, 16)):
+            amounts = tpot_amounts(a, w.batch, w.prompt_tokens, w.output_tokens, RUNTIME, Physics())
+            truth = sum(PRICES[k] * float(amounts[k]) for k in PRICES)
+            truth *= float(np.exp(noise * rng.standard_normal()))
+            blocks = tuple((truth * (1 + 0.001 * j),) * 4 for j in range(-3, 4))
+            rows.append(Measurement(a, w, RUNTIME, CPU, {"tpot": blocks}))
+    return rows
+
+
+def test_the_points_agree_with_the_laws_own_held_out_errors():
+    rows = measurements(0.05)
+    (law,) = fit_latency(rows)
+    (judged,) = outcome(judge_latency(rows, [law]))
+    assert judged.error == pytest.approx(law.heldout_error, rel=1e-6)
+    assert judged.bias == pytest.approx(law.heldout["bias"], rel=1e-6, abs=1e-9)
+    assert judged.rank == pytest.approx(law.heldout["spearman"], abs=0.01)
+    assert judged.coverage == pytest.approx(law.heldout["coverage"])
+    assert judged.inside.mean() == pytest.approx(judged.coverage)
+    worst = abs(judged.predicted / judged.measured - 1)
+    assert judged.worst == int(np.argmax(worst))
+    assert len(judged.labels) == len(judged.points) == len(rows)
+
+
+def test_progress_counts_the_shapes():
+    rows = measurements(0.02, count=8)
+    (law,) = fit_latency(rows)
+    steps = [s for s in judge_latency(rows, [law]) if isinstance(s, Progress)]
+    assert [s.done for s in steps] == list(range(1, 9))
+    assert steps[-1].total == 8
+
+
+def test_a_good_law_is_praised_and_a_bad_one_warned_of():
+    good, bad = measurements(0.0), measurements(0.6, seed=3)
+    for rows, warns in ((good, False), (bad, True)):
+        (law,) = fit_latency(rows)
+        (judged,) = outcome(judge_latency(rows, [law]))
+        told, warn = latency_sentence(judged)
+        assert warn is warns
+        assert f"±{100 * judged.error:.1f} %" in told and "12 shapes" in told
+
+
+def test_too_few_shapes_say_so():
+    rows = measurements(0.0, count=3)
+    laws = fit_latency(rows)
+    (judged,) = outcome(judge_latency(rows, laws))
+    told, warn = latency_sentence(judged)
+    assert warn and "at least 6 shapes" in told
+    assert len(judged.measured) == 0
+
+
+def test_a_measured_model_has_no_point_to_repeat():
+    rows = measurements(0.0, count=7)
+    rows[0] = replace(rows[0], model="mine")
+    (law,) = fit_latency(rows)
+    (judged,) = outcome(judge_latency(rows, [law]))
+    assert judged.points[0] is None and judged.labels[0].startswith("mine")
+    assert judged.points[1] is not None
+
+
+def test_the_loss_law_is_judged_once_and_says_its_number():
+    runs = suite("morph")
+    found = fit(runs, "inference-aware", tied="tied")
+    contents = Contents("x", None, (), ())
+    judged = outcome(judge_loss(contents, Choices(), found))
+    told, _ = loss_sentence(judged, "")
+    assert f"{100 * judged.heldout['shape_rms']:.1f} %" in told
+    assert outcome(judge_loss(contents, Choices(), judged)) is judged
+    assert loss_sentence(None, "no suite") == ("No loss law: no suite.", True)
+
+
+def test_the_front_is_to_be_measured_until_it_is():
+    rows = measurements(0.02)
+    contents = Contents("x", None, tuple(rows), ())
+    laws = Laws(None, "", fit_latency(rows), ())
+    choices = Choices(x="tpot_s", y="params_total")
+    table = make_table(contents, laws, choices)
+    assert unmeasured_on_front(table, make_frame(table, choices)) == ()

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+from measured import measured
+
+from core.__main__ import main
+from core.pareto.limits import parse_limit
+from core.project.project import Project
+from core.resources import resource
+from core.space.space_file import read_space
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    path = tmp_path_factory.mktemp("p") / "a.paretoscope"
+    space = read_space(resource("spaces/small.toml"))
+    with Project.create(path) as made:
+        made.put_text("space", space.text)
+        for p in space.measurement_points():
+            made.add_measurement(measured(p.architecture, p.workload, p.runtime))
+    return path
+
+
+def test_the_front_as_json(project, capsys):
+    arguments = ["frontier", str(project), "--x", "tpot", "--y", "loss"]
+    arguments += ["--limit", "tpot<=15ms", "--limit", "memory<=400MB", "--top", "5", "--json"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    answer = json.loads(out.splitlines()[-1])
+    assert len(answer["front"]) == 5
+    assert answer["front"][0] == answer["best"]
+    assert all(0 <= row["chance_on_front"] <= 1 for row in answer["front"])
+    assert [parse_limit(limit["text"]).value for limit in answer["limits"]] == [0.015, 400e6]
+    for row in answer["front"]:
+        assert row["metrics"]["tpot_s"]["value"] <= 0.015
+        assert row["metrics"]["memory_bytes"]["value"] <= 400e6
+        assert row["metrics"]["tpot_s"]["source"] in ("measured", "predicted")
+        assert "law" in row["metrics"]["loss"]["provenance"]
+    losses = [row["metrics"]["loss"]["value"] for row in answer["front"]]
+    assert losses == sorted(losses)
+    assert answer["feasible"] <= answer["candidates"]
+    assert "~ predicted" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["frontier", "nowhere.paretoscope"], "there is no file"),
+        (["frontier", "PROJECT", "--x", "speed"], "'speed' is not a metric"),
+        (["frontier", "PROJECT", "--x", "layers"], "no direction of it is better"),
+        (["frontier", "PROJECT", "--limit", "tpot=3"], "one-sided"),
+        (["frontier", "PROJECT", "--x", "energy"], "has a energy per token"),
+        (["frontier", "PROJECT", "--top", "0"], "at least 1"),
+        (["frontier"], "required: project"),
+        (["frobnicate"], "invalid choice"),
+    ],
+)
+def test_unusable_input_is_one_line_and_status_2(project, capsys, arguments, part):
+    assert main([str(project) if a == "PROJECT" else a for a in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert part in captured.err
+    assert captured.err.count("\n") == 1

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from core.errors import Unusable
+from core.formats.runs.suites import bundled_suites, landmarks, suite
+
+ROWS = {"morph": 76, "gemstones": 199, "overtraining": 104}
+
+
+def test_the_bundled_suites_are_the_three_published_tables():
+    assert bundled_suites() == ("morph", "gemstones", "overtraining")
+
+
+@pytest.mark.parametrize("name", bundled_suites())
+def test_a_suite_has_every_row_and_says_where_it_comes_from(name):
+    runs = suite(name)
+    assert len(runs) == ROWS[name] == len(set(runs.names)) or name == "gemstones"
+    assert runs.suite == name and runs.licence == "MIT" and "/" in runs.source
+    for column in ("tokens", "loss", "n_layers", "d_model", "params_total", "params_non_embedding"):
+        assert np.all(np.isfinite(runs.columns[column]))
+        assert np.all(runs.columns[column] > 0)
+    assert np.all(runs.columns["params_non_embedding"] < runs.columns["params_total"])
+
+
+def test_each_suite_says_what_its_loss_is():
+    assert suite("morph").loss_meaning == "train average"
+    assert suite("gemstones").loss_meaning == "validation"
+    assert suite("overtraining").loss_meaning == "validation"
+
+
+def test_the_fit_set_of_the_paper_is_marked():
+    marks = suite("morph").labels["published_fit_set"]
+    assert marks.count("20N+160N") == 27
+
+
+def test_both_losses_of_the_overtraining_table_are_kept():
+    runs = suite("overtraining")
+    i = runs.names.index("rpj-open_lm_7b-1.0")
+    assert (
+        runs.columns["loss"][i] == runs.columns["loss_c4"][i] == pytest.approx(2.4249930993686893)
+    )
+    assert runs.columns["loss_openlm"][i] == pytest.approx(1.9000686158736546)
+    assert runs.columns["error_17_tasks"][i] == pytest.approx(0.471637)
+    assert set(runs.labels["train_dataset"]) == {"c4_original", "rpj", "rw_original"}
+
+
+def test_non_embedding_counts_of_open_lm_shapes_follow_from_the_shape():
+    runs = suite("overtraining")
+    i = runs.names.index("rpj-open_lm_1b-1.0")
+    # the 24x2048 shape is in the morph table too, where the count is given
+    morph = suite("morph")
+    j = morph.names.index("1B_v1@20N")
+    assert runs.columns["params_total"][i] == morph.columns["params_total"][j]
+    assert runs.columns["params_non_embedding"][i] == morph.columns["params_non_embedding"][j]
+
+
+def test_an_unknown_suite_is_named_with_the_known_ones():
+    with pytest.raises(Unusable, match=r"'moprh'.*morph, gemstones, overtraining"):
+        suite("moprh")
+
+
+def test_the_published_models_carry_their_latencies_and_the_runs_behind_them():
+    marks = {mark.name: mark for mark in landmarks()}
+    assert len(marks) == 8
+    morph = marks["Morph-1B"]
+    assert (morph.n_layers, morph.d_model, morph.latency_s) == (12, 3072, 1.96)
+    assert morph.architecture is not None and morph.architecture.params_total == 1_668_885_504
+    assert morph.loss == 2.9198 and morph.tokens == 28_991_029_248
+    assert marks["Morph-1B-v2"].loss == 2.9090 and marks["Morph-1B-v1"].loss == 2.8960
+    assert marks["OPT-1.3B"].architecture is None and marks["OPT-1.3B"].loss is None
+    assert morph.workload.label == "batch 1, 128 in, 256 out" and "A100" in morph.device

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from core.errors import Unusable
+from core.formats.detect import what_file
+from core.project.project import Project
+from core.resources import resource
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "formats"
+
+
+@pytest.mark.parametrize("path", sorted(p for p in FIXTURES.rglob("*") if p.is_file()), ids=str)
+def test_every_result_file_is_told_as_results(path):
+    found = what_file(path)
+    assert found.kind == "results"
+    assert found.value and all(point.metrics for point in found.value)
+
+
+@pytest.mark.parametrize("name", ["morph_runs.csv", "gemstones_cooldown_runs.csv"])
+def test_run_tables_are_told_as_runs(name):
+    found = what_file(resource(f"runs/{name}"))
+    assert found.kind == "runs"
+    assert len(found.value.runs) > 50
+
+
+def test_a_project_is_told_by_its_content(tmp_path):
+    path = tmp_path / "renamed.dat"
+    Project.create(path).close()
+    assert what_file(path).kind == "project"
+
+
+def test_a_space_a_model_and_a_folder(tmp_path):
+    found = what_file(resource("spaces/small.toml"))
+    assert (found.kind, "[shape]" in found.value) == ("space", True)
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert what_file(tmp_path).kind == what_file(tmp_path / "config.json").kind == "model"
+    assert what_file(FIXTURES / "vllm_sweep").kind == "results"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("a.json", b'{"colour": "red"}', "found JSON, top-level keys colour"),
+        ("a.toml", b"[shape", "not valid TOML"),
+        ("a.csv", b"x,y\n1,2\n", "found CSV, columns x, y"),
+        ("a.paretoscope", b"text", None),
+        ("a.json", b"", ""),
+        ("a.bin", bytes(range(256)), ""),
+    ],
+)
+def test_what_is_unknown_says_what_was_looked_for_and_found(tmp_path, name, content, part):
+    path = tmp_path / name
+    path.write_bytes(content)
+    if part is None:
+        # a damaged project is still one: opening it says what is wrong
+        assert what_file(path).kind == "project"
+        return
+    with pytest.raises(Unusable) as error:
+        what_file(path)
+    assert part in str(error.value)
+    assert name in str(error.value) or str(path) in str(error.value) or "TOML" in str(error.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(Unusable, match="there is no file"):
+        what_file(tmp_path / "nothing")

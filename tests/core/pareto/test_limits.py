@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import Unusable
+from core.pareto.limits import (
+    Limit,
+    feasible,
+    hidden_by,
+    parse_limit,
+    reachable,
+    with_limit,
+    without_limit,
+)
+from core.records.metrics import METRICS, metric
+
+COLUMNS = {
+    "tpot_s": np.array([0.001, 0.005, 0.010, np.nan, 0.020]),
+    "loss": np.array([4.0, 3.5, 3.0, 2.0, 2.5]),
+}
+
+
+def column(key, statistic):
+    assert statistic == "p50"
+    return COLUMNS[key]
+
+
+def test_the_grammar_of_a_limit():
+    assert parse_limit("tpot:p50<=8ms") == Limit("tpot_s", "<=", 0.008)
+    assert parse_limit(" memory < 24 GB ") == Limit("memory_bytes", "<=", 24e9)
+    assert parse_limit("user-speed>=30") == Limit("tokens_per_s_user", ">=", 30.0)
+    assert parse_limit("ttft:p95<=1s") == Limit("ttft_s", "<=", 1.0, "p95")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("speed<=3", "'speed' is not a metric"),
+        ("tpot 8ms", "is not a limit"),
+        ("tpot=8ms", "one-sided"),
+        ("tpot:p42<=8ms", "p42"),
+        ("tpot<=8 apples", "apples"),
+    ],
+)
+def test_what_is_no_limit_says_why(text, part):
+    with pytest.raises(Unusable, match=part):
+        parse_limit(text)
+
+
+@given(
+    st.sampled_from(sorted(METRICS)),
+    st.sampled_from(["<=", ">="]),
+    st.floats(min_value=1e-7, max_value=1e14),
+)
+def test_the_text_of_a_limit_reads_back_exactly(key, side, value):
+    limit = Limit(key, side, value)
+    assert parse_limit(limit.text) == limit
+
+
+def test_metrics_answer_to_key_and_short_name():
+    assert metric("TPOT") is metric("tpot_s")
+
+
+def test_unknown_values_keep_no_limit():
+    mask = feasible(column, [parse_limit("tpot<=1s")], 5)
+    assert mask.tolist() == [True, True, True, False, True]
+
+
+def test_hidden_counts_rows_that_one_limit_alone_keeps_out():
+    limits = [parse_limit("tpot<=8ms"), parse_limit("loss<=3.2")]
+    # row 2 fails only tpot, rows 0 and 1 only loss, row 4 only tpot, row 3 only tpot (unknown)
+    assert hidden_by(column, limits, 5) == (3, 2)
+
+
+def test_what_a_metric_can_still_reach_ignores_its_own_limits():
+    limits = [parse_limit("tpot<=8ms"), parse_limit("loss<=3.2")]
+    assert reachable(column, limits, 5, "loss") == (3.5, 4.0)
+    assert reachable(column, [parse_limit("tpot<=1us")], 5, "loss") is None
+
+
+def test_a_limit_replaces_its_like_and_can_go():
+    one = with_limit((), parse_limit("tpot<=8ms"))
+    two = with_limit(one, parse_limit("tpot<=9ms"))
+    assert [limit.value for limit in two] == [0.009]
+    assert without_limit(two, two[0].key) == ()

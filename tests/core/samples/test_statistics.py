@@ -1,0 +1,194 @@
+"""Values with intervals, and nothing that the samples do not carry."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+from core.records.measurement import Device, Measurement
+from core.samples.statistics import (
+    estimate,
+    median_interval,
+    ordered_interval,
+    scatter,
+    student_t,
+    summarise,
+)
+
+SHAPE = Architecture(2, 32, 4, 2, 8, 64, 97)
+CPU = Device("cpu", "test", 2**30)
+
+
+def measurement(samples, output=5, batch=2, flags=()):
+    work = Workload(batch, 8, output)
+    return Measurement(SHAPE, work, Runtime(), CPU, samples, flags=flags)
+
+
+def steady(blocks=6, requests=2, ttft=0.1, tpot=0.02, output=5):
+    return {
+        "ttft": ((ttft,) * requests,) * blocks,
+        "tpot": ((tpot,) * (requests * (output - 1)),) * blocks,
+        "e2e": ((ttft + (output - 1) * tpot,) * requests,) * blocks,
+    }
+
+
+def test_steady_samples_give_exact_values_and_closed_intervals():
+    m = measurement(steady())
+    for metric, value in (("ttft", 0.1), ("tpot", 0.02), ("itl", 0.02), ("e2e", 0.18)):
+        for statistic in ("p50", "mean"):
+            e = estimate(m, metric, statistic)
+            assert e.value == pytest.approx(value)
+            assert e.low == pytest.approx(value) and e.high == pytest.approx(value)
+    speed = estimate(m, "tokens_per_s")
+    assert speed.value == pytest.approx(2 * 5 / 0.18)
+    assert estimate(m, "tpot").n == 12 and estimate(m, "itl").n == 48
+
+
+def test_tpot_counts_requests_and_itl_counts_tokens():
+    # one slow token in every request: the mean of a request sees it, the median gap does not
+    gaps = (0.01, 0.01, 0.01, 0.05)
+    m = measurement({"ttft": ((0.1,),) * 6, "tpot": (gaps,) * 6, "e2e": ((0.18,),) * 6})
+    assert estimate(m, "tpot").value == pytest.approx(0.02)
+    assert estimate(m, "tpot").value == pytest.approx((0.18 - 0.1) / (5 - 1))
+    assert estimate(m, "itl").value == pytest.approx(0.01)
+    assert estimate(m, "itl", "mean").value == pytest.approx(0.02)
+
+
+def test_percentiles_only_where_three_samples_lie_beyond():
+    def of(n):
+        rng = np.random.default_rng(0)
+        return measurement({"ttft": tuple(tuple(rng.uniform(1, 2, n // 10)) for _ in range(10))})
+
+    assert estimate(of(20), "ttft", "p90") is None
+    assert estimate(of(30), "ttft", "p90") is not None
+    assert estimate(of(60), "ttft", "p95") is not None
+    assert estimate(of(60), "ttft", "p99") is None
+    e = estimate(of(300), "ttft", "p99")
+    assert e.low <= e.value <= e.high and 1.95 < e.value <= 2
+
+
+def test_blocks_are_the_unit_of_the_interval():
+    rng = np.random.default_rng(1)
+    # samples within a block agree; blocks do not: many samples must not feign certainty
+    levels = rng.normal(1, 0.1, 8)
+    few = measurement({"ttft": tuple((x,) * 3 for x in levels)})
+    many = measurement({"ttft": tuple((x,) * 300 for x in levels)})
+    a, b = estimate(few, "ttft"), estimate(many, "ttft")
+    assert (a.low, a.high) == (b.low, b.high)
+    assert b.half_width > 0.03
+
+
+def test_the_slow_tail_of_a_speed_is_its_low_side():
+    rng = np.random.default_rng(2)
+    m = measurement({"e2e": tuple(tuple(rng.uniform(1, 2, 20)) for _ in range(6))})
+    p50, p95 = estimate(m, "tokens_per_s"), estimate(m, "tokens_per_s", "p95")
+    assert p95.value < p50.value and p95.low <= p95.value <= p95.high
+
+
+def test_failed_or_unsampled_measurements_say_nothing():
+    assert estimate(measurement({}, flags=("oom",)), "tpot") is None
+    assert estimate(measurement(steady(), flags=("clock",)), "tpot") is None
+    assert estimate(measurement({"ttft": ((0.1,),)}), "tpot") is None
+    alone = estimate(measurement({"ttft": ((0.1,),)}), "ttft")
+    assert alone.value == 0.1 and alone.high == float("inf")
+    with pytest.raises(ValueError, match="watts"):
+        estimate(measurement(steady()), "watts")
+
+
+def test_device_time_is_kept_apart():
+    samples = {**steady(), "tpot_device": ((0.015,) * 8,) * 6}
+    assert estimate(measurement(samples), "tpot", device_time=True).value == pytest.approx(0.015)
+    assert estimate(measurement(samples), "ttft", device_time=True) is None
+
+
+def test_scatter_takes_the_trend_of_a_request_out():
+    request = np.linspace(1, 2, 40)
+    assert scatter([request] * 6, 40) == pytest.approx(0)
+    assert scatter([request] * 6) > 0.3
+    noisy = [request * f for f in (1, 1.2, 0.8, 1.3, 0.7, 1.1)]
+    assert scatter(noisy, 40) > 0.1
+
+
+def test_throughput_of_requests_that_queued_is_that_of_the_round():
+    m = measurement({"e2e": ((0.5, 1.0),) * 3, "round": ((1.0,),) * 3})
+    work = m.workload
+    assert estimate(m, "tokens_per_s").value == pytest.approx(work.batch * work.output_tokens)
+
+
+def weather(rng, blocks, agreement, scatter=0.03):
+    """Block medians whose neighbours correlate, as on a machine that is slow for some seconds."""
+    steps = rng.standard_normal(blocks)
+    for i in range(1, blocks):
+        steps[i] = agreement * steps[i - 1] + (1 - agreement**2) ** 0.5 * steps[i]
+    return 1 + scatter * steps
+
+
+def holds(interval, draws, truth=1.0):
+    found = [interval(draw) for draw in draws]
+    return np.mean([low <= truth <= high for low, high in found])
+
+
+@pytest.mark.parametrize(("agreement", "least"), [(0.0, 0.94), (0.3, 0.91), (0.6, 0.87)])
+def test_intervals_hold_the_truth_though_neighbouring_blocks_agree(agreement, least):
+    rng = np.random.default_rng(3)
+    draws = [weather(rng, 24, agreement) for _ in range(600)]
+    assert holds(ordered_interval, draws) >= least
+    # what it would be if blocks were taken for independent
+    if agreement >= 0.3:
+        assert holds(median_interval, draws) < holds(ordered_interval, draws) - 0.02
+    widths = [np.diff(ordered_interval(d))[0] / np.diff(median_interval(d))[0] for d in draws]
+    assert np.median(widths) < 1.15 if agreement == 0 else np.median(widths) > 1.2
+
+
+@pytest.mark.parametrize("agreement", [0.0, 0.3])
+def test_stopping_as_soon_as_the_interval_is_narrow_costs_little_of_its_honesty(agreement):
+    rng = np.random.default_rng(4)
+
+    def stopped(blocks):
+        for n in range(6, len(blocks) + 1):
+            low, high = ordered_interval(blocks[:n])
+            if (high - low) / 2 <= 0.02:
+                break
+        return low, high
+
+    draws = [weather(rng, 40, agreement) for _ in range(300)]
+    assert holds(stopped, draws) >= (0.92 if agreement == 0 else 0.87)
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 5, 6, 12])
+def test_the_interval_of_a_percentile_holds_it_from_few_blocks_on(blocks):
+    """Three visits are the rule: resampling three blocks alone would hold the truth 2 times in 3."""
+
+    def draw(rng, count):
+        return [
+            level * (1 + 0.05 * rng.gamma(2, 1, 60))
+            for level in np.exp(0.02 * rng.standard_normal(count))
+        ]
+
+    truth = np.quantile(np.concatenate(draw(np.random.default_rng(0), 6000)), 0.95)
+    rng = np.random.default_rng(5)
+
+    def interval(parts):
+        found = summarise(parts, "p95")
+        return found.low, found.high
+
+    assert holds(interval, [draw(rng, blocks) for _ in range(150)], truth) >= 0.89
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=2, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_an_interval_is_around_its_value_and_never_negative(values):
+    for sign in (1, -1):
+        for statistic in ("p50", "mean", "p90"):
+            e = summarise([np.full(20, sign * v) for v in values], statistic)
+            assert e.low <= e.value * (1 + sign * 1e-12) and e.value <= e.high + 1e-12
+            assert e.low >= 0 if sign > 0 else e.high <= 0
+
+
+def test_students_t_is_that_of_the_usual_table():
+    from scipy.special import stdtrit
+
+    for n in range(2, 400):
+        assert student_t(n) == pytest.approx(float(stdtrit(n - 1, 0.975)), rel=0.001)

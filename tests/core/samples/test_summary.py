@@ -1,0 +1,43 @@
+"""The lines about a measurement: what is unknown is said to be so."""
+
+from dataclasses import replace
+
+from measured import DEVICE, measured, shape
+
+from core.samples.summary import told
+
+
+def line(m, start):
+    return next(text for text in told(m) if text.startswith(start))
+
+
+def test_unknown_things_are_said_to_be_unknown():
+    m = measured(shape(4, 128), memory_bytes={})
+    assert "bandwidth was not measured" in line(m, "Memory floor: unknown")
+    assert "GPUs only" in line(m, "Launch overhead: unknown")
+    assert line(m, "Memory: ") == "Memory: unknown"
+    assert "does not tell" in line(m, "Energy: unknown")
+    assert not any(text.startswith("Measured in") for text in told(m))
+
+
+def test_what_is_known_is_told_with_units():
+    from core.samples.roofline import floor_ratio
+
+    fast = replace(DEVICE, bandwidth_bytes_per_s=40e9)
+    m = measured(
+        shape(4, 128),
+        device=fast,
+        memory_bytes={"weights": 4 * 10**8, "peak_allocated": 6 * 10**8},
+        energy={"joules_per_token": 0.25, "idle_watts": 60.0},
+        environment={"visits": 3, "company": 12},
+    )
+    assert f"{floor_ratio(m):.2f} times" in line(m, "Memory floor")
+    assert "40.0 GB/s" in line(m, "Memory floor")
+    assert line(m, "Memory: ") == "Memory: weights 400 MB, most allocated 600 MB"
+    assert line(m, "Energy") == "Energy: 250 mJ a token; 60.0 W when idle, not taken off"
+    assert line(m, "Measured") == "Measured in 3 visits, in turns with 11 others and on their level"
+    assert "%" in line(m, "Time per output token") and "ms" in line(m, "Time to first token")
+
+
+def test_a_failed_one_has_no_lines():
+    assert told(replace(measured(shape(4, 128)), samples={}, flags=("oom",))) == ()

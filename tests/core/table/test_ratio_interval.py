@@ -1,0 +1,205 @@
+"""The interval of a difference: right about known truths, and narrower where errors are shared."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from measured import measured, true_tpot, true_ttft
+
+from core.fit.fit import Fit
+from core.fit.latency import fit_latency
+from core.model.workload import Workload
+from core.space.space_file import parse_space
+from core.table.ratio_interval import APART, TOGETHER, log_ratio
+from core.table.table import Table
+
+SPACE = """
+[shape]
+n_layers = { from = 4, to = 32, step = 4 }
+d_model = { from = 256, to = 1024, step = 128 }
+d_head = [32]
+vocab_size = 32000
+
+[train]
+tokens_per_parameter = [20]
+"""
+OWN = 0.03  # what each shape has of its own beyond the law
+
+
+def world(seed, timed=14):
+    """A table with laws fitted to some shapes, and the true seconds of every row: the law's times
+    a deviation that is each shape's own."""
+    rng = np.random.default_rng(seed)
+    candidates = parse_space(SPACE).candidates()
+    off = np.exp(rng.normal(0, OWN, len(candidates)))
+    points = [candidates.point(row) for row in range(len(candidates))]
+    known = rng.choice(len(candidates), timed, replace=False)
+    made = []
+    for row in known:
+        exact = measured(points[row].architecture, points[row].workload, points[row].runtime)
+        samples = {
+            k: tuple(tuple(v * off[row] for v in block) for block in blocks)
+            for k, blocks in exact.samples.items()
+        }
+        made.append(replace(exact, samples=samples))
+    table = Table(candidates, latency=fit_latency(made), measurements=made)
+    truth = {
+        "tpot_s": off * [true_tpot(p.architecture, p.workload, p.runtime) for p in points],
+        "ttft_s": off * [true_ttft(p.architecture, p.workload, p.runtime) for p in points],
+    }
+    truth["e2e_s"] = truth["ttft_s"] + (candidates.output_tokens - 1) * truth["tpot_s"]
+    return table, truth, np.setdiff1d(np.arange(len(candidates)), known)
+
+
+def alone(table, key, a, b):
+    """Half-width with the two intervals put together as if independent."""
+    e = table.estimates(key)
+    return float(np.hypot(*(np.log(e.high[i] / e.low[i]) / 2 for i in (a, b))))
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return [world(seed) for seed in range(8)]
+
+
+@pytest.mark.parametrize("key", ["tpot_s", "ttft_s", "e2e_s"])
+def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says(worlds, key):
+    rng = np.random.default_rng(5)
+    inside, narrower = [], []
+    for table, truth, unseen in worlds:
+        for _ in range(60):
+            a, b = rng.choice(unseen, 2, replace=False)
+            found = log_ratio(table, key, a, b)
+            assert found.how == TOGETHER
+            inside.append(found.low <= np.log(truth[key][a] / truth[key][b]) <= found.high)
+            narrower.append(found.half_width / alone(table, key, a, b))
+    # 480 differences in 8 worlds: a right interval of 95 % keeps within these
+    assert 0.92 <= np.mean(inside) <= 0.995
+    assert np.mean(narrower) < 1
+
+
+def flat_law(rng, leverage):
+    """A law whose prices are known badly: both their error and the shapes' own count."""
+    table, _, _ = world(0)
+    law = table.latency_law("tpot", 0)
+    used = [k for k, v in law.terms.items() if v > 0]
+    terms = {k: law.terms[k] for k in used}
+    root = rng.normal(0, leverage, (len(used), len(used))) * np.array(list(terms.values()))
+    fit = replace(
+        law, terms=terms, covariance=tuple(map(tuple, (root.T @ root + 1e-30 * np.eye(len(used))).tolist())),
+        degrees_of_freedom=10**6, scatter=0.01,
+    )  # fmt: skip
+    return fit
+
+
+def test_prices_known_badly_move_all_rows_together():
+    """Drawn truths of a law with a known covariance: nominal coverage, and far surer than either."""
+    rng = np.random.default_rng(2)
+    fit = flat_law(rng, 3.0)
+    candidates = parse_space(SPACE).candidates()
+    table = Table(candidates, latency=(fit,), device_key=fit.device_key)
+    value = table.column("tpot_s")
+    prices = np.array(list(fit.terms.values()))
+    amounts = np.array(list(fit.shares(candidates.shapes, candidates.batch, candidates.prompt_tokens,
+                                       candidates.output_tokens).values())).T / prices  # fmt: skip
+    spread = fit.scatter**2 * np.array(fit.covariance)
+    inside, ratio = [], []
+    for _ in range(400):
+        a, b = rng.choice(len(candidates), 2, replace=False)
+        off = rng.multivariate_normal(np.zeros(len(prices)), spread, method="eigh")
+        # on the scale on which the law is linear, as its interval takes it
+        error = (amounts[[a, b]] @ off) / value[[a, b]] + rng.normal(0, fit.scatter, 2)
+        found = log_ratio(table, "tpot_s", a, b)
+        middle = np.log(value[a] / value[b])
+        inside.append(found.low <= middle + error[0] - error[1] <= found.high)
+        ratio.append(found.half_width / alone(table, "tpot_s", a, b))
+    assert 0.92 <= np.mean(inside) <= 0.98
+    assert np.median(ratio) < 0.7
+
+
+def test_a_row_alone_has_the_interval_of_the_law():
+    laws = tuple(world(1)[0]._latency.values())
+    # twice as deep as what was measured: the intervals are wider there
+    deeper = parse_space(SPACE.replace("to = 32", "to = 64")).candidates()
+    table = Table(deeper, latency=laws, device_key=laws[0].device_key)
+    law = table.latency_law("tpot", 0)
+    shared, own = law.factors(
+        deeper.shapes, deeper.batch, deeper.prompt_tokens, deeper.output_tokens
+    )
+    assert own.max() > 1.3 and own.min() == 1
+    half = law.spread() * np.sqrt((shared**2).sum(axis=1) + own**2)
+    e = table.estimates("tpot_s")
+    assert half == pytest.approx(np.log(e.high / e.value))
+
+
+def test_draws_of_times_hang_together_as_the_prices_make_them():
+    from core.analysis.front_uncertainty import _draws
+
+    fit = flat_law(np.random.default_rng(2), 3.0)
+    c = parse_space(SPACE).candidates()
+    table = Table(c, latency=(fit,), device_key=fit.device_key)
+    shared, own = fit.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
+    size = np.sqrt((shared**2).sum(axis=1) + own**2)
+    rows = np.arange(0, len(c), 5)
+    drawn = np.log(_draws(table, "tpot_s", rows, 4000, 0))
+    got = np.corrcoef(drawn.T)
+    # groups of one depth and width have their own part in common too; these rows are of many
+    wanted = (shared[rows] @ shared[rows].T) / np.outer(size[rows], size[rows])
+    groups = list(zip(c.shapes.n_layers[rows], c.shapes.d_model[rows], strict=True))
+    apart = np.array([[g != h for h in groups] for g in groups])
+    # cut at 1.5 half-widths, and each side to its own end: a little less than the formula
+    assert np.abs(got - wanted)[apart].max() < 0.1
+    # independent draws would have none
+    assert wanted[apart].min() > 0.5
+
+
+def test_one_point_does_not_differ_from_itself():
+    text = SPACE.replace("[20]", "[10, 20]")
+    table, _, _ = world(0)
+    laws = tuple(table._latency.values())
+    twice = Table(parse_space(text).candidates(), latency=laws, device_key=laws[0].device_key)
+    point = twice.point(0)
+    twin = next(r for r in range(1, len(twice)) if twice.point(r) == point)
+    found = log_ratio(twice, "tpot_s", 0, twin)
+    assert found.low == found.high == 0 and found.how == TOGETHER
+
+
+def test_a_measurement_or_another_runtime_errs_by_itself():
+    table, _, unseen = world(0)
+    known = next(iter(table.measured_rows))
+    found = log_ratio(table, "tpot_s", known, unseen[0])
+    assert found.how == APART
+    assert found.half_width == pytest.approx(alone(table, "tpot_s", known, unseen[0]))
+    assert Workload() == table.point(int(unseen[0])).workload
+
+
+def loss_law(**fields):
+    theta = {"A": 54754.3, "B": 778343.0, "E": 2.44751, "alpha": 0.614574, "epsilon": 0.00114621}
+    base = np.array(list(theta.values()))
+    rng = np.random.default_rng(3)
+    resamples = base * (1 + np.array([0.05, 0.05, 0.02, 0.0, 0.0]) * rng.standard_normal((400, 5)))
+    return Fit(
+        "inference-aware", "total", "tied", "least-squares", "morph", 27, theta, converged=True,
+        resamples=resamples, scatter=0.006, ranges={"N": (7e7, 4e8), "D": (1e9, 3e10), "R": (17.0, 400.0)},
+        **fields,
+    )  # fmt: skip
+
+
+def test_losses_beyond_the_fitted_range_differ_by_what_lies_between_them():
+    table = Table(parse_space(SPACE).candidates(), loss=loss_law())
+    params = table.column("params_total")
+    beyond = np.flatnonzero((params < 4e7) & table.estimates("loss").outside)
+    near, far = beyond[np.argmax(params[beyond])], beyond[np.argmin(params[beyond])]
+    inside = np.flatnonzero(~table.estimates("loss").outside)
+    assert len(inside) > 2
+    assert table.loss_drift(inside[0], inside[1]) == 0
+    out = table.loss_drift(inside[0], far)
+    assert out == pytest.approx(table._loss._extra(columns(table, far), False)[0])
+    assert 0 < table.loss_drift(near, far) < out
+    assert table.loss_drift(far, far) == 0
+
+
+def columns(table, row):
+    from core.table.estimates import loss_columns
+
+    return loss_columns(table.candidates.take(np.array([row])))

@@ -1,0 +1,140 @@
+"""The laws panel: every law compared, details on demand, one click changes the plot's law."""
+
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import Qt
+
+from core.formats.runs.suites import suite
+from gui.panels.laws import ANSWERS, CHARTS, PARAMETERS, SENSITIVITY, Laws, conditions
+from gui.state.state import Sweep
+
+
+@pytest.fixture
+def panel(qtbot, opened):
+    panel = Laws(opened)
+    qtbot.addWidget(panel)
+    panel.resize(1100, 400)
+    opened.changed.connect(panel.refresh)
+    panel.refresh(opened.state, None)
+    panel.show()
+    qtbot.waitUntil(lambda: panel._found is not None and not panel.busy, timeout=120_000)
+    return panel
+
+
+def place(panel, law, tied, params="total"):
+    keys = [(f.law, f.tied, f.params) for f in panel._found.fits]
+    return keys.index((law, tied, params))
+
+
+def test_the_first_look_compares_every_law_best_first(panel):
+    errors = [f.heldout["shape_rms"] for f in panel._found.fits if f.ok]
+    assert len(panel._found.fits) >= 20 and errors == sorted(errors)
+    assert panel.table.rowCount() == len(panel._found.fits)
+    assert "%" in panel.table.item(0, 3).text() and " to " in panel.table.item(0, 3).text()
+    used = [
+        r for r in range(panel.table.rowCount()) if "in the plot" in panel.table.item(r, 0).text()
+    ]
+    assert len(used) == 1
+    assert not panel.use.isEnabled()
+    assert "Predicts shapes it has not seen to ±0.6 %" in panel.told.text()
+
+
+def test_one_click_makes_a_law_the_plots_law(panel, opened, qtbot):
+    panel.table._select(place(panel, "u-shaped", "free"))
+    assert panel.use.isEnabled()
+    qtbot.mouseClick(panel.use, Qt.MouseButton.LeftButton)
+    c = opened.state.choices
+    assert (c.loss_law, c.loss_tied, c.loss_params, c.loss_suite) == (
+        "u-shaped",
+        "free",
+        "total",
+        "morph",
+    )
+    qtbot.waitUntil(lambda: opened.settled, timeout=120_000)
+    assert opened.state.laws.loss.law == "u-shaped"
+    row = panel.table.findItems("U-shaped  (in the plot)", Qt.MatchFlag.MatchExactly)
+    assert len(row) == 1
+    opened.undo()
+    assert opened.state.choices.loss_law == "inference-aware"
+
+
+def test_charts_show_up_to_three_laws_and_mark_one_run_everywhere(panel, qtbot):
+    panel.tabs.setCurrentIndex(CHARTS)
+    qtbot.waitUntil(lambda: not panel.busy and len(panel._residuals) == 2, timeout=120_000)
+    for law in ("chinchilla", "u-shaped", "conditional"):
+        panel._on_checked(place(panel, law, "tied"), True)
+    assert len(panel._shown) == 3 and panel._shown[-1][0] == "conditional"
+    qtbot.waitUntil(lambda: not panel.busy and len(panel.charts._shown) == 3, timeout=120_000)
+    assert len(panel.charts._charts) == 3
+    assert panel.run_table.rowCount() == 76
+    panel.charts.picked.emit(7)
+    assert panel.run_table.current() == 7
+    assert all(chart._lit is not None for chart in panel.charts._charts)
+    panel.charts.kind.setCurrentIndex(0)
+    panel.charts._rebuild()
+    assert len(panel.charts._charts) == 12
+
+
+def test_parameters_come_with_intervals_that_hold_the_fit(panel, qtbot):
+    panel.tabs.setCurrentIndex(PARAMETERS)
+    qtbot.waitUntil(lambda: not panel.busy and len(panel._resampled) == 2, timeout=120_000)
+    names = [panel.parameters.item(r, 0).text() for r in range(panel.parameters.rowCount())]
+    heads = [panel.parameters.horizontalHeaderItem(c).text() for c in (1, 2)]
+    column = 1 + heads.index("Inference-aware (tied, total N)")
+    assert " to " in panel.parameters.item(names.index("epsilon"), column).text()
+    assert "1,000" in panel.parameters.item(names.index("Resamples"), 1).text()
+
+
+def test_answers_and_sensitivity_are_about_the_marked_law(panel, qtbot):
+    panel.tabs.setCurrentIndex(ANSWERS)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=120_000)
+    texts = [panel.answers.item(r, 1).text() for r in range(panel.answers.rowCount())]
+    assert "Can it tell shape from size?" in texts
+    assert "Is it sure which way shape works?" in texts
+    panel.tabs.setCurrentIndex(SENSITIVITY)
+    qtbot.waitUntil(lambda: not panel.busy and bool(panel._changes), timeout=120_000)
+    ((key, changes),) = panel._changes.items()
+    assert key == ("inference-aware", "tied", "total")
+    shifts = [c.shift for c in changes if c.shift == c.shift]
+    assert shifts == sorted(shifts, reverse=True)
+    assert panel.sensitivity.rowCount() == len(changes)
+
+
+def test_a_law_the_runs_cannot_support_is_used_only_by_insisting(panel, opened, qtbot):
+    fits = list(panel._found.fits)
+    fits[1] = replace(fits[1], withheld="these runs cannot tell shape from size")
+    panel._found = replace(panel._found, fits=tuple(fits))
+    panel._show_table()
+    panel.table._select(1)
+    assert "although" in panel.use.text()
+    assert "withheld" in panel.told.text()
+    panel.use.click()
+    assert opened.state.choices.insist
+
+
+def test_stopping_leaves_the_panel_usable(panel, qtbot):
+    panel.again.click()
+    assert panel.busy
+    panel.work.stop.click()
+    assert not panel.busy and panel.again.isEnabled()
+    panel.again.click()
+    qtbot.waitUntil(lambda: panel._found is not None and not panel.busy, timeout=120_000)
+
+
+def test_nothing_is_fitted_beside_a_sweep(qtbot, opened):
+    opened.set_sweep(running=True)
+    panel = Laws(opened)
+    qtbot.addWidget(panel)
+    panel.refresh(opened.state, None)
+    panel.show()
+    assert not panel.busy and panel._found is None
+    assert "Press Compare" in panel.told.text()
+    opened.set_sweep(running=False)
+    assert opened.state.sweep == Sweep()
+
+
+def test_rows_can_be_chosen_by_their_labels():
+    assert conditions(suite("morph")) == ["published_fit_set=20N+160N"]
+    assert "train_dataset=c4_original" in conditions(suite("overtraining"))
+    assert conditions(None) == []

@@ -1,0 +1,160 @@
+"""What-if: every control writes one undoable choice, the picture follows, the way back is one press."""
+
+import pytest
+
+from core.project.choices import WhatIf as Tried
+from gui.panels.tried_value import doublings, round_steps
+from gui.panels.what_if import WhatIf
+
+
+@pytest.fixture
+def panel(qtbot, opened):
+    panel = WhatIf(opened)
+    qtbot.addWidget(panel)
+    panel.resize(900, 320)
+    opened.changed.connect(panel.refresh)
+    panel.refresh(opened.state, None)
+    panel.show()
+    return panel
+
+
+def settle(qtbot, store, panel):
+    qtbot.waitUntil(lambda: store.settled and not panel.busy, timeout=120_000)
+
+
+def cells(panel):
+    """Row title -> texts of its cells."""
+    found = {}
+    for row in range(panel.table.rowCount()):
+        texts = [panel.table.item(row, c).text() for c in range(4)]
+        found[texts[0]] = texts[1:]
+    return found
+
+
+def test_untouched_nothing_is_changed(panel, opened):
+    assert opened.state.choices.what_if == Tried()
+    assert not panel.reset.isEnabled()
+    assert cells(panel)["Parameters"][2] == "same"
+    assert panel.values["batch"].field.placeholderText() == "1 (as is)"
+    assert panel.values["prompt_tokens"].slider.value() == 1  # 2^5 = 32
+
+
+def test_a_slider_changes_the_picture_as_one_step(panel, opened, qtbot):
+    slider = panel.values["batch"].slider
+    before = opened.state.frame
+    described = cells(panel)["Throughput"][0]
+    for place in (1, 2, 3):
+        slider.setValue(place)
+    panel.values["batch"].released.emit()
+    assert opened.state.choices.what_if.batch == 8
+    settle(qtbot, opened, panel)
+    assert opened.state.frame is not before
+    c = opened.state.table.candidates
+    assert set(c.batch[: opened.state.table.described]) == {8}
+    now = cells(panel)
+    assert now["Throughput"][0] == described
+    opened.undo()
+    assert opened.state.choices.what_if == Tried()
+
+
+def test_typed_values_take_units_and_refuse_nonsense(panel, opened, qtbot):
+    field = panel.values["train_tokens"].field
+    field.setText("30B")
+    field.editingFinished.emit()
+    assert opened.state.choices.what_if.train_tokens == 30e9
+    settle(qtbot, opened, panel)
+    field.setText("-3")
+    field.editingFinished.emit()
+    assert opened.state.choices.what_if.train_tokens == 30e9
+    field.setText("")
+    field.editingFinished.emit()
+    assert opened.state.choices.what_if.train_tokens is None
+    settle(qtbot, opened, panel)
+
+
+def test_serving_adds_its_cost(panel, opened, qtbot):
+    panel._try("served_tokens", 1e12)
+    settle(qtbot, opened, panel)
+    row = opened.state.frame.best
+    table = opened.state.table
+    extra = table.column("lifetime_flops")[row] - table.column("train_flops")[row]
+    assert extra > 0
+    assert "Train and serve cost" in cells(panel)
+
+
+def test_the_described_best_is_found_even_when_the_panel_opens_on_a_what_if(qtbot, opened):
+    best = opened.state.table.label(opened.state.frame.best)
+    opened.choose(what_if=Tried(train_tokens=5e9))
+    panel = WhatIf(opened)
+    qtbot.addWidget(panel)
+    opened.changed.connect(panel.refresh)
+    qtbot.waitUntil(lambda: opened.settled, timeout=120_000)
+    panel.refresh(opened.state, None)
+    panel.show()
+    settle(qtbot, opened, panel)
+    assert cells(panel)["Shape"][0] == best
+
+
+def test_an_unmeasured_precision_says_why_nothing_is_known(panel, opened, qtbot):
+    panel.weights.setCurrentIndex(panel.weights.findData("bf16"))
+    panel.weights.activated.emit(panel.weights.currentIndex())
+    assert opened.state.choices.what_if.weights == "bf16"
+    settle(qtbot, opened, panel)
+    assert opened.state.frame.best is None
+    assert cells(panel)["Shape"][1] == "none"
+    assert "nothing measured yet with eager, bf16" in panel.said.text()
+
+
+def test_a_draft_model_is_weighed(panel, opened, qtbot):
+    panel.speculate.click()
+    assert opened.state.choices.what_if.acceptance == pytest.approx(panel.acceptance.value() / 100)
+    settle(qtbot, opened, panel)
+    assert "as draft" in panel.said.text() and "pays from" in panel.said.text()
+    before = panel.said.text()
+    panel.acceptance.setValue(90)
+    assert opened.state.choices.what_if.acceptance == 0.9
+    settle(qtbot, opened, panel)
+    assert panel.said.text() != before
+    assert panel.draft.count() >= 2
+    panel.draft.setCurrentIndex(1)
+    panel.draft.activated.emit(1)
+    assert opened.state.choices.what_if.draft == panel.draft.itemData(1)
+    settle(qtbot, opened, panel)
+
+
+def test_a_draft_model_moves_the_picture(panel, opened, qtbot):
+    alone = opened.state.table
+    panel.speculate.click()
+    settle(qtbot, opened, panel)
+    with_it = opened.state.table
+    wanted = opened.state.choices.what_if.draft
+    assert wanted and panel.draft.currentData() == wanted
+    drafted = with_it.drafted
+    assert drafted.any() and not with_it.estimates("tpot_s").measured[drafted].any()
+    assert (with_it.column("tpot_s") != alone.column("tpot_s"))[drafted].all()
+    then, now, _ = cells(panel)["Time per output token"]
+    assert then != now
+    # another workload has the same draft
+    panel._try("batch", 4.0)
+    settle(qtbot, opened, panel)
+    assert opened.state.table.drafted.any()
+    panel.speculate.click()
+    panel._try("batch", None)
+    settle(qtbot, opened, panel)
+    assert not opened.state.table.drafted.any()
+    assert cells(panel)["Time per output token"][2] == "same"
+
+
+def test_one_press_takes_everything_back(panel, opened, qtbot):
+    panel._try("batch", 4.0)
+    panel._try("output_tokens", 64.0)
+    settle(qtbot, opened, panel)
+    panel.reset.click()
+    assert opened.state.choices.what_if == Tried()
+    settle(qtbot, opened, panel)
+    assert cells(panel)["Parameters"][2] == "same"
+
+
+def test_steps_are_round():
+    assert doublings(0, 3) == (1, 2, 4, 8)
+    assert round_steps(8, 9) == (1e8, 2e8, 5e8, 1e9)
