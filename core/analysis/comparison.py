@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.pipeline import Contents, Laws, loss_text
+from core.analysis.pipeline import Contents, Laws, make_table
 from core.fit.fit import Fit
 from core.project.choices import Choices
 from core.records.metrics import METRICS
 from core.table.ratio_interval import log_ratio
+from core.table.speculative import draft_rows
 from core.table.table import EXACT, Table
 from core.units import digits
 
@@ -138,19 +139,17 @@ def compare_rows(
 def few_rows(
     contents: Contents, laws: Laws, choices: Choices, table: Table, identities: Sequence[str]
 ) -> Table:
-    """A table of just these candidates (and what was measured), made as the whole one was."""
+    """A table of just these candidates (and what was measured), made as the whole one was.
+
+    Under speculative decoding the rows of the draft come along: the others' steps are made of its.
+    """
     rows = [row for name in identities if (row := table.find(name)) is not None]
-    described = [row for row in rows if row not in table.names]
-    return Table(
-        table.candidates.take(np.array(described, np.intp)) if described else None,
-        loss=laws.loss,
-        loss_text=loss_text(laws),
-        latency=laws.latency,
-        memory=laws.memory,
-        measurements=contents.measurements,
-        device_key=table.device_key,
-        served_tokens=choices.what_if.served_tokens,
-    )
+    if table.drafting is not None:
+        rows += draft_rows(table.candidates, table.drafting.draft)
+    # what was measured beyond the space is in every table
+    described = [row for row in dict.fromkeys(rows) if row < table.described]
+    few = table.candidates.take(np.array(described, np.intp))
+    return make_table(contents, laws, choices.changed(device_key=table.device_key), few)
 
 
 def difference(

@@ -115,12 +115,18 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
     return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found
 
 
-def make_table(contents: Contents, laws: Laws, choices: Choices) -> Table:
-    """The candidates of the space (as changed by what-if) and the measured points, with columns."""
+def make_table(
+    contents: Contents, laws: Laws, choices: Choices, rows: Candidates | None = None
+) -> Table:
+    """The candidates of the space (as changed by what-if) and the measured points, with columns.
+
+    With `rows` these candidates stand in for the space's; they are taken as they are. Raises
+    Unusable where there is neither a candidate nor a measurement.
+    """
     what_if = choices.what_if
-    described = contents.space.candidates() if contents.space else None
-    if described is not None:
-        described = changed(described, what_if)
+    described = rows
+    if described is None and contents.space is not None:
+        described = changed(contents.space.candidates(), what_if)
     if described is None and not any(not m.failed for m in contents.measurements):
         raise Unusable("there is nothing to show yet; describe a space or measure something")
     return Table(

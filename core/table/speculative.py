@@ -42,11 +42,11 @@ class Steps:
     drafted: Bools
 
 
-def draft_row(candidates: Candidates, identity: str) -> int | None:
-    """A row of the drafting shape; under another workload than it was chosen for it is still it."""
+def draft_rows(candidates: Candidates, identity: str) -> list[int]:
+    """All rows of the drafting shape, under whatever workload and runtime; empty where there is none."""
     match = IDENTITY.fullmatch(identity.rpartition("@")[2])
     if match is None:
-        return None
+        return []
     s = candidates.shapes
     columns = (
         s.n_layers, s.d_model, s.n_heads, s.d_head, s.n_kv_heads, s.d_ff, s.vocab_size
@@ -56,7 +56,12 @@ def draft_row(candidates: Candidates, identity: str) -> int | None:
         mask &= column == int(text)
     shape = identity.rpartition("@")[2].partition("-b")[0]
     rows = np.flatnonzero(mask).tolist()
-    return next((r for r in rows if candidates.id_of(r).partition("-b")[0] == shape), None)
+    return [r for r in rows if candidates.id_of(r).partition("-b")[0] == shape]
+
+
+def draft_row(candidates: Candidates, identity: str) -> int | None:
+    """A row of the drafting shape; under another workload than it was chosen for it is still it."""
+    return next(iter(draft_rows(candidates, identity)), None)
 
 
 def with_draft(
