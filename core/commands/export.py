@@ -21,14 +21,8 @@ from core.analysis.pipeline import (
 from core.errors import Unusable
 from core.export.formats import FORMATS, write_shape
 from core.export.selection import Row, rows_of_table
-from core.formats.configs.writing import (
-    ExportContext,
-    check_target,
-    sidecar,
-    sidecar_path,
-    to_json,
-    write_atomically,
-)
+from core.files import check_target, to_json, write_atomically
+from core.formats.configs.writing import ExportContext, sidecar, sidecar_path
 from core.project.choices import Choices
 from core.project.demo import open_any
 from core.records.measurement import Measurement, Point

@@ -40,8 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Write the page; the facts on it as JSON."""
     from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
+    from core.files import check_target, write_atomically
     from core.fit.resample import outcome
-    from core.formats.configs.writing import check_target, write_atomically
     from core.project.demo import open_any
     from core.report.html import make_report, to_html
 

@@ -218,7 +218,7 @@ def refusal(key: str, architecture: Architecture, context: ExportContext | None 
 
 def read_shape(path: Path | str) -> tuple[Architecture, str]:
     """The shape in a file of any format, with the format's key; Unusable says what was looked for."""
-    from core.formats.configs.writing import json_object
+    from core.files import json_object
 
     path = Path(path)
     try:

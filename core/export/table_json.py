@@ -8,7 +8,8 @@ from typing import Any
 
 from core.errors import Unusable
 from core.export.selection import Row, Value
-from core.formats.configs.writing import SCHEMA_VERSION, json_object, key_of, to_json
+from core.files import json_object, key_of, to_json
+from core.formats.configs.writing import SCHEMA_VERSION
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
 from core.records.serial import architecture_from_dict

@@ -8,7 +8,8 @@ from typing import Any
 
 from core.errors import Unusable
 from core.export.selection import Row
-from core.formats.configs.writing import SCHEMA_VERSION, json_object, key_of, to_json
+from core.files import json_object, key_of, to_json
+from core.formats.configs.writing import SCHEMA_VERSION
 from core.model.architecture import Architecture
 from core.records.serial import architecture_from_dict
 

@@ -310,6 +310,6 @@ def repeat_part(facts: dict[str, Any], contents: Contents) -> str:
 
 def write_report(report: Report, path: Path) -> None:
     """Write the page, whole or not at all; Unusable when it cannot be written."""
-    from core.formats.configs.writing import write_atomically
+    from core.files import write_atomically
 
     write_atomically(path, to_html(report), True)

@@ -127,7 +127,7 @@ class ReportDialog(QDialog):
             if self._path.suffix.lower() == ".pdf":
                 write_pdf(report, self._path)
             else:
-                from core.formats.configs.writing import write_atomically
+                from core.files import write_atomically
 
                 write_atomically(self._path, to_html(report), True)
         except Unusable as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.files import json_object, to_json
 from core.formats.configs.hf import architecture_from_config, write_config
-from core.formats.configs.writing import ExportContext, json_object, proved, to_json
+from core.formats.configs.writing import ExportContext, proved
 from core.model.architecture import Architecture
 
 

@@ -7,14 +7,8 @@ grouped queries, so that many shapes cannot be expressed; those are refused with
 from __future__ import annotations
 
 from core.errors import Unusable
-from core.formats.configs.writing import (
-    ExportContext,
-    json_object,
-    key_of,
-    proved,
-    shape_from,
-    to_json,
-)
+from core.files import json_object, key_of, to_json
+from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture, rounded_ffn
 
 # norm names of open_lm/norms.py and whether they hold a bias; those without a gain are not supported

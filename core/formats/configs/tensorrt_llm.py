@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import Unusable
-from core.formats.configs.writing import (
-    ExportContext,
-    json_object,
-    key_of,
-    proved,
-    shape_from,
-    to_json,
-)
+from core.files import json_object, key_of, to_json
+from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
 
 WEIGHT_QUANT = {"fp8": "FP8", "int8": "W8A16"}

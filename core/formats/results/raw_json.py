@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 
 from core.errors import Unusable
-from core.formats.configs.writing import json_object
+from core.files import json_object
 from core.records.measurement import Measurement
 from core.records.serial import measurement_from_dict, measurement_to_dict
 

@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import re
-import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,25 +19,10 @@ from typing import Any
 
 from core.errors import Unusable
 from core.formats.configs.hf import reading_from_config
+from core.formats.configs.safetensors import DTYPES, tensor_headers
 from core.model.architecture import Architecture
 
-# bytes and our name for each safetensors dtype
-DTYPES = {
-    "F64": (8, "fp64"),
-    "F32": (4, "fp32"),
-    "F16": (2, "fp16"),
-    "BF16": (2, "bf16"),
-    "F8_E4M3": (1, "fp8"),
-    "F8_E5M2": (1, "fp8"),
-    "I64": (8, "int64"),
-    "I32": (4, "int32"),
-    "I16": (2, "int16"),
-    "I8": (1, "int8"),
-    "U8": (1, "uint8"),
-    "BOOL": (1, "bool"),
-}
 WEIGHTS = ("fp64", "fp32", "fp16", "bf16", "fp8")  # what a parameter is stored in
-MOST_HEADER_BYTES = 100_000_000  # the limit of the safetensors format itself
 # stored beside the parameters by old checkpoints, but not parameters
 BUFFERS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attention\.bias|attn\.bias)$")
 # their presence alone makes transformers unpickle, which can run code
@@ -142,49 +126,6 @@ def read_folder(path: Path | str) -> ModelFolder:
         any((path / n).is_file() for n in ("tokenizer.json", "tokenizer.model", "vocab.json")),
         tuple(notes),
     )
-
-
-def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of each tensor of one safetensors file, from its header alone.
-
-    Unusable when the header is not one, or when the file ends before its last tensor does.
-    Format: https://github.com/huggingface/safetensors (8 bytes of length, JSON, then data).
-    """
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            first = stream.read(8)
-            length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-            if not 2 <= length <= min(MOST_HEADER_BYTES, size - 8):
-                raise Unusable(f"{file}: not a safetensors file, or its start is damaged")
-            header = json.loads(stream.read(length))
-    except OSError as error:
-        raise Unusable(f"{file}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise Unusable(f"{file}: its safetensors header is damaged ({error})") from error
-    tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
-    end = 0
-    try:
-        for name, row in header.items():
-            if name == "__metadata__":
-                continue
-            dtype, shape = str(row["dtype"]), tuple(int(n) for n in row["shape"])
-            start, stop = (int(n) for n in row["data_offsets"])
-            if dtype not in DTYPES:
-                raise Unusable(f"{file}: '{name}' is stored as {dtype}, which is not supported")
-            if min(shape, default=0) < 0 or stop - start != DTYPES[dtype][0] * prod(shape):
-                raise Unusable(f"{file}: the size of '{name}' disagrees with its shape")
-            tensors[name] = (dtype, shape)
-            end = max(end, stop)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, Unusable):
-            raise
-        raise Unusable(f"{file}: its safetensors header is damaged ({error!r})") from error
-    if size < 8 + length + end:
-        raise Unusable(
-            f"{file}: is cut short ({size:,} bytes of {8 + length + end:,}); fetch it again"
-        )
-    return tensors
 
 
 def load_model(folder: ModelFolder, dtype: str, device: str) -> Any:

@@ -20,7 +20,7 @@ from core.export.training_plan import TrainingDevice
 from core.export.training_plan import read as read_plan
 from core.export.training_plan import write as write_plan
 from core.formats.configs import megatron, open_lm, tensorrt_llm, torchtitan
-from core.formats.configs.writing import ExportContext, proved, sidecar, write_atomically
+from core.formats.configs.writing import ExportContext, proved, sidecar
 from core.model.architecture import Architecture, shape_from_label
 from core.model.workload import Runtime, Workload
 
@@ -201,29 +201,6 @@ def test_sidecar_says_where_numbers_came_from():
 def test_a_wrong_reading_back_is_caught():
     with pytest.raises(Unusable, match="d_ff would become 11008 instead of 5632"):
         proved(replace(LLAMA_2_7B, d_ff=5632), "", lambda _: LLAMA_2_7B, "x")
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    write_atomically(path, "one")
-    with pytest.raises(Unusable, match="exists already"):
-        write_atomically(path, "two")
-    assert path.read_text() == "one"
-    write_atomically(path, b"two", force=True)
-    assert path.read_text() == "two"
-    with pytest.raises(Unusable, match="no such folder"):
-        write_atomically(tmp_path / "missing" / "a.json", "x")
-    with pytest.raises(Unusable, match="is a folder"):
-        write_atomically(tmp_path, "x", force=True)
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Unusable, match="No space left"):
-        write_atomically(path, "three", force=True)
-    assert path.read_text() == "two"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def rows():

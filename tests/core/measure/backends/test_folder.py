@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from core.errors import Unusable
-from core.measure.backends.folder import load_model, read_folder, tensor_headers
+from core.formats.configs.safetensors import tensor_headers
+from core.measure.backends.folder import load_model, read_folder
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
