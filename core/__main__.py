@@ -9,28 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from core.commands.names import COMMANDS, module_of
 from core.errors import Unusable
 from core.resources import command_line
-
-# loaded one at a time, so that `info` does not wait for what `profile` needs
-COMMANDS = (
-    "info",
-    "fit",
-    "compare",
-    "bootstrap",
-    "doubt",
-    "reproduce",
-    "profile",
-    "model",
-    "endpoint",
-    "frontier",
-    "select",
-    "import",
-    "export",
-    "report",
-)
-# `import` is a word of the language and cannot name a module
-MODULES = {"import": "import_results"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     wanted = [w for w in words if w in COMMANDS][:1]
     for name in wanted or COMMANDS:
-        module = importlib.import_module(f"core.commands.{MODULES.get(name, name)}")
+        module = importlib.import_module(module_of(name))
         command = commands.add_parser(
             name, help=module.HELP, description=module.HELP, prog=f"paretoscope-cli {name}"
         )

@@ -1,12 +1,10 @@
-"""Help pages that follow from tables in the code, as Markdown: metrics, laws, formats, commands.
+"""Help pages that follow from tables in the code, as Markdown: metrics, laws, formats.
 
 `python -m gui.shell.help` writes them to resources/help; a test proves that what is committed is current.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
 from collections.abc import Callable, Iterable, Sequence
 
 from core.export.formats import FORMATS, RESULT_FORMATS
@@ -26,7 +24,6 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page,
         "laws.md": laws_page,
         "formats.md": formats_page,
-        "command-line.md": commands_page,
     }
     return {name: make() for name, make in makers.items()}
 
@@ -158,42 +155,6 @@ def formats_page() -> str:
             "- **Models**: a folder with `config.json` (and safetensors or GGUF headers).",
         ]
     )
-
-
-def commands_page() -> str:
-    """Every command with its arguments."""
-    from core.__main__ import COMMANDS, MODULES
-
-    parts = [
-        "# Command line",
-        MADE,
-        "Every answer of the window can be had without one: `paretoscope-cli COMMAND ...`, or"
-        " `python -m core COMMAND ...` from a checkout. With `--json` the last line of the output is"
-        " one JSON object. Status 2 means unusable input, with one line that says why.",
-    ]
-    for name in COMMANDS:
-        module = importlib.import_module(f"core.commands.{MODULES.get(name, name)}")
-        parser = argparse.ArgumentParser(prog=f"paretoscope-cli {name}", add_help=False)
-        module.arguments(parser)
-        parts += [f"## {name}", f"{module.HELP[:1].upper()}{module.HELP[1:]}.", arguments(parser)]
-    return joined(parts)
-
-
-def arguments(parser: argparse.ArgumentParser) -> str:
-    """A table of a parser's arguments."""
-    rows = []
-    for action in parser._actions:
-        shown = ", ".join(f"`{option}`" for option in action.option_strings)
-        if not shown:
-            shown = f"`{action.metavar or action.dest}`"
-        elif action.nargs != 0:
-            value = action.metavar or (
-                "|".join(map(str, action.choices)) if action.choices else action.dest.upper()
-            )
-            shown += f" {value}"
-        # the texts are written for argparse, where a percent sign is doubled
-        rows.append((shown, (action.help or "").replace("%%", "%")))
-    return table(("Argument", "What it is"), rows)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

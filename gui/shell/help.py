@@ -179,6 +179,7 @@ def shortcut_text(shortcut: str) -> str:
 
 def generated_pages() -> dict[str, str]:
     """Every page that follows from tables in the code; needs an application."""
+    from core.commands.help_page import commands_page
     from gui.app.settings import Settings
     from gui.shell.window import Window
     from gui.state.store import Store
@@ -186,7 +187,8 @@ def generated_pages() -> dict[str, str]:
     store = Store()
     window = Window(store, Settings(None))
     try:
-        return {**pages(), "keyboard.md": keyboard_page(window.actions_table.rows)}
+        keyboard = keyboard_page(window.actions_table.rows)
+        return {**pages(), "keyboard.md": keyboard, "command-line.md": commands_page()}
     finally:
         store.close()
         window.deleteLater()

@@ -1,11 +1,16 @@
-"""The engine knows no window: importing every module of `core` loads no Qt, and nothing heavy."""
+"""The engine knows no window, loads nothing heavy, and imports run from the roof to the ground only."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+CONTRACT = "from importlinter.cli import lint_imports as run; raise SystemExit(run(no_cache=True))"
 LOAD_ALL = """
 import importlib, json, pkgutil, sys
 import core
@@ -38,3 +43,42 @@ def test_no_module_of_the_engine_imports_what_is_heavy_or_optional():
 def test_packaging_never_becomes_a_package():
     assert not (ROOT / "packaging" / "__init__.py").exists()
     assert not list((ROOT / "packaging").rglob("test_*.py"))
+
+
+def test_imports_keep_the_order_of_the_folders():
+    done = subprocess.run(
+        [sys.executable, "-c", CONTRACT], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"core/model/workload.py": "core.table.table"},
+        {"core/units.py": "gui"},
+        {"gui/plot/plane.py": "gui.shell.window"},
+        {"core/errors.py": "core.units", "core/units.py": "core.errors"},
+    ],
+    ids=["against the order", "the window from the engine", "within the window", "a circle"],
+)
+def test_an_import_that_must_not_be_is_found(tmp_path, added):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for folder in ("core", "gui"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for importer, imported in added.items():
+        with (tmp_path / importer).open("a", encoding="utf-8") as file:
+            file.write(f"import {imported}\n")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", CONTRACT],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
