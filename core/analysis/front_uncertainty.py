@@ -51,7 +51,7 @@ def picture_chance(
     """Steps that return the share of draws in which each row (n,) is on the front.
 
     A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
-    metric moves by its interval. Of a predicted time, what the law's prices are off by is common to
+    metric moves by its interval. Of a predicted time, what the law's coefficients are off by is common to
     all rows of the law, and what a shape has of its own to rows of one depth, width and runtime, for
     a law errs alike on shapes so alike; measurements err independently. A limit on the median of either axis
     is held against what is drawn, so that a row at its limit's edge breaks it in some draws, and one
@@ -167,7 +167,7 @@ def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floa
 def _law_errors(
     table: Table, key: str, rows: Indices, rng: np.random.Generator, draws: int
 ) -> Iterator[tuple[tuple[Floats, Floats], Indices]]:
-    """For each latency law that predicts some of the rows: the part of their errors that its prices
+    """For each latency law that predicts some of the rows: the part of their errors that its coefficients
     make, (draws, n), and the weight (n,) of what a shape has of its own, of unit variance together;
     and which of the rows they are (n,).
 
@@ -185,5 +185,5 @@ def _law_errors(
         c = table.candidates.take(rows[of])
         shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
         size = np.sqrt((shared**2).sum(axis=1) + own**2)
-        prices = rng.standard_normal((draws, shared.shape[1]))
-        yield (prices @ (shared / size[:, None]).T, own / size), of
+        common = rng.standard_normal((draws, shared.shape[1]))
+        yield (common @ (shared / size[:, None]).T, own / size), of

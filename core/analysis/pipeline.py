@@ -16,7 +16,8 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
 from core.fit.fit import Fit
-from core.fit.latency import LatencyFit, fit_latency
+from core.fit.latency import fit_latency
+from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit, fit_memory
 from core.formats.runs.suites import bundled_suites, suite
 from core.model.workload import Runtime

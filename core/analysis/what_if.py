@@ -11,7 +11,7 @@ import numpy as np
 from core.analysis.explain import nothing_feasible
 from core.analysis.pipeline import Contents, Frame, Laws, make_frame, make_table
 from core.errors import Unusable
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.laws.speculative import MAX_LOOKAHEAD, best_lookahead, expected_tokens, speedup
 from core.pareto.front import front_indices
 from core.project.choices import Choices, WhatIf

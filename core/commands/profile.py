@@ -21,7 +21,7 @@ from core.samples.repetitions import VISITS, visits_made
 from core.units import parse_quantity
 
 if TYPE_CHECKING:
-    from core.fit.latency import LatencyFit
+    from core.fit.latency_fit import LatencyFit
     from core.project.project import Project
     from core.space.space import Space
 

@@ -1,4 +1,4 @@
-"""What a latency law is fitted to, and how its prices are solved for."""
+"""What a latency law is fitted to, and how its coefficients are solved for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Floats, Ints
-from core.laws.latency import MIB, TERMS, Amounts, Physics, tpot_amounts, ttft_amounts
+from core.laws.latency import MIB, TERMS, Amounts, Machine, tpot_amounts, ttft_amounts
 from core.model.architecture import Architecture, Shapes
 from core.model.workload import Runtime
 from core.records.measurement import Measurement
@@ -22,7 +22,7 @@ DISTURBED = frozenset({"busy", "throttled", "drift", "late-compile", "unstable-w
 DISTURBED_NOISE = 0.1
 # relative error of a law that is no reason to prefer another: no timing is this exact
 NEGLIGIBLE_ERROR = 1e-3
-METRICS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
+LATENCY_AMOUNTS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +45,10 @@ class Points:
         rest = (getattr(self, f.name)[keep] for f in fields(Points)[1:])
         return Points(self.shapes.take(keep), *rest)
 
-    def columns(self, metric: str, runtime: Runtime, physics: Physics) -> Floats:
+    def columns(self, metric: str, runtime: Runtime, machine: Machine) -> Floats:
         """Amounts of every term over the measured seconds: one row a point, each row sums to ~1."""
-        amounts = METRICS[metric](
-            self.shapes, self.batch, self.prompt_tokens, self.output_tokens, runtime, physics
+        amounts = LATENCY_AMOUNTS[metric](
+            self.shapes, self.batch, self.prompt_tokens, self.output_tokens, runtime, machine
         )
         rows = [np.broadcast_to(amounts.get(k, 0.0), self.seconds.shape) for k in TERMS]
         return np.stack(rows, axis=1) / self.seconds[:, None]
@@ -89,9 +89,9 @@ def value_and_noise(measurement: Measurement, metric: str) -> tuple[float, float
 
 
 def solve(columns: Floats, weights: Floats) -> Floats:
-    """Non-negative prices that minimise the weighted squared relative error.
+    """Non-negative coefficients that minimise the weighted squared relative error.
 
-    Costs that the points cannot tell apart are priced as the earliest, plainest term.
+    Costs that the points cannot tell apart go to the earliest, plainest term.
     """
     from scipy.optimize import nnls
 
@@ -100,46 +100,46 @@ def solve(columns: Floats, weights: Floats) -> Floats:
     # the solver takes up the steepest column first, and rounding alone would order equal ones
     scale *= 1.0 + 1e-9 * np.arange(len(scale))
     root = np.sqrt(weights)
-    prices = nnls(columns / scale * root[:, None], root)[0]
-    return np.asarray(prices / scale, np.float64)
+    coefficients = nnls(columns / scale * root[:, None], root)[0]
+    return np.asarray(coefficients / scale, np.float64)
 
 
 def robust(columns: Floats, noise: Floats) -> tuple[Floats, Floats]:
-    """Prices and final weights: noise and misfit share the variance, and outliers count linearly.
+    """Coefficients and final weights: noise and misfit share the variance, and outliers count linearly.
 
     The misfit is the law's own relative scatter, so a sharply measured point cannot pull the law
     harder than the law can follow (Huber's k = 1.5 on the standardised residual).
     """
     weights = np.ones(len(columns))
-    prices = solve(columns, weights)
+    coefficients = solve(columns, weights)
     for _ in range(4):
-        residual = columns @ prices - 1.0
+        residual = columns @ coefficients - 1.0
         misfit = max(1.4826 * float(np.median(np.abs(residual))), 0.003)
         sd = np.sqrt(misfit**2 + noise**2)
         weights = (misfit / sd) ** 2 * np.minimum(
             1.0, 1.5 * sd / np.maximum(np.abs(residual), 1e-12)
         )
-        prices = solve(columns, weights)
-    return prices, weights
+        coefficients = solve(columns, weights)
+    return coefficients, weights
 
 
-def physics_grid(metric: str, device: str) -> list[Physics]:
+def machine_grid(device: str) -> list[Machine]:
     """The machines that are tried; a CPU keeps weights in its cache, a GPU rounds to large tiles.
 
-    The simplest come first: no cache, a price per byte and per FLOP side by side, no tiles.
+    The simplest come first: no cache, bytes and FLOPs side by side, no tiles.
     """
     caches = (0.0, 16 * MIB, 32 * MIB, 64 * MIB, 128 * MIB)
     ridges = (256.0, 64.0, 16.0, 4.0, 1.0)
     tiles = (1, 64, 128) if device.startswith("cuda") else (1, 4, 16)
-    return [Physics(c, r, t) for c in caches for r in ridges for t in tiles]
+    return [Machine(c, r, t) for c in caches for r in ridges for t in tiles]
 
 
-def best_physics(points: Points, metric: str, runtime: Runtime, grid: Sequence[Physics]) -> Physics:
+def best_machine(points: Points, metric: str, runtime: Runtime, grid: Sequence[Machine]) -> Machine:
     """The machine that explains these points best, a simpler one unless the data speak against it.
 
     The relative error left by the law is judged by Akaike's criterion corrected for small samples
-    (Hurvich and Tsai 1989); its parameters are the prices above zero, and one each for a cache and a
-    tile. A cache that nothing shows would make shapes smaller than the measured ones too cheap. On a
+    (Hurvich and Tsai 1989); its parameters are the coefficients above zero, and one each for a cache
+    and a tile. A cache that nothing shows would make shapes smaller than the measured ones too cheap. On a
     tie the earlier machine of the grid is taken.
     """
     weights = 1.0 / (0.03**2 + points.noise**2)
@@ -147,11 +147,11 @@ def best_physics(points: Points, metric: str, runtime: Runtime, grid: Sequence[P
 
     count = len(points)
 
-    def score(physics: Physics) -> float:
-        columns = points.columns(metric, runtime, physics)
-        prices = solve(columns, weights)
-        misfit = float(np.sum(weights * (columns @ prices - 1.0) ** 2)) + negligible
-        parameters = int(np.sum(prices > 0)) + (physics.cache_bytes > 0) + (physics.tile > 1)
+    def score(machine: Machine) -> float:
+        columns = points.columns(metric, runtime, machine)
+        coefficients = solve(columns, weights)
+        misfit = float(np.sum(weights * (columns @ coefficients - 1.0) ** 2)) + negligible
+        parameters = int(np.sum(coefficients > 0)) + (machine.cache_bytes > 0) + (machine.tile > 1)
         parameters = min(parameters, count - 2)
         penalty = 2.0 * parameters * count / (count - parameters - 1)
         # rounded, so that the last digits of the solver decide nothing
@@ -160,10 +160,10 @@ def best_physics(points: Points, metric: str, runtime: Runtime, grid: Sequence[P
     return min(grid, key=score)
 
 
-def price_covariance(columns: Floats, weights: Floats) -> Floats:
-    """Covariance of the prices for unit scatter; prices held at zero by the bound count as free.
+def coefficient_covariance(columns: Floats, weights: Floats) -> Floats:
+    """Covariance of the coefficients for unit scatter; one held at zero by the bound counts as free.
 
-    A price the data cannot tell from zero is still uncertain where its cost is large, so the bound
+    A coefficient the data cannot tell from zero is still uncertain where its cost is large, so the bound
     must not hide it; a weak prior (each term at most about the whole time) keeps it finite.
     """
     scale = np.maximum(np.abs(columns).max(axis=0), 1e-300)
@@ -174,8 +174,10 @@ def price_covariance(columns: Floats, weights: Floats) -> Floats:
 
 
 def square_root(covariance: Floats) -> Floats:
-    """A matrix R with R R' = covariance, found on the scale of the correlations: the prices' units
-    lie many powers of ten apart."""
+    """A matrix R with R R' = covariance.
+
+    Found on the scale of the correlations: the coefficients' units lie many powers of ten apart.
+    """
     sd = np.sqrt(np.diag(covariance))
     size, axes = np.linalg.eigh(covariance / np.outer(sd, sd))
     root: Floats = sd[:, None] * axes * np.sqrt(np.maximum(size, 0.0))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Floats
-from core.laws.latency import memory_amounts
+from core.laws.memory import memory_amounts
 from core.model.architecture import Counts
 from core.model.workload import Runtime
 from core.records.measurement import Measurement
@@ -85,21 +85,21 @@ def _calibrated(runtime: Runtime, device: str, rows: Sequence[Measurement]) -> M
     if len(peaks) < FEWEST:
         return MemoryFit(runtime, device)
     measured, columns = np.array(peaks), np.array(parts)
-    prices = _prices(measured, columns)
+    found = _coefficients(measured, columns)
     names = {shape: number for number, shape in enumerate(dict.fromkeys(shapes))}
     group = np.array([names[shape] for shape in shapes])
     left_out = []
     for number in range(len(names)):
         out = group == number
         if np.sum(~out) >= FEWEST:
-            said = columns[out] @ _prices(measured[~out], columns[~out])
+            said = columns[out] @ _coefficients(measured[~out], columns[~out])
             left_out += list(said / measured[out] - 1.0)
     error, half_width = _spread(np.array(left_out))
-    factors = (float(prices[1]), float(prices[2]), float(prices[3]))
-    return MemoryFit(runtime, device, float(prices[0]), factors, len(measured), error, half_width)
+    factors = (float(found[1]), float(found[2]), float(found[3]))
+    return MemoryFit(runtime, device, float(found[0]), factors, len(measured), error, half_width)
 
 
-def _prices(measured: Floats, columns: Floats) -> Floats:
+def _coefficients(measured: Floats, columns: Floats) -> Floats:
     """Bytes fixed, and the factors of the parts, by least squares of relative errors."""
     from scipy.optimize import lsq_linear
 

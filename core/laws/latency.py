@@ -1,11 +1,11 @@
-"""What one generated token and one prompt cost, as a sum of physical costs with unknown unit prices.
+"""What one generated token and one prompt cost: physical costs whose coefficients are unknown.
 
-A law predicts seconds as `sum(price[k] * amount[k])`. The amounts below follow from a shape, a
-workload and a runtime by arithmetic; the prices (seconds a kernel, a byte, a FLOP) are what
-`core.fit.latency` fits, never negative. So a prediction is never negative and grows with each cost.
+A law predicts seconds as `sum(coefficient[k] * amount[k])`. The amounts below follow from a shape, a
+workload and a runtime by arithmetic; the coefficients (seconds per kernel, byte or FLOP)
+are what `core.fit.latency` fits, never negative. So a prediction is never negative and grows with each cost.
 
 Sources: transformer inference arithmetic (Pope et al. 2022, arXiv 2211.05102), the roofline
-(Williams et al. 2009), and a price per kernel, without which a roofline underestimates deep models.
+(Williams et al. 2009), and a cost per kernel, without which a roofline underestimates deep models.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Floats
 from core.model.architecture import Counts
 from core.model.workload import Runtime
 
 MIB = 2.0**20
 
-# what each price multiplies: unit of the price, and what it pays for
+# what each coefficient multiplies: unit of the coefficient, and the cost it stands for
 TERMS: Mapping[str, tuple[str, str]] = {
     "step": ("s", "starting a step: one call of the model, choosing the token"),
     "kernels": ("s/kernel", "launching one kernel; a layer has about twenty"),
@@ -48,8 +47,8 @@ TERMS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Physics:
-    """The three facts about a machine that enter the amounts and not the prices; each is scanned.
+class Machine:
+    """The three facts about a machine that enter the amounts and not the coefficients; each is scanned.
 
     `cache_bytes` is the cache that weights can stay in between steps (0: none does), and out of which
     a layer's weights drive, in proportion to their size, what the next kernels need;
@@ -62,8 +61,8 @@ class Physics:
     tile: int = 1
 
 
-# (shapes, batch, prompt_tokens, output_tokens, runtime, physics) -> amount of each term
-Amounts = Callable[[Counts, Any, Any, Any, Runtime, Physics], dict[str, Any]]
+# (shapes, batch, prompt_tokens, output_tokens, runtime, machine) -> amount of each term
+Amounts = Callable[[Counts, Any, Any, Any, Runtime, Machine], dict[str, Any]]
 
 
 def kernels_per_step(shapes: Counts) -> Any:
@@ -79,7 +78,7 @@ def tpot_amounts(
     prompt_tokens: Any,
     output_tokens: Any,
     runtime: Runtime,
-    physics: Physics,
+    machine: Machine,
 ) -> dict[str, Any]:
     """Amount of each term in one decode step at the mean context of the request, per batch.
 
@@ -87,10 +86,10 @@ def tpot_amounts(
     """
     batch = np.asarray(batch, np.float64)
     context = np.asarray(prompt_tokens, np.float64) + np.asarray(output_tokens, np.float64) / 2
-    amounts = _forward(shapes, batch, 1.0, runtime, physics)
+    amounts = _forward(shapes, batch, 1.0, runtime, machine)
     cache = batch * context * shapes.cache_bytes_per_token(runtime.cache_bytes)
     kept = _everything_read(shapes, runtime) + cache
-    amounts["cold_bytes"] = np.maximum(kept - physics.cache_bytes, 0.0)
+    amounts["cold_bytes"] = np.maximum(kept - machine.cache_bytes, 0.0)
     amounts["cache_bytes"] = cache
     amounts["attention_flops"] = 4.0 * shapes.n_layers * shapes.d_q * context * batch
     return amounts
@@ -102,13 +101,13 @@ def ttft_amounts(
     prompt_tokens: Any,
     output_tokens: Any,
     runtime: Runtime,
-    physics: Physics,
+    machine: Machine,
 ) -> dict[str, Any]:
     """Amount of each term in reading the prompts of a batch and choosing the first token."""
     batch = np.asarray(batch, np.float64)
     prompt = np.asarray(prompt_tokens, np.float64)
-    amounts = _forward(shapes, batch, prompt, runtime, physics)
-    amounts["cold_bytes"] = np.maximum(_everything_read(shapes, runtime) - physics.cache_bytes, 0.0)
+    amounts = _forward(shapes, batch, prompt, runtime, machine)
+    amounts["cold_bytes"] = np.maximum(_everything_read(shapes, runtime) - machine.cache_bytes, 0.0)
     scores = shapes.n_layers * prompt * prompt * batch
     amounts["cache_bytes"] = batch * prompt * shapes.cache_bytes_per_token(runtime.cache_bytes)
     amounts["attention_flops"] = 2.0 * scores * shapes.d_q
@@ -126,11 +125,11 @@ def _everything_read(shapes: Counts, runtime: Runtime) -> Any:
 
 
 def _forward(
-    shapes: Counts, batch: Any, tokens: Any, runtime: Runtime, physics: Physics
+    shapes: Counts, batch: Any, tokens: Any, runtime: Runtime, machine: Machine
 ) -> dict[str, Any]:
     """Amounts of one pass of `tokens` new positions in each sequence, attention left out."""
     rows = batch * tokens
-    tiled = _rounded(rows, physics.tile)
+    tiled = _rounded(rows, machine.tile)
     layers = 1.0 * shapes.n_layers
     matrices = layers * (
         shapes.params_attention_per_layer + shapes.params_ffn_per_layer
@@ -138,11 +137,11 @@ def _forward(
     head = 1.0 * shapes.vocab_size * shapes.d_model
     layer_bytes, head_bytes = matrices * runtime.weight_bytes, head * runtime.weight_bytes
     # serving computes the logits of the last position only
-    layer_flops, head_flops = 2.0 * matrices * tiled, 2.0 * head * _rounded(batch, physics.tile)
-    ridge = physics.ridge_flops_per_byte
+    layer_flops, head_flops = 2.0 * matrices * tiled, 2.0 * head * _rounded(batch, machine.tile)
+    ridge = machine.ridge_flops_per_byte
     driven_out = np.zeros_like(layers)
-    if physics.cache_bytes > 0:
-        driven_out = np.minimum(layer_bytes / np.maximum(layers, 1.0) / physics.cache_bytes, 1.0)
+    if machine.cache_bytes > 0:
+        driven_out = np.minimum(layer_bytes / np.maximum(layers, 1.0) / machine.cache_bytes, 1.0)
     gates = 1 + shapes.gated_ffn * 1
     qkv = shapes.d_q + 2 * shapes.d_kv
     outputs = qkv + 2 * shapes.d_model + gates * shapes.d_ff
@@ -164,33 +163,3 @@ def _forward(
 
 def _rounded(rows: Any, tile: int) -> Any:
     return rows if tile <= 1 else np.ceil(rows / tile) * tile
-
-
-def memory_amounts(
-    shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any, runtime: Runtime
-) -> dict[str, Any]:
-    """Bytes a request needs at its peak, by part: 'weights', 'cache' and 'activations'.
-
-    The cache holds every position of the request; activations are what one layer keeps alive while
-    it reads the prompt (residual, norm, projections, both halves of a gated FFN) and the logits.
-    """
-    batch, prompt = np.asarray(batch, np.float64), np.asarray(prompt_tokens, np.float64)
-    positions = prompt + np.asarray(output_tokens, np.float64)
-    gates = 1 + shapes.gated_ffn * 1
-    alive = 3 * shapes.d_model + np.maximum(
-        2 * (shapes.d_q + 2 * shapes.d_kv), (1 + gates) * shapes.d_ff
-    )
-    logits = 4.0 * batch * shapes.vocab_size
-    return {
-        "weights": 1.0 * shapes.weight_bytes(runtime.weight_bytes),
-        "cache": batch * positions * shapes.cache_bytes_per_token(runtime.cache_bytes),
-        "activations": batch * prompt * alive * activation_bytes(runtime) + logits,
-    }
-
-
-def predicted_memory_bytes(
-    shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any, runtime: Runtime
-) -> Floats:
-    """Peak bytes of weights, cache and activations together; the runtime's own memory comes on top."""
-    amounts = memory_amounts(shapes, batch, prompt_tokens, output_tokens, runtime)
-    return np.asarray(sum(amounts.values()), np.float64)

@@ -17,7 +17,7 @@ from core.analysis.pipeline import Contents, Frame, Laws, loss_text, unlike
 from core.analysis.validation import loss_sentence, unmeasured_on_front
 from core.commands.frontier import cell, describe
 from core.fit.fit import Fit
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.project.choices import Choices, choices_to_dict
 from core.records.measurement import Measurement
 from core.records.metrics import METRICS

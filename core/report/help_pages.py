@@ -94,11 +94,11 @@ def laws_page() -> str:
     parts += [
         "## Latency",
         "Seconds are a sum of physical amounts, counted from the shape, the workload and the"
-        " runtime, each times a price that is fitted on this machine and never negative. The time"
+        " runtime, each times a coefficient that is fitted on this machine and never negative. The time"
         " of a whole answer is TTFT + (output tokens - 1) x TPOT. Sources: Pope et al. 2022, arXiv"
         " 2211.05102; Williams et al. 2009.",
         table(
-            ("Amount", "Unit of its price", "What it pays for"),
+            ("Amount", "Unit of its coefficient", "What it stands for"),
             [(f"`{k}`", unit, what) for k, (unit, what) in TERMS.items()],
         ),
         "## From loss to error on tasks",

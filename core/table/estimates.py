@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from core.arrays import Bools, Floats
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.fit.memory import PEAKS, MemoryFit
 from core.model.workload import Runtime
 from core.records.measurement import Measurement

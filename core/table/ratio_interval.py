@@ -6,7 +6,7 @@ ratio is that of the difference of the errors, not the two intervals put togethe
     ln(a / b) +- t s sqrt(|F_a - F_b|^2 + o_a^2 + o_b^2)          a latency law
     quantiles of ln(L_a / L_b) over the resamples                 a loss law
 
-F and o are `LatencyFit.factors`: the error of the prices, common to all rows, and what a shape has of
+F and o are `LatencyFit.factors`: the error of the coefficients, common to all rows, and what a shape has of
 its own beyond the law; s is the scatter of left-out shapes and t Student's quantile. Two predictions
 of one point (a shape under one workload) err alike wholly. An end-to-end time, TTFT + steps x TPOT,
 has each law's factors weighted by its share of the time, and the two half-widths added, as its own
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.table.estimates import Estimates
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.laws.speculative import expected_tokens
 from core.model.workload import Runtime
 from core.space.candidates import IDENTITY, Candidates

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.arrays import Bools, Floats, Indices
-from core.fit.latency import LatencyFit
+from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit
 from core.model.architecture import Shapes
 from core.model.workload import Runtime

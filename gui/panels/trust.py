@@ -25,9 +25,9 @@ from core.analysis.validation import (
     LEAST_COVERAGE,
     LEAST_RANK,
     LatencyTrust,
-    judge_latency,
     judge_loss,
     latency_sentence,
+    latency_trust,
     loss_sentence,
     unmeasured_on_front,
 )
@@ -199,7 +199,7 @@ class Trust(QWidget):
         self._judged_of = laws
 
         def work() -> Steps:
-            latency = yield from judge_latency(contents.measurements, laws.latency)
+            latency = tuple(latency_trust(fit) for fit in laws.latency)
             loss = laws.loss
             if loss is not None:
                 loss = yield from judge_loss(contents, choices, loss)

@@ -4,7 +4,7 @@
 
 All errors are mean absolute relative errors, each shape predicted without itself. The simpler laws are
 what one would do by hand: bytes over a bandwidth (a roofline for the prompt), and that with a price
-per layer; their prices are fitted in the same way, to the same points. The last error gives every shape
+per layer; their coefficients are fitted in the same way, to the same points. The last error gives every shape
 a factor of its own on top of the law, the middle one of its other points: what is left then is no
 matter of shape, but of the workload and of how far measurements repeat.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.fit.latency import LatencyFit, fit_latency
+from core.fit.latency import fit_latency
+from core.fit.latency_fit import LatencyFit
 from core.fit.latency_terms import Points, points_of, robust
-from core.laws.latency import TERMS, Physics
+from core.laws.latency import TERMS, Machine
 from core.model.architecture import Shapes
 from core.model.workload import Runtime
 from core.project.demo import SWEEP, recorded_sweep
@@ -36,12 +37,12 @@ SIMPLER = {
 
 def left_out_error(points: Points, metric: str, runtime: Runtime, terms: tuple[str, ...]) -> float:
     keep = [list(TERMS).index(t) for t in terms]
-    columns = points.columns(metric, runtime, Physics(0.0, 8.0, 1))[:, keep]
+    columns = points.columns(metric, runtime, Machine(0.0, 8.0, 1))[:, keep]
     errors = []
     for group in np.unique(points.group):
         out = points.group == group
-        prices, _ = robust(columns[~out], points.noise[~out])
-        errors += list(np.abs(columns[out] @ prices - 1))
+        coefficients, _ = robust(columns[~out], points.noise[~out])
+        errors += list(np.abs(columns[out] @ coefficients - 1))
     return float(np.mean(errors))
 
 
@@ -80,8 +81,8 @@ def main() -> None:
         print(
             f"    this law with a factor of each shape's own: {own_factor_error(points, law):.1%}"
         )
-        prices = {k: f"{p:.3g} {TERMS[k][0]}" for k, p in law.terms.items() if p > 0}
-        print("   ", law.physics, prices)
+        coefficients = {k: f"{p:.3g} {TERMS[k][0]}" for k, p in law.terms.items() if p > 0}
+        print("   ", law.machine, coefficients)
     speed(next(law for law in laws if law.ok), rows[0])
 
 

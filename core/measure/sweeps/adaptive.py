@@ -1,9 +1,9 @@
 """Fewer measurements: measure next what makes the latency law surest everywhere, stop when it is.
 
 The criterion is I-optimality (the mean prediction variance over all candidates) of a Gaussian model
-with two parts: the law's own terms with unknown prices, and a smooth misfit that neighbouring points
+with two parts: the law's own terms with unknown coefficients, and a smooth misfit that neighbouring points
 share, so that what the law does not know is explored as well as what it does. Before there is a law
-the terms have the prices of an ordinary machine and the misfit is large, which spreads the points.
+the terms have the coefficients of an ordinary machine and the misfit is large, which spreads the points.
 
 Sources: Atkinson, Donev and Tobias, Optimum Experimental Designs (2007); universal kriging (Cressie,
 Statistics for Spatial Data, 1993).
@@ -20,9 +20,10 @@ import numpy as np
 
 from core.arrays import Floats, Indices
 from core.errors import Unusable
-from core.fit.latency import LatencyFit, fit_latency
-from core.fit.latency_terms import METRICS, MIN_SHAPES
-from core.laws.latency import TERMS, Physics
+from core.fit.latency import fit_latency
+from core.fit.latency_fit import LatencyFit
+from core.fit.latency_terms import LATENCY_AMOUNTS, MIN_SHAPES
+from core.laws.latency import TERMS, Machine
 from core.model.architecture import Shapes
 from core.records.measurement import Measurement, Point
 from core.records.progress import Progress
@@ -70,7 +71,7 @@ def choose_next(
 ) -> int:
     """Index of the candidate to measure next; Unusable when every one is measured.
 
-    A runtime without a law in `law` is explored from an ordinary machine's prices. Failed measurements
+    A runtime without a law in `law` is explored from an ordinary machine's coefficients. Failed measurements
     teach nothing and are not asked for again.
     """
     chosen = choose_batch(candidates, measured, law, 1)
@@ -106,7 +107,7 @@ def choose_batch(
         some = [points[i] for i in rows]
         laws = {f.metric: f for f in law if f.ok and f.runtime == runtime}
         # without a law of this runtime both metrics are guessed at
-        fields += [_Field(rows, _prior(some, m, laws.get(m))) for m in laws or METRICS]
+        fields += [_Field(rows, _prior(some, m, laws.get(m))) for m in laws or LATENCY_AMOUNTS]
     for i in range(len(open_), len(points)):
         for each in fields:
             each.observe(i)
@@ -148,7 +149,7 @@ class _Field:
 
 
 def _prior(points: Sequence[Point], metric: str, law: LatencyFit | None) -> Floats:
-    """Covariance before anything is measured: neighbours share their misfit, all share the prices."""
+    """Covariance before anything is measured: neighbours share their misfit, all share the coefficients."""
     features = _features(points)
     squares = np.square(features).sum(1)
     apart = np.maximum(squares[:, None] + squares[None] - 2 * features @ features.T, 0.0)
@@ -158,16 +159,16 @@ def _prior(points: Sequence[Point], metric: str, law: LatencyFit | None) -> Floa
         np.array([getattr(p.workload, k) for p in points], np.float64)
         for k in ("batch", "prompt_tokens", "output_tokens")
     )
-    physics = law.physics if law else Physics()
-    amounts = METRICS[metric](shapes, batch, prompt, output, points[0].runtime, physics)
+    machine = law.machine if law else Machine()
+    amounts = LATENCY_AMOUNTS[metric](shapes, batch, prompt, output, points[0].runtime, machine)
     if law is None:
-        seconds = sum(price * amounts[k] for k, price in ORDINARY.items())
+        seconds = sum(c * amounts[k] for k, c in ORDINARY.items())
     else:
         seconds = law.predict(shapes, batch, prompt, output)
     columns = np.stack(
         [np.broadcast_to(amounts.get(k, 0.0), seconds.shape) / seconds for k in TERMS], axis=1
     )
-    # a price may be anything up to explaining the whole time where its term is largest
+    # a coefficient may be anything up to explaining the whole time where its term is largest
     columns = columns / np.maximum(np.abs(columns).max(0), 1e-300)
     return np.asarray(columns @ columns.T + misfit)
 

@@ -1,4 +1,4 @@
-"""The latency law: amounts by arithmetic, prices recovered, honest errors, sane extrapolation."""
+"""The latency law: amounts by arithmetic, coefficients recovered, honest errors, sane extrapolation."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unusable
-from core.fit.latency import LatencyFit, fit_latency, predicted_e2e
+from core.fit.latency import fit_latency
 from core.fit.latency_terms import value_and_noise
-from core.laws.latency import MIB, Physics, tpot_amounts, ttft_amounts
+from core.laws.latency import MIB, Machine, tpot_amounts, ttft_amounts
 from core.model.architecture import Architecture, Shapes
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement
@@ -18,8 +18,8 @@ from core.records.measurement import Device, Measurement
 CPU = Device("cpu", "a processor", 16 * 2**30)
 LLAMA_7B = Architecture(32, 4096, 32, 32, 128, 11008, 32000)
 WORKLOADS = (Workload(1, 32, 16), Workload(1, 512, 16), Workload(4, 64, 16), Workload(8, 32, 16))
-PRICES = {"step": 1e-4, "kernels": 4e-6, "weight_bytes": 5e-11, "matmul_flops": 8e-12}
-PHYSICS = Physics()
+COEFFICIENTS = {"step": 1e-4, "kernels": 4e-6, "weight_bytes": 5e-11, "matmul_flops": 8e-12}
+MACHINE = Machine()
 
 
 def shapes(count: int, seed: int = 0) -> list[Architecture]:
@@ -40,15 +40,15 @@ def measured(
     extra: float = 1.0,
     seed: int = 0,
 ) -> list[Measurement]:
-    """Measurements whose times are exactly the sum of PRICES times amounts, with block noise."""
+    """Measurements whose times are exactly the sum of COEFFICIENTS times amounts, with block noise."""
     rng = np.random.default_rng(seed)
     rows = []
     for a in architectures:
         for w in WORKLOADS:
             samples = {}
             for metric, amounts in (("tpot", tpot_amounts), ("ttft", ttft_amounts)):
-                columns = amounts(a, w.batch, w.prompt_tokens, w.output_tokens, runtime, PHYSICS)
-                truth = extra * sum(PRICES[k] * float(columns[k]) for k in PRICES)
+                columns = amounts(a, w.batch, w.prompt_tokens, w.output_tokens, runtime, MACHINE)
+                truth = extra * sum(COEFFICIENTS[k] * float(columns[k]) for k in COEFFICIENTS)
                 blocks = truth * (1 + noise * rng.standard_normal((5, 8)))
                 samples[metric] = tuple(map(tuple, blocks.tolist()))
             rows.append(Measurement(a, w, runtime, CPU, samples))
@@ -57,7 +57,7 @@ def measured(
 
 def test_decode_amounts_are_the_published_arithmetic():
     """Llama-2-7B reads 13.2 GB of fp16 weights and 524,288 cache bytes a token of context."""
-    got = tpot_amounts(LLAMA_7B, 1, 2048, 1, Runtime("eager", "fp16", "fp16"), Physics())
+    got = tpot_amounts(LLAMA_7B, 1, 2048, 1, Runtime("eager", "fp16", "fp16"), Machine())
     assert got["weight_bytes"] == pytest.approx(2 * (6738415616 - 32000 * 4096), rel=1e-3)
     assert got["cache_bytes"] == pytest.approx(524288 * 2048.5)
     assert got["attention_flops"] == pytest.approx(4 * 32 * 2048.5 * 4096)
@@ -65,16 +65,16 @@ def test_decode_amounts_are_the_published_arithmetic():
 
 
 def test_prefill_amounts_follow_the_architecture():
-    got = ttft_amounts(LLAMA_7B, 2, 2048, 64, Runtime(), Physics())
+    got = ttft_amounts(LLAMA_7B, 2, 2048, 64, Runtime(), Machine())
     flops = got["matmul_flops"] + got["attention_flops"]
     assert flops == pytest.approx(LLAMA_7B.prefill_flops(2048, 2), rel=1e-3)
 
 
 def test_columns_and_single_shapes_agree():
     rows = shapes(7)
-    columns = tpot_amounts(Shapes.of(rows), 3, 100, 20, Runtime(), Physics(32 * MIB, 4.0, 16))
+    columns = tpot_amounts(Shapes.of(rows), 3, 100, 20, Runtime(), Machine(32 * MIB, 4.0, 16))
     for i, a in enumerate(rows):
-        single = tpot_amounts(a, 3, 100, 20, Runtime(), Physics(32 * MIB, 4.0, 16))
+        single = tpot_amounts(a, 3, 100, 20, Runtime(), Machine(32 * MIB, 4.0, 16))
         for key, value in single.items():
             assert columns[key][i] == pytest.approx(float(value)), key
 
@@ -85,25 +85,25 @@ def test_exact_times_are_recovered():
         assert fit.ok
         assert fit.heldout_error < 1e-6
         assert fit.heldout["spearman"] == pytest.approx(1.0)
-    # a shape twice as deep and wide as any measured: the physics carries over
+    # a shape twice as deep and wide as any measured: the machine carries over
     far = Architecture(96, 2048, 32, 16, 64, 6144, 4096)
     for fit, amounts in ((tpot, tpot_amounts), (ttft, ttft_amounts)):
-        columns = amounts(far, 2, 256, 64, Runtime(), PHYSICS)
-        truth = sum(PRICES[k] * float(columns[k]) for k in PRICES)
+        columns = amounts(far, 2, 256, 64, Runtime(), MACHINE)
+        truth = sum(COEFFICIENTS[k] * float(columns[k]) for k in COEFFICIENTS)
         assert float(fit.predict(far, 2, 256, 64)) == pytest.approx(truth, rel=1e-4)
 
 
-def test_costs_that_look_alike_are_priced_as_the_plainest():
+def test_costs_that_look_alike_go_to_the_plainest():
     """Without noise no cache, ridge or tile is invented, so small shapes and long prompts stay right."""
     small, work = Architecture(1, 64, 1, 1, 64, 128, 512), (64, 8192, 64)
     for fit, amounts in zip(
         fit_latency(measured(shapes(14))), (tpot_amounts, ttft_amounts), strict=True
     ):
-        assert fit.physics.cache_bytes == 0 and fit.physics.tile == 1
-        asked = {k for k, price in fit.terms.items() if price > 1e-6 * PRICES.get(k, 1e-12)}
-        assert asked == set(PRICES)
-        columns = amounts(small, *work, Runtime(), PHYSICS)
-        truth = sum(PRICES[k] * float(columns[k]) for k in PRICES)
+        assert fit.machine.cache_bytes == 0 and fit.machine.tile == 1
+        asked = {k for k, c in fit.terms.items() if c > 1e-6 * COEFFICIENTS.get(k, 1e-12)}
+        assert asked == set(COEFFICIENTS)
+        columns = amounts(small, *work, Runtime(), MACHINE)
+        truth = sum(COEFFICIENTS[k] * float(columns[k]) for k in COEFFICIENTS)
         assert float(fit.predict(small, *work)) == pytest.approx(truth, rel=1e-6)
 
 
@@ -115,12 +115,12 @@ def test_a_cache_that_shows_is_found():
             m.architecture,
             *(w.batch, w.prompt_tokens, w.output_tokens),
             m.runtime,
-            Physics(32 * MIB),
+            Machine(32 * MIB),
         )
         more = 5e-11 * float(amounts["cold_bytes"])
         tpot = tuple(tuple(s + more for s in b) for b in m.samples["tpot"])
         made.append(replace(m, samples={"tpot": tpot}))
-    assert fit_latency(made)[0].physics.cache_bytes == 32 * MIB
+    assert fit_latency(made)[0].machine.cache_bytes == 32 * MIB
 
 
 def test_errors_of_sharp_points_are_told_apart():
@@ -225,22 +225,23 @@ def test_an_outlier_does_not_bend_the_law():
     assert dirty == pytest.approx(clean, rel=0.03)
 
 
-def test_a_fit_survives_json(law):
-    for fit in law:
-        again = LatencyFit.from_json(fit.to_json())
-        assert again.to_json() == fit.to_json()
-        assert again.interval(LLAMA_7B, 1, 8, 8) == fit.interval(LLAMA_7B, 1, 8, 8)
-    with pytest.raises(Unusable, match="schema_version"):
-        LatencyFit.from_json(fit.to_json().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(Unusable, match="surprise"):
-        LatencyFit.from_json('{"surprise": 1, ' + fit.to_json()[1:])
-
-
-def test_end_to_end_is_first_token_plus_the_rest(law):
-    tpot, ttft = (next(f for f in law if f.metric == k) for k in ("tpot", "ttft"))
-    shape = shapes(1)[0]
-    e2e = predicted_e2e(ttft, tpot, shape, 1, 100, 11)
-    assert e2e == ttft.predict(shape, 1, 100, 11) + 10 * tpot.predict(shape, 1, 100, 11)
+def test_left_out_rows_are_what_a_law_without_their_shape_predicts():
+    """The stored left-out predictions against laws really fitted without each of three shapes."""
+    rows = measured(shapes(10), noise=0.1, seed=5)
+    for fit in fit_latency(rows):
+        held = fit.left_out
+        assert held.rows == tuple(rows)
+        for shape in dict.fromkeys(m.architecture for m in rows[::12]):
+            out = [i for i, m in enumerate(rows) if m.architecture == shape]
+            rest = [m for m in rows if m.architecture != shape]
+            without = next(f for f in fit_latency(rest) if f.metric == fit.metric)
+            for i in out:
+                w = rows[i].workload
+                truth = float(without.predict(shape, w.batch, w.prompt_tokens, w.output_tokens))
+                assert held.predicted[i] == pytest.approx(truth, rel=1e-9)
+                assert held.ratio[i] * held.seconds[i] == held.predicted[i]
+        assert fit.heldout_error == pytest.approx(np.mean(np.abs(held.error)), rel=1e-12)
+        assert fit.scatter == held.scatter
 
 
 def test_columns_in_chunks_equal_single_rows(law):

@@ -84,7 +84,7 @@ def test_depth_costs_time_at_equal_size(rows, laws):
     assert said[0] > 1.2 * said[1]
 
 
-def test_prices_are_those_of_a_machine(laws):
+def test_coefficients_are_those_of_a_machine(laws):
     """A byte costs between a tenth and a thousandth of a nanosecond: 10 to 1,000 GB/s."""
     law = laws["tpot"]
     a = max((m.architecture for m in recorded_sweep()), key=lambda a: a.params_read_per_step)

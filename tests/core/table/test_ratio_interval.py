@@ -79,7 +79,7 @@ def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says(worlds
 
 
 def flat_law(rng, leverage):
-    """A law whose prices are known badly: both their error and the shapes' own count."""
+    """A law whose coefficients are known badly: both their error and the shapes' own count."""
     table, _, _ = world(0)
     law = table.latency_law("tpot", 0)
     used = [k for k, v in law.terms.items() if v > 0]
@@ -92,21 +92,21 @@ def flat_law(rng, leverage):
     return fit
 
 
-def test_prices_known_badly_move_all_rows_together():
+def test_coefficients_known_badly_move_all_rows_together():
     """Drawn truths of a law with a known covariance: nominal coverage, and far surer than either."""
     rng = np.random.default_rng(2)
     fit = flat_law(rng, 3.0)
     candidates = parse_space(SPACE).candidates()
     table = Table(candidates, latency=(fit,), device_key=fit.device_key)
     value = table.column("tpot_s")
-    prices = np.array(list(fit.terms.values()))
+    coefficients = np.array(list(fit.terms.values()))
     amounts = np.array(list(fit.shares(candidates.shapes, candidates.batch, candidates.prompt_tokens,
-                                       candidates.output_tokens).values())).T / prices  # fmt: skip
+                                       candidates.output_tokens).values())).T / coefficients  # fmt: skip
     spread = fit.scatter**2 * np.array(fit.covariance)
     inside, ratio = [], []
     for _ in range(400):
         a, b = rng.choice(len(candidates), 2, replace=False)
-        off = rng.multivariate_normal(np.zeros(len(prices)), spread, method="eigh")
+        off = rng.multivariate_normal(np.zeros(len(coefficients)), spread, method="eigh")
         # on the scale on which the law is linear, as its interval takes it
         error = (amounts[[a, b]] @ off) / value[[a, b]] + rng.normal(0, fit.scatter, 2)
         found = log_ratio(table, "tpot_s", a, b)
@@ -132,7 +132,7 @@ def test_a_row_alone_has_the_interval_of_the_law():
     assert half == pytest.approx(np.log(e.high / e.value))
 
 
-def test_draws_of_times_hang_together_as_the_prices_make_them():
+def test_draws_of_times_hang_together_as_the_coefficients_make_them():
     from core.analysis.front_uncertainty import _draws
 
     fit = flat_law(np.random.default_rng(2), 3.0)

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import Unusable
 from core.fit.latency import fit_latency
-from core.laws.latency import Physics, tpot_amounts, ttft_amounts
+from core.laws.latency import Machine, tpot_amounts, ttft_amounts
 from core.measure.sweeps.adaptive import ErrorAt, adaptive, choose_batch, choose_next
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
@@ -35,7 +35,7 @@ def measure(point: Point, noise: float = 0.01, seed: int = 0) -> Measurement:
     rng = np.random.default_rng([seed, abs(hash((a, w))) % 2**32])
     samples = {}
     for metric, amounts in (("tpot", tpot_amounts), ("ttft", ttft_amounts)):
-        columns = amounts(a, w.batch, w.prompt_tokens, w.output_tokens, point.runtime, Physics())
+        columns = amounts(a, w.batch, w.prompt_tokens, w.output_tokens, point.runtime, Machine())
         seconds = sum(PRICES[k] * float(columns[k]) for k in PRICES)
         blocks = seconds * (1 + noise * rng.standard_normal((6, 8)))
         samples[metric] = tuple(map(tuple, blocks.tolist()))

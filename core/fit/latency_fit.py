@@ -1,0 +1,254 @@
+"""A latency law as a value: what it predicts, how far it may be off, and what it missed of shapes left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Bools, Floats, Ints
+from core.errors import Unusable
+from core.fit.groups import rank_correlation
+from core.fit.latency_terms import LATENCY_AMOUNTS, square_root
+from core.laws.latency import Machine
+from core.model.architecture import Counts, Shapes
+from core.model.workload import Runtime
+from core.records.measurement import Measurement
+
+ROWS_AT_ONCE = 32768  # columns of one chunk stay in the processor's cache
+
+# what an extrapolation is judged by: outside the measured range of one of these, intervals widen
+RANGED = (
+    "n_layers",
+    "d_model",
+    "d_q",
+    "d_kv",
+    "d_ff",
+    "vocab_size",
+    "params_read_per_step",
+    "batch",
+    "prompt_tokens",
+    "context",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """What a law predicts for each of its measurements when their shape is left out of the fit.
+
+    Columns of one length, one row per measurement: `rows` are the measurements, `seconds` their
+    medians, `ratio` the prediction over the measured value, `leverage` the standard deviation of
+    that prediction in units of the law's scatter, `group` the number of the shape.
+    """
+
+    rows: tuple[Measurement, ...]
+    seconds: Floats
+    ratio: Floats
+    leverage: Floats
+    group: Ints
+
+    @property
+    def predicted(self) -> Floats:
+        """Seconds that the law predicts without the row's shape."""
+        return self.ratio * self.seconds
+
+    @property
+    def error(self) -> Floats:
+        """Relative error of each prediction; above zero: predicted too slow."""
+        return self.ratio - 1.0
+
+    @property
+    def scatter(self) -> float:
+        """Root mean square of the errors on the log scale."""
+        return float(np.sqrt(np.mean(self._logs**2)))
+
+    @property
+    def rank(self) -> float | None:
+        """Spearman's correlation of predicted and measured seconds; None where one does not vary."""
+        return rank_correlation(self.seconds, self.predicted)
+
+    def interval(self, degrees_of_freedom: int) -> tuple[Floats, Floats]:
+        """Low and high end, in seconds, of each 95 % interval, made from the other shapes' errors."""
+        from scipy.special import stdtrit
+
+        logs, half = self._logs, np.empty(len(self.rows))
+        wide = float(stdtrit(max(degrees_of_freedom, 1), 0.975))
+        for g in np.unique(self.group):
+            out = self.group == g
+            half[out] = wide * np.sqrt(np.mean(logs[~out] ** 2)) * self.leverage[out]
+        factor = np.exp(half)
+        return self.predicted / factor, self.predicted * factor
+
+    def inside(self, degrees_of_freedom: int) -> Bools:
+        """True where the measurement lies in the interval made without its shape."""
+        low, high = self.interval(degrees_of_freedom)
+        return (low <= self.seconds) & (self.seconds <= high)
+
+    @property
+    def _logs(self) -> Floats:
+        return np.log(np.maximum(self.ratio, 1e-300))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatencyFit:
+    """A latency law of one runtime on one device, with how well it predicts shapes it did not see.
+
+    `terms` maps each term of `core.laws.latency.TERMS` to its coefficient (seconds per unit; 0 where
+    the data ask for none). `heldout_error` is the mean absolute relative error over left-out shapes;
+    `heldout` has 'bias' (mean relative error), 'p90' (90th percentile of the absolute one),
+    'spearman' (rank correlation), 'coverage' (share of left-out points in their 95 % interval), and
+    'sharp' (the error over the points whose own interval is within +-25 %, a share 'sharp_share').
+    `left_out` holds those left-out predictions themselves. A fit that is not `ok` says in `message`
+    what is missing and predicts nothing.
+    """
+
+    metric: str
+    runtime: Runtime
+    device_key: str
+    terms: Mapping[str, float]
+    machine: Machine
+    n: int
+    n_shapes: int
+    heldout_error: float | None = None
+    heldout: Mapping[str, float] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    scatter: float = 0.0  # relative standard deviation of left-out shapes around the law
+    degrees_of_freedom: int = 0
+    covariance: tuple[
+        tuple[float, ...], ...
+    ] = ()  # of the coefficients, unit scatter, in relative terms
+    ok: bool = True
+    message: str = ""
+    measured_on: str = ""
+    left_out: LeftOut | None = None  # None where the fit is not ok
+
+    def predict(self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any) -> Floats:
+        """Seconds: per step for 'tpot', to the first token for 'ttft'; broadcasts over columns."""
+        return self._chunked(shapes, batch, prompt_tokens, output_tokens, None)[0]
+
+    def interval(
+        self,
+        shapes: Counts,
+        batch: Any,
+        prompt_tokens: Any,
+        output_tokens: Any,
+        level: float = 0.95,
+    ) -> tuple[Floats, Floats]:
+        """Prediction interval in seconds (low, high) for one new shape.
+
+        Student's t around the law on the relative scale, with the scatter of left-out shapes and the
+        uncertainty of the coefficients; its width grows by the log-distance outside the measured ranges.
+        """
+        from scipy.special import stdtrit
+
+        middle, sd = self._chunked(shapes, batch, prompt_tokens, output_tokens, level)
+        with np.errstate(over="ignore"):
+            ratio = np.exp(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2) * sd)
+        return middle / ratio, middle * ratio
+
+    def factors(
+        self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
+    ) -> tuple[Floats, Floats]:
+        """How the errors of several predictions hang together: `shared` (n, K) and `own` (n,).
+
+        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]), with z (K,)
+        and all e independent and of unit variance: z is the error of the K coefficients, one for all rows,
+        e what each shape has of its own. With C the coefficients' covariance, r the row's terms over its
+        prediction and f its log-distance outside the measured ranges, shared = (1 + f) r C^(1/2) and
+        own = 1 + f; so a row alone has the variance that `interval` gives it.
+        """
+        self._require()
+        asked = (shapes, batch, prompt_tokens, output_tokens)
+        amounts = LATENCY_AMOUNTS[self.metric](*asked, self.runtime, self.machine)
+        middle = np.atleast_1d(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
+        columns = [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms]
+        own = np.broadcast_to(1.0 + self._distance(*asked), middle.shape)
+        shared = np.stack(columns, axis=-1) @ square_root(np.array(self.covariance))
+        return shared * own[:, None], own
+
+    def spread(self, level: float = 0.95) -> float:
+        """Half-width of the central interval of an error of unit variance in `factors`, log scale."""
+        from scipy.special import stdtrit
+
+        return self.scatter * float(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2))
+
+    def outside(self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any) -> Bools:
+        """True where a shape or workload lies more than 5 % outside what was measured."""
+        self._require()
+        far = self._distance(shapes, batch, prompt_tokens, output_tokens)
+        return np.asarray(far > np.log(1.05))
+
+    def shares(
+        self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
+    ) -> dict[str, Floats]:
+        """Seconds of the prediction by term, the terms without a coefficient left out."""
+        self._require()
+        amounts = LATENCY_AMOUNTS[self.metric](
+            shapes, batch, prompt_tokens, output_tokens, self.runtime, self.machine
+        )
+        return {k: np.asarray(c * amounts[k]) for k, c in self.terms.items() if c > 0}
+
+    def _require(self) -> None:
+        if not self.ok:
+            raise Unusable(self.message)
+
+    def _chunked(
+        self, shapes: Counts, batch: Any, prompt: Any, output: Any, level: float | None
+    ) -> tuple[Floats, Floats]:
+        """Prediction, and its relative standard deviation where a level is asked for."""
+        self._require()
+        size = np.broadcast(np.asarray(shapes.n_layers), batch, prompt, output).shape
+        if len(size) != 1 or size[0] <= ROWS_AT_ONCE:
+            return self._rows(shapes, batch, prompt, output, level is not None)
+        middle, sd = np.empty(size), np.empty(size if level is not None else 0)
+        columns = [np.broadcast_to(v, size) for v in (batch, prompt, output)]
+        for start in range(0, size[0], ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            some = shapes.take(part) if isinstance(shapes, Shapes) else shapes  # type: ignore[arg-type]
+            b, p, o = (c[part] for c in columns)
+            rows = self._rows(some, b, p, o, level is not None)
+            middle[part] = rows[0]
+            if level is not None:
+                sd[part] = rows[1]
+        return middle, sd
+
+    def _rows(
+        self, shapes: Counts, batch: Any, prompt: Any, output: Any, wants_sd: bool
+    ) -> tuple[Floats, Floats]:
+        amounts = LATENCY_AMOUNTS[self.metric](
+            shapes, batch, prompt, output, self.runtime, self.machine
+        )
+        middle = np.asarray(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
+        if not wants_sd:
+            return middle, np.empty(0)
+        # relative terms, so that the leverage of a small and of a large model compare
+        columns = np.stack([np.broadcast_to(amounts[k], middle.shape) for k in self.terms])
+        columns /= middle
+        spread = np.array(self.covariance)
+        leverage = np.einsum("k...,k...->...", columns, np.tensordot(spread, columns, 1))
+        far = self._distance(shapes, batch, prompt, output)
+        return middle, self.scatter * np.sqrt(1.0 + np.maximum(leverage, 0.0)) * (1.0 + far)
+
+    def _distance(self, shapes: Counts, batch: Any, prompt: Any, output: Any) -> Floats:
+        """Largest log-distance outside the measured ranges; 0 inside all of them."""
+        far: Any = 0.0
+        for name, value in ranged(shapes, batch, prompt, output).items():
+            low, high = self.ranges[name]
+            beyond = np.maximum(value / high, low / value)
+            far = np.maximum(far, beyond)
+        return np.asarray(np.log(np.maximum(far, 1.0)))
+
+
+def ranged(shapes: Counts, batch: Any, prompt: Any, output: Any) -> dict[str, Any]:
+    """The quantities of RANGED, of a shape under a workload: 'context' is half way through the answer."""
+    values = {
+        name: np.asarray(getattr(shapes, name), np.float64)
+        for name in RANGED
+        if hasattr(shapes, name)
+    }
+    prompt = np.asarray(prompt, np.float64)
+    values |= {"batch": np.asarray(batch, np.float64), "prompt_tokens": prompt}
+    values["context"] = prompt + np.asarray(output, np.float64) / 2
+    return values
