@@ -15,7 +15,6 @@ from core.measure.sweeps.launch import connect, overheard
 from core.measure.timing.protocol import Settings
 from core.project.project import Project
 from core.records.measurement import Device, Measurement, Point
-from core.records.point import point_key
 from core.samples.repetitions import MOST
 
 HELP = (
@@ -108,7 +107,7 @@ def _passes(
                 threads=options.threads,
                 # a queue may take hours, and says so while it does
                 wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
-                place=lambda point: places.get(point_key(point, NOWHERE)[:-1]),
+                place=lambda point: places.get(point.key(NOWHERE)[:-1]),
             )
         )
         spent += swept.seconds

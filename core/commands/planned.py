@@ -11,7 +11,7 @@ from typing import Any
 from core.measure.sweeps.plan import Plan, plan
 from core.project.project import Project
 from core.records.measurement import Device, Point
-from core.records.serial import device_to_dict
+from core.records.serial import to_plain
 from core.samples.repetitions import visits_made
 from core.units import format_quantity
 
@@ -39,7 +39,7 @@ def answer_of(told: Plan) -> dict[str, Any]:
     """The plan as one JSON object."""
     return {
         "schema_version": 1,
-        "device": device_to_dict(told.device),
+        "device": to_plain(told.device),
         "visits": told.visits,
         "known": told.known,
         "most_s": told.most_s,

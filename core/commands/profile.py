@@ -303,7 +303,7 @@ def report(
 ) -> tuple[str, dict[str, Any]]:
     """The text and the JSON object of a finished sweep."""
     from core.fit.latency import fit_latency
-    from core.records.serial import device_to_dict
+    from core.records.serial import to_plain
 
     device: Device | None = found[-1].device if found else ending["device"]
     laws: tuple[LatencyFit, ...] = ()
@@ -314,7 +314,7 @@ def report(
         "schema_version": 1,
         "project": str(options.project),
         **{k: v for k, v in ending.items() if k != "device"},
-        "device": device_to_dict(device) if device is not None else None,
+        "device": to_plain(device) if device is not None else None,
         "measured": len(found),
         "failed": sum(m.failed for m in found),
         "measurements": [described(m) for m in found],

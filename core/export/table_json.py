@@ -10,9 +10,10 @@ from core.errors import Unusable
 from core.export.selection import Row, Value
 from core.files import json_object, key_of, to_json
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
-from core.records.serial import architecture_from_dict
+from core.records.serial import from_plain
 
 KIND = "paretoscope selection"
 
@@ -72,9 +73,9 @@ def rows_of(value: Mapping[str, Any], what: str) -> tuple[Row, ...]:
                 Row(
                     str(key_of(entry, "id", where)),
                     str(entry.get("label", "")),
-                    architecture_from_dict(key_of(entry, "architecture", where)),
-                    Workload(**key_of(entry, "workload", where)),
-                    Runtime(**key_of(entry, "runtime", where)),
+                    from_plain(Architecture, key_of(entry, "architecture", where)),
+                    from_plain(Workload, key_of(entry, "workload", where)),
+                    from_plain(Runtime, key_of(entry, "runtime", where)),
                     str(entry.get("device", "")),
                     {k: Value(**v) for k, v in key_of(entry, "values", where).items()},
                 )

@@ -11,7 +11,7 @@ from core.export.selection import Row
 from core.files import json_object, key_of, to_json
 from core.formats.configs.writing import SCHEMA_VERSION
 from core.model.architecture import Architecture
-from core.records.serial import architecture_from_dict
+from core.records.serial import from_plain
 
 KIND = "paretoscope training plan"
 # dense bf16 peaks of the makers' data sheets, FLOP/s
@@ -133,7 +133,7 @@ def read(text: str) -> tuple[tuple[Architecture, float], ...]:
         )
     try:
         return tuple(
-            (architecture_from_dict(run["architecture"]), float(run["train_tokens"]))
+            (from_plain(Architecture, run["architecture"]), float(run["train_tokens"]))
             for run in key_of(value, "runs", what)
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -21,12 +21,7 @@ from typing import Any
 from core.errors import Unusable
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
 from core.records.measurement import Measurement
-from core.records.serial import (
-    measurement_from_dict,
-    measurement_to_dict,
-    runs_from_dict,
-    runs_to_dict,
-)
+from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
 from core.records.training_runs import TrainingRuns
 
 SUFFIX = ".paretoscope"
@@ -165,13 +160,13 @@ class Project:
         """Store a suite of runs, in place of an earlier one of the same name."""
         self._write(
             "INSERT OR REPLACE INTO runs (suite, record) VALUES (?, ?)",
-            (runs.suite, _pack(runs_to_dict(runs))),
+            (runs.suite, _pack(to_plain(runs))),
         )
 
     def runs(self) -> tuple[TrainingRuns, ...]:
         """The project's own suites, by name."""
         return tuple(
-            runs_from_dict(_unpack(record))
+            from_plain(TrainingRuns, _unpack(record))
             for (record,) in self._read("SELECT record FROM runs ORDER BY suite")
         )
 

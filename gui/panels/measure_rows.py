@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTreeWidgetItem
 
 from core.records.measurement import FLAGS, Measurement, Point
-from core.records.point import model_name
 from core.records.progress import Progress
 from core.samples.repetitions import together, visits_made
 from core.samples.roofline import floor_ratio
@@ -19,7 +18,7 @@ from core.units import format_quantity, time_text
 
 def point_of(point: Point) -> tuple[object, ...]:
     """What a point's measurement will be known by."""
-    return (point.architecture, point.workload, point.runtime, model_name(point))
+    return (point.architecture, point.workload, point.runtime, point.model)
 
 
 def visited(known: Sequence[Measurement]) -> int:

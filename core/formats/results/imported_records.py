@@ -8,8 +8,9 @@ from typing import Any
 
 from core.errors import Unusable
 from core.formats.results.imported import Estimate, ImportedPoint
+from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.serial import architecture_from_dict
+from core.records.serial import from_plain
 
 
 def point_to_dict(point: ImportedPoint) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def point_from_dict(data: Mapping[str, Any]) -> ImportedPoint:
     makers: tuple[tuple[str, Any], ...] = (
         ("workload", lambda v: Workload(**v)),
         ("runtime", lambda v: Runtime(**v)),
-        ("architecture", architecture_from_dict),
+        ("architecture", lambda v: from_plain(Architecture, v)),
     )
     try:
         for name, make in makers:

@@ -96,10 +96,10 @@ class Server:
 
     def _devices(self, _message: Mapping[str, Any]) -> None:
         from core.measure.timing.devices import cpu_device, cuda_devices
-        from core.records.serial import device_to_dict
+        from core.records.serial import to_plain
 
         found, problem = cuda_devices()
-        every = [device_to_dict(d) for d in (cpu_device(), *found)]
+        every = [to_plain(d) for d in (cpu_device(), *found)]
         self.say("devices", devices=every, problem=problem)
 
     def _open(self, message: Mapping[str, Any]) -> None:
@@ -107,11 +107,11 @@ class Server:
         from core.measure.process.run_point import Laboratory
         from core.measure.timing.devices import cuda_devices, find_device, measured
         from core.measure.timing.protocol import Settings
-        from core.records.point import point_from_dict
-        from core.records.serial import device_from_dict, device_to_dict
+        from core.records.measurement import Device, Point
+        from core.records.serial import from_plain, to_plain
 
         if message.get("known"):
-            device = device_from_dict(message["known"])
+            device = from_plain(Device, message["known"])
         else:
             found = find_device(message["device"])
             if found is None:
@@ -129,22 +129,22 @@ class Server:
         anchor = message.get("anchor")
         self._lab = Laboratory(
             device,
-            Settings(**message["settings"]),
+            from_plain(Settings, message["settings"]),
             message["threads"],
-            point_from_dict(anchor) if anchor else None,
+            from_plain(Point, anchor) if anchor else None,
             message["energy_s"],
             pulse=self._pulse,
         )
-        self.say("opened", device=device_to_dict(device))
+        self.say("opened", device=to_plain(device))
 
     def _measure(self, message: Mapping[str, Any]) -> None:
         from core.measure.process.run_point import measure
         from core.measure.timing.protocol import Settings
-        from core.records.point import point_from_dict
-        from core.records.serial import measurement_to_dict
+        from core.records.measurement import Point
+        from core.records.serial import from_plain, measurement_to_dict
 
-        point = point_from_dict(message["point"])
-        self._lab.settings = Settings(**message["settings"])
+        point = from_plain(Point, message["point"])
+        self._lab.settings = from_plain(Settings, message["settings"])
         if self._on_measure is not None:
             self._on_measure(point, self._lab)
         self.say("result", measurement=measurement_to_dict(measure(point, self._lab, self._report)))
@@ -152,11 +152,11 @@ class Server:
     def _measure_together(self, message: Mapping[str, Any]) -> None:
         from core.measure.process.interleaved import measure_together
         from core.measure.timing.protocol import Settings
-        from core.records.point import point_from_dict
-        from core.records.serial import measurement_to_dict
+        from core.records.measurement import Point
+        from core.records.serial import from_plain, measurement_to_dict
 
-        points = [point_from_dict(data) for data in message["points"]]
-        self._lab.settings = Settings(**message["settings"])
+        points = [from_plain(Point, data) for data in message["points"]]
+        self._lab.settings = from_plain(Settings, message["settings"])
         if self._on_measure is not None:
             for point in points:
                 self._on_measure(point, self._lab)

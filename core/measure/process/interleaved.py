@@ -40,7 +40,6 @@ from core.measure.timing.memory import (
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.workload import Workload
 from core.records.measurement import Measurement, Point
-from core.records.point import model_name, point_label
 from core.samples.drift_correction import levels
 from core.samples.statistics import scatter
 
@@ -166,7 +165,7 @@ def _seat(
         if guests and point.runtime.threads != guests[0].point.runtime.threads:
             # one number of threads holds for all that take turns
             continue
-        report(f"loading {point_label(point)}", len(guests) / len(points) / 10)
+        report(f"loading {point.label}", len(guests) / len(points) / 10)
         turn(number)
         lab.use_threads(point.runtime.threads)
         try:
@@ -269,7 +268,7 @@ def _records(
                 "levels": factors,
             },
             started_at=started,
-            model=model_name(guest.point),
+            model=guest.point.model,
         )
     return found
 

@@ -27,7 +27,6 @@ from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
-from core.records.point import model_name, point_label
 
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
@@ -153,7 +152,7 @@ def failed(point: Point, device: Device, flag: str, message: str, **more: Any) -
         flags=(flag,),
         message=" ".join(message.split()),
         started_at=now_utc(),
-        model=model_name(point),
+        model=point.model,
         **more,
     )
 
@@ -180,7 +179,7 @@ def measure(
             anchor = lab.anchored()
             wake(point.runtime, lab)
             peak = PeakMemory(lab.target)
-            report(f"loading {point_label(point)}", 0.0)
+            report(f"loading {point.label}", 0.0)
             subject = subject_for(point, lab)
             peak.loaded()
             return _timed(point, lab, subject, anchor, peak, threads, needed["total"], report)
@@ -216,7 +215,7 @@ def _timed(
     report: Callable[[str, float], None],
 ) -> Measurement:
     """The protocol on a loaded subject, and the record of it."""
-    name = point_label(point)
+    name = point.label
     subjects: dict[str, protocol.Subject] = {name: subject}
     if anchor is not None:
         subjects[ANCHOR] = anchor
@@ -262,7 +261,7 @@ def _timed(
         message=outcome.message if "clock" in outcome.flags else "",
         environment=environment,
         started_at=started,
-        model=model_name(point),
+        model=point.model,
     )
     if lab.energy_s > 0 and not measurement.failed:
         from core.measure.timing.energy import energy_pass

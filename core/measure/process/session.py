@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import tempfile
 from collections.abc import Generator, Sequence
@@ -17,9 +16,8 @@ from core.measure.process.worker import Worker, WorkerDied, WorkerHung, child_co
 from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
-from core.records.point import point_to_dict
 from core.records.progress import Progress
-from core.records.serial import device_from_dict, device_to_dict, measurement_from_dict
+from core.records.serial import from_plain, measurement_from_dict, to_plain
 
 DRIFT = 0.05
 START_PATIENCE_S = 180.0
@@ -84,11 +82,11 @@ class Session:
                 "do": "open",
                 "device": self.name,
                 "threads": self._threads,
-                "settings": dataclasses.asdict(self.settings),
-                "anchor": point_to_dict(self._anchor) if self._anchor else None,
+                "settings": to_plain(self.settings),
+                "anchor": to_plain(self._anchor) if self._anchor else None,
                 "energy_s": self._energy_s,
                 "probe": self._probe,
-                "known": device_to_dict(self.device) if self.device else None,
+                "known": to_plain(self.device) if self.device else None,
             }
             answer = yield from self._ask(request, START_PATIENCE_S)
         except (WorkerDied, WorkerHung) as error:
@@ -97,7 +95,7 @@ class Session:
         if answer["kind"] != "opened":
             self.close()
             raise Unusable(str(answer.get("message", "measuring cannot start")))
-        self.device = device_from_dict(answer["device"])
+        self.device = from_plain(Device, answer["device"])
         return self.device
 
     def measure(
@@ -107,8 +105,8 @@ class Session:
         device = yield from self.open()
         request = {
             "do": "measure",
-            "point": point_to_dict(point),
-            "settings": dataclasses.asdict(self._settings_for(budget_s)),
+            "point": to_plain(point),
+            "settings": to_plain(self._settings_for(budget_s)),
         }
         try:
             answer = yield from self._ask(request, self._hang_s or patience_s(point))
@@ -156,8 +154,8 @@ class Session:
         file = _turn_file()
         request = {
             "do": "measure_together",
-            "points": [point_to_dict(points[n]) for n in due],
-            "settings": dataclasses.asdict(self._settings_for(budget_s)),
+            "points": [to_plain(points[n]) for n in due],
+            "settings": to_plain(self._settings_for(budget_s)),
             "turn": file,
         }
         blamed: int | None = None
@@ -282,7 +280,7 @@ def ask_devices(python: str | Path | None = None) -> tuple[tuple[Device, ...], s
         worker = Worker(child_command(python))
         for message in worker.ask({"do": "devices"}, START_PATIENCE_S):
             if message["kind"] == "devices":
-                found = tuple(device_from_dict(d) for d in message["devices"])
+                found = tuple(from_plain(Device, d) for d in message["devices"])
                 return found, str(message.get("problem", ""))
             if message["kind"] == "error":
                 raise Unusable(f"no devices can be listed: {message['message']}")

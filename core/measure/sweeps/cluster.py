@@ -7,7 +7,6 @@ this package and one thread each (`dask worker --nthreads 1 SCHEDULER`), one wor
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -18,14 +17,8 @@ from typing import Any
 from core.errors import Unusable
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
-from core.records.point import point_from_dict, point_key, point_label, point_to_dict
 from core.records.progress import Progress
-from core.records.serial import (
-    device_from_dict,
-    device_to_dict,
-    measurement_from_dict,
-    measurement_to_dict,
-)
+from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
 
 Steps = Generator[Progress | Measurement, None, "ClusterSwept"]
 
@@ -109,7 +102,7 @@ def cluster_sweep(
     """
     begun = time.monotonic()
     options = {
-        "settings": dataclasses.asdict(settings or Settings()),
+        "settings": to_plain(settings or Settings()),
         "threads": threads,
         "probe": probe,
     }
@@ -164,7 +157,7 @@ def cluster_sweep(
                 lane.point = task.point
                 lane.future = client.submit(
                     _measure_there,
-                    point_to_dict(task.point),
+                    to_plain(task.point),
                     lane.device_name,
                     options,
                     workers=[lane.worker],
@@ -193,7 +186,7 @@ def cluster_sweep(
                 lane.device = result.device
                 lane.results += 1
                 counts[lane.label] += 1
-                known.add(point_key(task.point, result.device))
+                known.add(task.point.key(result.device))
                 measured += 1
                 yield store(result)
             yield _progress(measured, total - skipped, tasks, lanes, begun, refused)
@@ -228,7 +221,7 @@ def _open_lanes(
             # as a task, not on the worker's event loop: it starts a process and waits for it
             asked = client.submit(_devices_there, workers=[worker], pure=False, retries=0)
             try:
-                seen[worker] = [device_from_dict(d) for d in asked.result(timeout=ASK_S)]
+                seen[worker] = [from_plain(Device, d) for d in asked.result(timeout=ASK_S)]
             except Exception as error:
                 # any failure of the other machine's Python arrives here as it was raised there
                 refusals[worker] = f"the worker {worker} cannot measure: {error}"
@@ -252,7 +245,7 @@ def _open_lanes(
 def _drop_known(queue: deque[_Task], lanes: dict[str, _Lane], known: set[Any]) -> int:
     """Take out of the queue what is known on a device of the cluster; how many."""
     devices = [one.device for one in lanes.values() if one.device is not None]
-    kept = [t for t in queue if not any(point_key(t.point, d) in known for d in devices)]
+    kept = [t for t in queue if not any(t.point.key(d) in known for d in devices)]
     dropped = len(queue) - len(kept)
     if dropped:
         queue.clear()
@@ -304,7 +297,7 @@ def _progress(
     begun: float,
     refused: str,
 ) -> Progress:
-    doing = ", ".join(f"{lanes[w].label}: {point_label(t.point)}" for w, t in tasks.items())
+    doing = ", ".join(f"{lanes[w].label}: {t.point.label}" for w, t in tasks.items())
     left = (time.monotonic() - begun) / measured * (total - measured) if measured else None
     waiting = f"{len(lanes)} workers" if lanes else refused or "waiting for a worker"
     return Progress(measured, total, doing or waiting, left)
@@ -324,7 +317,7 @@ def _devices_there() -> list[dict[str, Any]]:
     worker = get_worker()
     if not hasattr(worker, DEVICES):
         found = [replace(d, host=socket.gethostname()) for d in find_devices()]
-        setattr(worker, DEVICES, [device_to_dict(d) for d in found])
+        setattr(worker, DEVICES, [to_plain(d) for d in found])
     answer: list[dict[str, Any]] = getattr(worker, DEVICES)
     return answer
 
@@ -340,10 +333,10 @@ def _measure_there(point: dict[str, Any], device: str, options: dict[str, Any]) 
     worker = get_worker()
     session = getattr(worker, SESSION, None)
     if session is None:
-        settings = Settings(**options["settings"])
+        settings = from_plain(Settings, options["settings"])
         session = Session(device, settings, threads=options["threads"], probe=options["probe"])
         setattr(worker, SESSION, session)
-    steps = session.measure(point_from_dict(point))
+    steps = session.measure(from_plain(Point, point))
     while True:
         try:
             next(steps)

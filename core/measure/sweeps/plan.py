@@ -10,7 +10,6 @@ from core.measure.timing.energy import COOL_S, IDLE_S, SHORTEST_S
 from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Point
-from core.records.point import point_key
 from core.samples.repetitions import MOST
 from core.units import format_quantity, time_text
 
@@ -94,7 +93,7 @@ def plan(
     chosen = settings or Settings()
     rows = []
     for point in points:
-        done = made.get(point_key(point, device), 0)
+        done = made.get(point.key(device), 0)
         left = 0 if done >= MOST else max(0, visits - done)
         rows.append(PlannedPoint(point, left, needed_bytes(point)["total"]))
     # a point's visits share its budget of time; each is warmed up anew

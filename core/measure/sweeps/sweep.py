@@ -23,7 +23,6 @@ from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
-from core.records.point import point_key, point_label
 from core.records.progress import Progress
 
 Steps = Generator[Progress | Measurement, None, "Swept"]
@@ -101,7 +100,7 @@ def sweep(
         )
         left = 0
         if listed is not None:
-            before = [made[point_key(p, found)] for p in listed]
+            before = [made[p.key(found)] for p in listed]
             visits = _visits(listed, before, passes, seed, max(1, company))
             left = sum(len(group) for _, group in visits)
             skipped = passes * len(listed) - left
@@ -119,7 +118,7 @@ def sweep(
             number, group = next(queue, (0, ()))
             if not group:
                 break
-            keys = [point_key(p, found) for p in group]
+            keys = [p.key(found) for p in group]
             group = tuple(
                 p
                 for p, key in zip(group, keys, strict=True)
@@ -147,7 +146,7 @@ def sweep(
                 if alone
                 else session.measure_together(group, allowed)
             )
-            name = point_label(group[0]) if alone else f"{len(group)} points"
+            name = group[0].label if alone else f"{len(group)} points"
             try:
                 while True:
                     step = next(inner)
@@ -173,7 +172,7 @@ def sweep(
             # all of them before one is told of: whoever hears it may leave
             kept = [store(result) for result in results]
             for point, result in zip(group, kept, strict=True):
-                key = point_key(point, found)
+                key = point.key(found)
                 made[key] += 1
                 if result.failed:
                     failures.add(key)

@@ -23,7 +23,7 @@ from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Progress
-from core.records.serial import device_to_dict
+from core.records.serial import to_plain
 from core.samples.statistics import estimate
 
 distributed = pytest.importorskip("distributed")
@@ -150,7 +150,7 @@ def test_a_worker_that_cannot_measure_does_not_keep_the_others_from_it():
     def broken():
         raise ModuleNotFoundError("No module named 'torch'")
 
-    device = device_to_dict(Device("cpu", "good", 2**30))
+    device = to_plain(Device("cpu", "good", 2**30))
     client = Asked({"tcp://a:1": broken, "tcp://b:1": lambda: [device]})
     lanes, seen, refusals = {}, {}, {}
     for _ in range(3):

@@ -9,7 +9,6 @@ from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Point
-from core.records.point import point_key
 from core.samples.repetitions import MOST
 
 SMALL = Point(Architecture(2, 64, 4, 4, 16, 128, 512), Workload(1, 8, 8), Runtime())
@@ -19,7 +18,7 @@ SETTINGS = Settings(budget_s=12.0, warm_s=2.0)
 
 
 def test_visits_made_are_not_planned_again():
-    made = {point_key(SMALL, DEVICE): 2}
+    made = {SMALL.key(DEVICE): 2}
     told = plan([SMALL, LARGE], DEVICE, made, visits=3, settings=SETTINGS)
     assert [p.visits for p in told.points] == [1, 3] and told.visits == 4 and told.known == 0
     # a third of the point's budget a visit, and a warm-up each
@@ -28,7 +27,7 @@ def test_visits_made_are_not_planned_again():
 
 
 def test_what_failed_for_good_is_known():
-    told = plan([SMALL], DEVICE, {point_key(SMALL, DEVICE): MOST}, visits=MOST * 2)
+    told = plan([SMALL], DEVICE, {SMALL.key(DEVICE): MOST}, visits=MOST * 2)
     assert told.visits == 0 and told.known == 1
 
 

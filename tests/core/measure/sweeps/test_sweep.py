@@ -22,7 +22,6 @@ from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Measurement, Point
-from core.records.point import point_key
 
 FAULTY = [sys.executable, str(Path(faults.__file__))]
 TINY = Architecture(2, 32, 4, 2, 8, 64, 97)
@@ -117,7 +116,7 @@ def test_resume_skips_what_is_stored_and_cancelling_leaves_no_process():
     assert gone(child)
     rest = results(steps(points, already={kept.key}))
     assert len(rest) == 2
-    assert {m.key for m in rest} | {kept.key} == {point_key(p, kept.device) for p in points}
+    assert {m.key for m in rest} | {kept.key} == {p.key(kept.device) for p in points}
 
 
 def _is_child(path):

@@ -16,7 +16,7 @@ from core.measure.timing.environment import Watch, busy_seconds, clock_fell, dis
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Point
-from core.records.point import point_from_dict, point_label, point_to_dict
+from core.records.serial import from_plain, to_plain
 
 SHAPE = Architecture(2, 32, 4, 2, 8, 64, 97)
 POINT = Point(SHAPE, Workload(1, 8, 10), Runtime())
@@ -26,13 +26,13 @@ CPU = Device("cpu", "test", 2**30)
 def test_points_travel_unchanged(tmp_path):
     point = Point(SHAPE, Workload(3, 8, 10), Runtime("graph", "int8", "bf16", 3), str(tmp_path))
     with (tmp_path / "pipe").open("wb") as out:
-        send(out, point_to_dict(point))
+        send(out, to_plain(point))
         send(out, {"kind": "end"})
     with (tmp_path / "pipe").open("rb") as back:
-        assert point_from_dict(receive(back)) == point
+        assert from_plain(Point, receive(back)) == point
         assert receive(back) == {"kind": "end"}
         assert receive(back) is None
-    assert tmp_path.name in point_label(point)
+    assert tmp_path.name in point.label
 
 
 @pytest.mark.parametrize(
