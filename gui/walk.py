@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
@@ -215,13 +216,14 @@ def _wait(done: Callable[[], bool], what: str) -> None:
 
 def _born(started: float) -> float:
     """When the process began, on the clock of time.monotonic(); `started` where it cannot be told."""
-    try:
+    if sys.platform == "linux":
         # the loader of a bundle has run before our code
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError):
-        return started
-    return min(started, time.monotonic() - age)
+        with suppress(OSError, ValueError):
+            fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+            ticks_a_second = os.sysconf("SC_CLK_TCK")
+            age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / ticks_a_second
+            return min(started, time.monotonic() - age)
+    return started
 
 
 def _say(what: str, since: float) -> None:

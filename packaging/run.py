@@ -111,7 +111,7 @@ def test(options: list[str]) -> int:
     checks = [
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
-        ["-m", "mypy"],
+        *(["-m", "mypy", "--platform", name] for name in ("linux", "win32", "darwin")),
         ["-c", IMPORTS],
         ["-m", "pytest", *options],
     ]

@@ -43,11 +43,13 @@ def server_name(folder: Path) -> str:
     if sys.platform == "win32":
         user = os.environ.get("USERNAME", "")
         return f"paretoscope-{hashlib.sha256(user.encode()).hexdigest()[:8]}-{digest}"
-    name = f"paretoscope-{os.getuid()}-{digest}"
-    for place in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
-        if place and Path(place).is_dir() and len(os.fsencode(place)) < LONGEST_PATH - len(name):
-            return str(Path(place) / name)
-    return f"/tmp/{name}"
+    else:
+        name = f"paretoscope-{os.getuid()}-{digest}"
+        longest = LONGEST_PATH - len(name)
+        for place in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+            if place and Path(place).is_dir() and len(os.fsencode(place)) < longest:
+                return str(Path(place) / name)
+        return f"/tmp/{name}"
 
 
 def hand_over(name: str, file: str | None) -> bool:
@@ -81,14 +83,15 @@ def _somebody_listens(name: str) -> bool:
     """A look without Qt's network library, which the first window need not load to be painted."""
     if sys.platform == "win32":
         return True
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # in a folder for everybody somebody else may have made it
-        if Path(name).stat().st_uid != os.getuid():
-            return False
-        probe.settimeout(PATIENCE_MS / 1e3)
-        probe.connect(name)
-        return True
-    return False
+    else:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            # in a folder for everybody somebody else may have made it
+            if Path(name).stat().st_uid != os.getuid():
+                return False
+            probe.settimeout(PATIENCE_MS / 1e3)
+            probe.connect(name)
+            return True
+        return False
 
 
 def _let_others_come_to_front() -> None:

@@ -49,8 +49,10 @@ def missing_packages(platform: str | None = None) -> list[str]:
 
     `platform` is Qt's platform plugin ('offscreen', 'xcb', ...); by default the one Qt would take.
     """
-    if not sys.platform.startswith("linux"):
-        return []
+    return _missing_on_linux(platform) if sys.platform == "linux" else []
+
+
+def _missing_on_linux(platform: str | None) -> list[str]:
     if platform is None:
         platform = os.environ.get("QT_QPA_PLATFORM", "wayland-xcb")
     wanted = ALWAYS | ({} if platform in ("offscreen", "minimal", "vnc") else ON_X11)

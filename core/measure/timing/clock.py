@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable
 
@@ -19,9 +20,8 @@ class ClockError(RuntimeError):
 
 def reference_ns() -> int:
     """A second clock, kept apart from `perf_counter_ns` as far as the system allows."""
-    raw = getattr(time, "CLOCK_MONOTONIC_RAW", None)
-    if raw is not None:
-        return time.clock_gettime_ns(raw)
+    if sys.platform != "win32" and hasattr(time, "CLOCK_MONOTONIC_RAW"):
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
     return time.monotonic_ns()
 
 

@@ -203,15 +203,14 @@ def _status(name: str) -> int:
 
 def _peak_resident() -> int:
     """Peak resident bytes of the whole life of this process, where only that can be had."""
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         try:
             import psutil
-
-            info = psutil.Process().memory_info()
-            return int(getattr(info, "peak_wset", info.rss))
         except ImportError:
             return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+        return int(psutil.Process().memory_info().peak_wset)
+    else:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return int(peak if sys.platform == "darwin" else peak * 1024)
