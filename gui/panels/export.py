@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.export.export import ExportOrder, export
 from core.export.formats import FORMATS, refusal
 from core.resources import command_line
 from gui.app.settings import Settings
@@ -46,7 +46,7 @@ class What:
 
 
 class ExportDialog(QDialog):
-    """Asks what is written in which format, then where; the work is that of the export command."""
+    """Asks what is written in which format, then where; `core.export` writes what is on screen."""
 
     exported = Signal(str)
     measure_first = Signal(object)  # points whose latency is only predicted
@@ -141,8 +141,10 @@ class ExportDialog(QDialog):
                 f"{predicted_note(state, what)}"
             )
             words = command_words(state.path, key, what, FORMATS[key].file)
+            # a command reads the choices from the file, which may lag behind the window
+            stored = ", with the choices stored in the file" if state.read_only else ""
             self.command.setText(
-                f"The same without a window:\n{command_line()} {shlex.join(words)}"
+                f"The same without a window{stored}:\n{command_line()} {shlex.join(words)}"
             )
         self.save.setEnabled(not problem)
         self.measure.setVisible(bool(predicted_note(state, what)) and key not in PICTURES)
@@ -175,12 +177,10 @@ class ExportDialog(QDialog):
         if key in PICTURES:
             self._write_picture(key, path)
             return
-        # the command reads the choices from the file
-        self._store.flush()
-        words = command_words(self._store.state.path, key, self.chosen, str(path))
+        state, order = self._store.state, ExportOrder(key, path, self.chosen.identities, force=True)
         self.save.setEnabled(False)
         self.about.setText("Writing …")
-        job = self._store.background(lambda: export_steps(words[1:]), lane="export")
+        job = self._store.background(lambda: export_shown(state, order), lane="export")
         job.returned.connect(self.on_written)
         job.failed.connect(self.on_failed)
 
@@ -211,16 +211,12 @@ class ExportDialog(QDialog):
         self.save.setEnabled(True)
 
 
-def export_steps(words: list[str]) -> Steps:
-    """Run the export command; returns what it says."""
-    from core.commands import export
-
-    parser = argparse.ArgumentParser()
-    export.arguments(parser)
-    options = parser.parse_args(words)
+def export_shown(state: State, order: ExportOrder) -> Steps:
+    """Steps that write an order from the table and the front on screen; returns what was written."""
     yield None
-    text, _ = export.run(options)
-    return text
+    if state.laws is None or state.table is None or state.frame is None:
+        raise Unusable("there is no candidate to export")
+    return export(state.contents, state.laws, state.table, state.frame, order).text
 
 
 def command_words(project: str, key: str, what: What, out: str) -> list[str]:
@@ -245,7 +241,7 @@ def choices_of(state: State) -> list[What]:
             )
         )
     if len(frame.front):
-        # no identities: the command takes the front itself
+        # no identities: an order without any takes the front itself
         found.append(What(f"the front, {len(frame.front):,} candidates", ()))
     pins = tuple(pin for pin in state.choices.pins if table.find(pin) is not None)
     if pins:

@@ -231,7 +231,9 @@ def test_unusable_input_is_one_line(project, identity, tmp_path, capsys):
     two = ("--candidate", identity) * 2
     assert "writes one candidate" in refused(capsys, project, *two, "--to", "hf", *out)
     assert "invalid choice" in refused(capsys, project, "--to", "onnx", *out)
-    assert "--top must be" in refused(capsys, project, "--to", "csv", *out, "--top", "0")
+    assert "argument --top: 0 must be at least 1" in refused(
+        capsys, project, "--to", "csv", *out, "--top", "0"
+    )
     assert "no.paretoscope" in refused(capsys, tmp_path / "no.paretoscope", "--to", "hf", *out)
     empty = tmp_path / "empty.paretoscope"
     Project.create(empty).close()

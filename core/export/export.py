@@ -1,0 +1,243 @@
+"""One export: which candidates an order names, written in its format, with where the numbers come from."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.analysis.pipeline import Contents, Frame, Laws, loss_text, rows_of
+from core.errors import Unusable
+from core.export.formats import format_of, write_shape
+from core.export.selection import Row, rows_of_table
+from core.export.training_plan import TrainingDevice
+from core.files import check_target, to_json, write_atomically
+from core.formats.configs.writing import ExportContext, sidecar, sidecar_path
+from core.records.measurement import Measurement, Point
+from core.records.metrics import METRICS
+from core.table.table import Table
+
+# a context that most servers are given, unless the workload needs a longer one
+USUAL_CONTEXT = 4096
+# formats that hold everything themselves, so that nothing is written beside them
+WITHOUT_SIDECAR = ("json", "plan", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrder:
+    """What to write and where. `candidates` are identities; without any it is what the format asks
+    for: the frame's selected row for a shape, its front for a selection, everything measured for raw
+    measurements. `top` takes at most so many rows of the front. `max_context` is in tokens.
+    """
+
+    format: str
+    out: Path
+    candidates: tuple[str, ...] = ()
+    top: int | None = None
+    force: bool = False
+    name: str = ""  # inside the export; empty: the project's and the candidate's
+    max_context: int | None = None
+    training: TrainingDevice | None = None
+
+    def check_target(self) -> None:
+        """Raises Unusable when a file of the order cannot be written."""
+        check_target(self.out, self.force)
+        if self.format not in WITHOUT_SIDECAR:
+            check_target(sidecar_path(self.out), self.force)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What lies on disk now: the files, the candidates in them (as ids, with their parameters), how
+    many rows or measurements, and all of it in one sentence."""
+
+    format: str
+    files: tuple[str, ...]
+    rows: int
+    text: str
+    candidates: tuple[str, ...] = ()
+    params_total: tuple[int, ...] = ()
+
+
+def export(
+    contents: Contents, laws: Laws, table: Table, frame: Frame, order: ExportOrder
+) -> Written:
+    """Write the candidates of an order as they stand in this table and frame.
+
+    Raises Unusable, with nothing written, for a candidate that is not in the table, for one that the
+    format cannot express, where the frame holds nothing to write, and for a target that is refused.
+    """
+    form = format_of(order.format)
+    order.check_target()
+    if form.kind == "measurements":
+        if not order.candidates:
+            return write_measurements(contents.measurements, order)
+        wanted = {_timed_as(table, row) for row in _named(contents, table, order)}
+        return write_measurements(
+            [m for m in contents.measurements if (m.model, *_work(m)) in wanted], order
+        )
+    rows = rows_of_table(table, _chosen(contents, table, frame, order))
+    provenance = provenance_of(contents, laws, table, frame, rows)
+    if form.kind == "shape":
+        text, beside = _shape(contents, rows[0], order, provenance)
+    else:
+        text, beside = _selection(rows, order, provenance)
+    files = [str(order.out)]
+    if beside:
+        write_atomically(sidecar_path(order.out), beside, order.force)
+        files.append(str(sidecar_path(order.out)))
+    write_atomically(order.out, text, order.force)
+    if text.startswith("#!"):
+        order.out.chmod(order.out.stat().st_mode | stat.S_IXUSR)
+    what = rows[0].label if len(rows) == 1 else f"{len(rows)} candidates"
+    return Written(
+        order.format,
+        tuple(files),
+        len(rows),
+        f"wrote {what} as {form.title} to {', '.join(files)}",
+        tuple(row.identity for row in rows),
+        tuple(row.architecture.params_total for row in rows),
+    )
+
+
+def write_measurements(measurements: Sequence[Measurement], order: ExportOrder) -> Written:
+    """Write these measurements as they were made; Unusable where there are none."""
+    from core.formats.results.raw_json import write
+
+    if not measurements:
+        what = "these candidates were never" if order.candidates else "nothing was"
+        raise Unusable(f"{what} measured, so there is nothing raw to write")
+    write_atomically(order.out, write(measurements), order.force)
+    count = len(measurements)
+    text = f"wrote {count} measurement{'' if count == 1 else 's'} to {order.out}"
+    return Written(order.format, (str(order.out),), count, text, order.candidates)
+
+
+def provenance_of(
+    contents: Contents, laws: Laws, table: Table, frame: Frame, rows: Sequence[Row]
+) -> dict[str, Any]:
+    """Where everything in an export came from: project, device, laws, limits, and each number."""
+    about: dict[str, Any] = {
+        "program": "Paretoscope",
+        "project": contents.name,
+        "device": table.device_key,
+        "loss_law": loss_text(laws),
+        "limits": [limit.text for limit in frame.limits],
+        "measurements": len(contents.measurements),
+    }
+    if len(rows) == 1:
+        row = rows[0]
+        about |= {
+            "candidate": row.identity,
+            "workload": asdict(row.workload),
+            "runtime": asdict(row.runtime),
+            "numbers": {k: asdict(v) for k, v in row.values.items()},
+        }
+    return about
+
+
+# --- which rows ------------------------------------------------------------------------------------
+
+
+def _chosen(contents: Contents, table: Table, frame: Frame, order: ExportOrder) -> list[int]:
+    one = format_of(order.format).kind == "shape"
+    if order.candidates:
+        rows = _named(contents, table, order)
+        if one and len(rows) > 1:
+            raise Unusable(
+                f"'{order.format}' writes one candidate; name one, or export csv or json"
+            )
+        return rows
+    if one:
+        rows = [frame.selected] if frame.selected is not None else []
+    else:
+        rows = list(rows_of(frame, order.top))
+    if not rows:
+        raise Unusable(f"{contents.name}: {_why_nothing(table, frame)}, or name a candidate")
+    return rows
+
+
+def _named(contents: Contents, table: Table, order: ExportOrder) -> list[int]:
+    found = []
+    for identity in order.candidates:
+        row = table.find(identity)
+        if row is None:
+            raise Unusable(
+                f"{contents.name}: no candidate with id '{identity}';"
+                " 'frontier --json' lists the ids of the front"
+            )
+        found.append(row)
+    return found
+
+
+def _why_nothing(table: Table, frame: Frame) -> str:
+    unknown = [METRICS[k].label for k in (frame.x, frame.y) if not table.known(k)]
+    if unknown:
+        return f"no candidate has a known {' or '.join(unknown)}; measure first"
+    return "no candidate meets the limits; loosen one"
+
+
+def _work(thing: Point | Measurement) -> tuple[Any, ...]:
+    return thing.architecture, thing.workload, thing.runtime
+
+
+def _timed_as(table: Table, row: int) -> tuple[Any, ...]:
+    return table.names.get(row, ""), *_work(table.point(row))
+
+
+# --- the text and what lies beside it ---------------------------------------------------------------
+
+
+def _shape(
+    contents: Contents, row: Row, order: ExportOrder, provenance: Mapping[str, Any]
+) -> tuple[str, str]:
+    needed = row.workload.prompt_tokens + row.workload.output_tokens
+    longest = order.max_context
+    if longest is None:
+        longest = max(needed, USUAL_CONTEXT)
+    if longest < needed:
+        raise Unusable(
+            f"a longest context of {longest} tokens is shorter than prompt + output ({needed})"
+        )
+    tokens = row.values.get("train_tokens")
+    context = ExportContext(
+        order.name or f"{contents.name}-{row.label}",
+        tokens.value if tokens else None,
+        row.runtime.weights,
+        row.runtime.cache,
+        longest,
+        row.workload.batch,
+        provenance=provenance,
+    )
+    text = write_shape(order.format, row.architecture, context)
+    return text, sidecar(row.architecture, context, order.format)
+
+
+def _selection(
+    rows: tuple[Row, ...], order: ExportOrder, provenance: Mapping[str, Any]
+) -> tuple[str, str]:
+    from core.export import table_csv, table_json, training_plan
+
+    if order.format == "json":
+        return table_json.write(rows, provenance), ""
+    if order.format == "csv":
+        about = _about_columns({key for row in rows for key in row.values}, provenance)
+        return table_csv.write(rows, provenance), to_json(about)
+    return training_plan.write(rows, provenance, order.training), ""
+
+
+def _about_columns(keys: Iterable[str], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    known = set(keys)
+    return {
+        "schema_version": 1,
+        "kind": "paretoscope export",
+        "format": "csv",
+        "metrics": {
+            key: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}
+            for key, m in METRICS.items()
+            if key in known
+        },
+        "provenance": dict(provenance),
+    }

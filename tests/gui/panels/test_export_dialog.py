@@ -1,0 +1,50 @@
+"""What the export dialog writes is what is on screen."""
+
+import json
+
+from PySide6.QtCore import Qt
+
+from core.analysis.pipeline import make_frame, rows_of
+from core.export.table_json import read as read_json
+from core.pareto.limits import parse_limit
+from core.project.project import Project
+from gui.app.settings import Settings
+from gui.panels.export import KEY, ExportDialog
+
+
+def pick(dialog, what, key):
+    texts = [dialog.what.itemText(i) for i in range(dialog.what.count())]
+    dialog.what.setCurrentIndex(next(i for i, t in enumerate(texts) if t.startswith(what)))
+    keys = [dialog.formats.item(i).data(KEY) for i in range(dialog.formats.count())]
+    dialog.formats.setCurrentRow(keys.index(key))
+    dialog.what.activated.emit(dialog.what.currentIndex())
+
+
+def test_the_front_of_a_project_opened_read_only_is_the_one_on_screen(
+    qtbot, store, project_path, tmp_path
+):
+    store.load(lambda: Project.open(project_path, read_only=True))
+    qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
+    stored = store.state.choices
+    fastest = float(store.state.table.column("tpot_s").min())
+    store.choose(y="params_total", limits=(parse_limit(f"tpot<={3 * fastest}"),))
+    qtbot.waitUntil(lambda: store.settled, timeout=120_000)
+    state = store.state
+    shown = [state.table.id_of(row) for row in rows_of(state.frame)]
+    of_file = make_frame(state.table, stored)
+    assert shown != [state.table.id_of(row) for row in rows_of(of_file)]
+
+    dialog = ExportDialog(store, Settings(None))
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(dialog)
+    pick(dialog, "the front", "json")
+    out = tmp_path / "front.json"
+    with qtbot.waitSignal(dialog.exported, timeout=60_000):
+        dialog.write(out)
+    assert [row.identity for row in read_json(out.read_text())] == shown
+    provenance = json.loads(out.read_text())["provenance"]
+    assert provenance["limits"] == [limit.text for limit in state.frame.limits]
+    with Project.open(project_path, read_only=True) as project:
+        assert project.choices() == stored
+    # the command line would write the stored front
+    assert "choices stored in the file" in dialog.command.text()
