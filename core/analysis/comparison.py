@@ -14,15 +14,9 @@ from core.project.choices import Choices
 from core.records.metrics import METRICS
 from core.table.ratio_interval import log_ratio
 from core.table.speculative import draft_rows
-from core.table.table import EXACT, Table
+from core.table.table import Table
 from core.units import digits
 
-# what a comparison shows where any of its candidates has a value
-SHOWN = (
-    "loss", "accuracy", "bits_per_byte", "tpot_s", "ttft_s", "e2e_s", "tokens_per_s",
-    "memory_bytes", "weight_bytes", "energy_j_per_token", "params_total", "train_flops",
-    "lifetime_flops", "n_layers", "d_model",
-)  # fmt: skip
 # a larger difference reads better as a factor
 LARGEST_PERCENT = 400.0
 VERDICTS = ("same", "better", "worse", "differs", "cannot tell apart", "unknown")
@@ -92,6 +86,16 @@ def percent_text(percent: float, unit: bool = True) -> str:
     return f"{number} %" if unit else number
 
 
+def compared_metrics(choices: Choices) -> tuple[str, ...]:
+    """What a comparison shows where any of its candidates has a value."""
+    served = choices.what_if.served_tokens
+    return tuple(
+        key
+        for key, row in METRICS.items()
+        if row.compared and (served or not row.needs_served_tokens)
+    )
+
+
 def compare_rows(
     contents: Contents,
     laws: Laws,
@@ -99,7 +103,6 @@ def compare_rows(
     table: Table,
     identities: Sequence[str],
     baseline: str = "",
-    metrics: Sequence[str] = SHOWN,
 ) -> Comparison:
     """The candidates of these identities against the baseline (default: the first of them).
 
@@ -119,7 +122,9 @@ def compare_rows(
     rows = [_row(few, name) for name in found]
     base = rows[found.index(baseline)]
     shown = [
-        key for key in metrics if any(np.isfinite(few.estimates(key).value[row]) for row in rows)
+        key
+        for key in compared_metrics(choices)
+        if any(np.isfinite(few.estimates(key).value[row]) for row in rows)
     ]
     differences = tuple(
         tuple(difference(few, row, base, key, laws.loss) for key in shown) for row in rows
@@ -191,7 +196,7 @@ def difference(
 
 def kind_of(table: Table, row: int, key: str) -> str:
     """'exact', 'measured', 'predicted' or 'unknown'."""
-    if key in EXACT or key == "lifetime_flops":
+    if METRICS[key].exact is not None:
         return "exact"
     estimates = table.estimates(key)
     if not np.isfinite(estimates.value[row]):

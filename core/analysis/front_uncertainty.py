@@ -13,8 +13,8 @@ from core.arrays import Bools, Floats, Indices
 from core.pareto.front import nondominated
 from core.pareto.front_chance import FARTHEST, ever_on_front
 from core.pareto.limits import Limit, feasible
-from core.records.metrics import METRICS
-from core.table.ratio_interval import LAWS_OF, Z
+from core.records.metrics import METRICS, timed_parts
+from core.table.ratio_interval import Z
 from core.table.table import Table
 
 DRAWS = 400
@@ -174,7 +174,8 @@ def _law_errors(
     With `LatencyFit.factors` F and o, the error is (F z + o e) / sqrt(|F|^2 + o^2) of its interval. A
     whole answer takes the TPOT law's, whose share of it is the larger by far.
     """
-    name = LAWS_OF.get(key, ("",))[-1]
+    parts = timed_parts(key)
+    name = parts[-1].law if parts else ""
     predicted = ~(table.estimates(key).measured[rows] | table.drafted[rows])
     runs = table.candidates.runtime[rows]
     for runtime in np.unique(runs[predicted]):

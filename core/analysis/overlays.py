@@ -23,6 +23,7 @@ from core.pareto.front import front_indices
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.project.project import Project
+from core.records.metric import counted
 from core.records.metrics import METRICS
 from core.records.progress import Progress
 from core.table.table import Table
@@ -194,24 +195,7 @@ def _value(
 def _own(point: ImportedPoint, key: str) -> float | None:
     if key in point.metrics:
         return point.metrics[key].value
-    shape, workload = point.architecture, point.workload
-    known: dict[str, Any] = {}
-    if shape is not None:
-        known |= {
-            "params_total": shape.params_total,
-            "params_non_embedding": shape.params_non_embedding,
-            "n_layers": shape.n_layers,
-            "d_model": shape.d_model,
-            "aspect_ratio": shape.aspect_ratio,
-            "kv_heads": shape.n_kv_heads,
-        }
-    if workload is not None:
-        known |= {
-            "batch": workload.batch,
-            "prompt_tokens": workload.prompt_tokens,
-            "output_tokens": workload.output_tokens,
-        }
-    return float(known[key]) if key in known else None
+    return counted(METRICS[key], point.architecture, point.workload)
 
 
 def _measured_here(

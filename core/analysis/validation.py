@@ -18,11 +18,9 @@ from core.fit.resample import Steps
 from core.fit.validate import trust, validation
 from core.project.choices import Choices
 from core.records.measurement import Measurement, Point
-from core.records.metrics import METRICS
+from core.records.metrics import of_phase
 from core.table.table import Table
 
-# law's metric -> metric of the table
-COLUMNS = {"tpot": "tpot_s", "ttft": "ttft_s"}
 # beyond these a law's sentence comes with a warning
 LARGEST_ERROR = 0.10
 LEAST_RANK = 0.9
@@ -61,7 +59,7 @@ class LatencyTrust:
     @property
     def title(self) -> str:
         """E.g. 'Time per output token, eager, fp32'."""
-        return f"{METRICS[COLUMNS[self.fit.metric]].label}, {self.fit.runtime.label}"
+        return f"{of_phase(self.fit.metric).label}, {self.fit.runtime.label}"
 
 
 def latency_trust(fit: LatencyFit) -> LatencyTrust:
@@ -95,7 +93,7 @@ def latency_trust(fit: LatencyFit) -> LatencyTrust:
 def latency_sentence(judged: LatencyTrust) -> tuple[str, bool]:
     """One sentence with the number that matters most, and whether to warn."""
     fit = judged.fit
-    what = METRICS[COLUMNS[fit.metric]].label.lower()
+    what = of_phase(fit.metric).label.lower()
     if not fit.ok:
         return f"No law for {what} ({fit.runtime.label}): {fit.message}.", True
     told = f"Predicts {what} of shapes it has not seen to ±{100 * judged.error:.1f} %"

@@ -326,10 +326,10 @@ def report(
 def described(m: Measurement) -> dict[str, Any]:
     """One measurement for JSON: values with intervals, flags, the ratio to the memory floor."""
     from core.samples.roofline import floor_ratio, launch_overhead_s
-    from core.samples.statistics import METRICS, estimate
+    from core.samples.statistics import PHASES, estimate
 
     metrics: dict[str, Any] = {}
-    for metric in METRICS:
+    for metric in PHASES:
         e = estimate(m, metric)
         if e is not None:
             metrics[metric] = {

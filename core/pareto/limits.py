@@ -11,7 +11,8 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
-from core.records.metrics import Metric, metric
+from core.records.metric import Metric
+from core.records.metrics import metric
 from core.units import SCALES, scale_for
 
 STATISTICS = ("p50", "mean", "p90", "p95", "p99", "high")

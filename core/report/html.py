@@ -20,7 +20,7 @@ from core.commands.frontier import cell
 from core.fit.resample import Steps
 from core.project.choices import Choices
 from core.records.measurement import FLAGS
-from core.records.metrics import METRICS
+from core.records.metrics import METRICS, of_phase
 from core.records.progress import Progress
 from core.report.facts import axes_text, chosen_rows, facts_of
 from core.report.svg import MOST_FRONT_MARKS, front_svg, measured_rows
@@ -241,7 +241,7 @@ def laws_part(facts: dict[str, Any]) -> str:
         lines += [f'<p class="warn">{escape(w)}</p>' for w in law["warnings"]]
     rows = [
         [
-            escape(METRICS[f"{one['metric']}_s"].label),
+            escape(of_phase(one["metric"]).label),
             escape(one["runtime"]),
             f"{one['measurements']:,}",
             f"{one['shapes']:,}",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.records.measurement import Measurement
-from core.samples.statistics import estimate
+from core.records.metrics import launch_overhead
+from core.samples.statistics import estimate, median_of
 
 
 def floor_s(measurement: Measurement) -> float | None:
@@ -30,5 +31,5 @@ def floor_ratio(measurement: Measurement) -> float | None:
 
 def launch_overhead_s(measurement: Measurement) -> float | None:
     """Wall time per token in which no kernel ran, in seconds; None where kernels were not counted."""
-    wall, busy = estimate(measurement, "itl"), measurement.environment.get("kernel_s_per_token")
-    return None if wall is None or not busy else max(0.0, wall.value - float(busy))
+    found = launch_overhead(measurement, median_of(measurement))
+    return None if found is None else found.value

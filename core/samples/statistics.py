@@ -11,8 +11,9 @@ import numpy as np
 
 from core.arrays import Floats
 from core.records.measurement import Measurement
+from core.records.metric import Median
 
-METRICS = ("ttft", "tpot", "itl", "e2e", "tokens_per_s")
+PHASES = ("ttft", "tpot", "itl", "e2e", "tokens_per_s")
 STATISTICS = ("p50", "mean", "p90", "p95", "p99")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # a percentile is printed only when at least this many samples lie beyond it
@@ -54,7 +55,7 @@ def estimate(
     little for the percentile (three samples must lie beyond it). With `device_time` the device's
     own clock is used. Raises ValueError for an unknown metric or statistic.
     """
-    if metric not in METRICS or statistic not in STATISTICS:
+    if metric not in PHASES or statistic not in STATISTICS:
         raise ValueError(f"no such metric or statistic: {metric}:{statistic}")
     blocks = metric_blocks(measurement, metric, "_device" if device_time else "")
     if not blocks:
@@ -64,6 +65,16 @@ def estimate(
         lowered = summarise([-b for b in blocks], statistic)
         return lowered and Estimate(-lowered.value, -lowered.high, -lowered.low, lowered.n)
     return summarise(blocks, statistic)
+
+
+def median_of(measurement: Measurement) -> Median:
+    """The median of a phase of a measurement in seconds, by the phase's name."""
+
+    def median(phase: str) -> float | None:
+        found = estimate(measurement, phase)
+        return None if found is None else found.value
+
+    return median
 
 
 def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> list[Floats]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from core.records.measurement import Measurement
+from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
 from core.samples.statistics import estimate
 from core.units import format_quantity
 
-TIMES = {"tpot": "tpot_s", "ttft": "ttft_s", "e2e": "e2e_s"}
 MEMORY = {
     "weights": "weights", "cache": "cache", "peak_allocated": "most allocated",
     "peak_reserved": "most reserved", "process": "the process", "device_used": "the device",
@@ -20,16 +20,15 @@ def told(m: Measurement) -> tuple[str, ...]:
     memory floor, what launching took, memory by part and energy; a failed one has none."""
     if m.failed:
         return ()
-    lines = [line for phase in TIMES if (line := _time(m, phase))]
+    lines = [line for row in METRICS.values() if row.phase and (line := _time(m, row))]
     rest = (_visits(m), _floor(m), _launching(m), _memory(m), _energy(m))
     return tuple(line for line in (*lines, *rest) if line)
 
 
-def _time(m: Measurement, phase: str) -> str:
-    found = estimate(m, phase)
+def _time(m: Measurement, metric: Metric) -> str:
+    found = estimate(m, metric.phase)
     if found is None:
         return ""
-    metric = METRICS[TIMES[phase]]
     half = found.half_width
     sure = f" ± {half:.1%} (95 %)" if half == half and half < 10 else ", interval unknown"
     return f"{metric.label}: {metric.format(found.value)}{sure}"

@@ -5,9 +5,9 @@ Every maker returns one `Estimates` over all candidates; a measurement stands be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -16,12 +16,9 @@ from core.fit.latency_fit import LatencyFit
 from core.fit.memory import PEAKS, MemoryFit
 from core.model.workload import Runtime
 from core.records.measurement import Measurement
-from core.samples.roofline import floor_s, launch_overhead_s
-from core.samples.statistics import estimate
+from core.records.metric import Columns, Metric
+from core.samples.statistics import estimate, median_of
 from core.space.candidates import Candidates
-
-# metric -> name of the measured phase it is read from
-TIMED = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
 
 
 class LossFit(Protocol):
@@ -66,6 +63,7 @@ class Estimates:
 
 def loss_estimates(
     c: Candidates,
+    metric: Metric,
     law: LossFit | None,
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
@@ -84,18 +82,16 @@ def loss_estimates(
     measured = np.zeros(rows, np.bool_)
     for row in names:
         # a real model has the loss it was measured to have, or none
-        quality = measured_rows[row].quality
-        value[row] = quality.get("loss", np.nan)
-        low[row] = quality.get("loss_low", value[row])
-        high[row] = quality.get("loss_high", value[row])
-        measured[row] = "loss" in quality
+        found = metric.read(measured_rows[row], median_of(measured_rows[row]))
+        value[row], low[row], high[row] = found or (np.nan, np.nan, np.nan)
+        measured[row] = found is not None
         outside[row] = False
     return frozen(value, low, high, measured, outside)
 
 
 def timed_estimates(
     c: Candidates,
-    key: str,
+    metric: Metric,
     latency: Mapping[tuple[Runtime, str], LatencyFit],
     measured_rows: Mapping[int, Measurement],
 ) -> Estimates:
@@ -104,7 +100,7 @@ def timed_estimates(
     value, low, high = np.full((3, rows), np.nan)
     outside = np.zeros(rows, np.bool_)
     for index, runtime in enumerate(c.runtimes):
-        fit = latency.get((runtime, law_metric(key)))
+        fit = latency.get((runtime, metric.law))
         mask = c.runtime == index
         if fit is None or not mask.any():
             continue
@@ -116,7 +112,7 @@ def timed_estimates(
         outside[mask] = fit.outside(*asked)
     measured = np.zeros(rows, np.bool_)
     for row, m in measured_rows.items():
-        known = estimate(m, TIMED[key], "p50")
+        known = estimate(m, metric.phase, "p50")
         if known is not None:
             value[row], low[row], high[row] = known.value, known.low, known.high
             measured[row] = True
@@ -124,25 +120,36 @@ def timed_estimates(
     return frozen(value, low, high, measured, outside)
 
 
-def e2e_estimates(
-    c: Candidates,
-    ttft: Estimates,
-    tpot: Estimates,
+def made_estimates(
+    metric: Metric,
+    columns: Columns,
+    parts: Sequence[Estimates],
+    estimated: Sequence[Estimates],
     measured_rows: Mapping[int, Measurement],
-    drafted: Bools,
 ) -> Estimates:
-    """The whole answer, s: first token and the steps after it, or as it was measured."""
-    steps = c.output_tokens - 1.0
-    value = ttft.value + steps * tpot.value
-    low, high = ttft.low + steps * tpot.low, ttft.high + steps * tpot.high
-    measured = np.zeros(len(c), np.bool_)
+    """A metric put together from others, or as its own phase was measured in `measured_rows`.
+
+    `parts` are its `made_of`; `estimated` are those of them that are not counted exactly: the result
+    is measured where all of these are, unless the metric has a phase of its own.
+    """
+    # an interval that reaches down to no time at all is one up to any speed
+    with np.errstate(divide="ignore"):
+        value, one, other = (
+            np.asarray(metric.make(columns, *(getattr(part, end) for part in parts)), np.float64)
+            for end in ("value", "low", "high")
+        )
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    outside = np.logical_or.reduce([part.outside for part in parts])
+    if not metric.phase:
+        measured = np.logical_and.reduce([part.measured for part in estimated or parts])
+        return frozen(value, low, high, measured, outside)
+    measured = np.zeros(len(value), np.bool_)
     for row, m in measured_rows.items():
-        known = estimate(m, "e2e", "p50")
-        # what was measured without a draft says nothing of the end with one
-        if known is not None and not drafted[row]:
+        known = estimate(m, metric.phase, "p50")
+        if known is not None:
             value[row], low[row], high[row] = known.value, known.low, known.high
             measured[row] = True
-    return frozen(value, low, high, measured, ttft.outside | tpot.outside)
+    return frozen(value, low, high, measured, outside)
 
 
 def memory_estimates(
@@ -170,49 +177,14 @@ def memory_estimates(
     return frozen(value, low, high, measured, np.zeros(len(c), np.bool_))
 
 
-def floor_estimates(
-    c: Candidates,
-    tpot: Estimates,
-    measured_rows: Mapping[int, Measurement],
-    bandwidth_bytes_per_s: float,
-) -> Estimates:
-    """Time per output token over the memory floor (`core.samples.roofline`), of every row.
-
-    A measured row is held against the bandwidth of its own day, the others against the one given.
-    """
-    runtimes = c.runtimes
-    weights, cache = (
-        np.array([getattr(r, name) for r in runtimes])[c.runtime]
-        for name in ("weight_bytes", "cache_bytes")
-    )
-    context = c.prompt_tokens + c.output_tokens / 2
-    read = np.asarray(c.shapes.decode_bytes(context, c.batch, weights, cache), np.float64)
-    floor = read / (bandwidth_bytes_per_s or np.nan)
-    for row, m in measured_rows.items():
-        known = floor_s(m)
-        if known is not None:
-            floor[row] = known
-    return frozen(
-        tpot.value / floor, tpot.low / floor, tpot.high / floor, tpot.measured, tpot.outside
-    )
-
-
-def only_measured(rows: int, key: str, measured_rows: Mapping[int, Measurement]) -> Estimates:
+def only_measured(rows: int, metric: Metric, measured_rows: Mapping[int, Measurement]) -> Estimates:
     """Metrics no law predicts here: known where they were measured."""
     value, low, high = np.full((3, rows), np.nan)
     measured = np.zeros(rows, np.bool_)
     for row, m in measured_rows.items():
-        found = {
-            "energy_j_per_token": m.energy.get("joules_per_token"),
-            "launch_s": launch_overhead_s(m),
-            "bits_per_byte": m.quality.get("bits_per_byte"),
-            "accuracy": m.quality.get("accuracy"),
-        }.get(key)
+        found = metric.read(m, median_of(m))
         if found is not None:
-            name = {"bits_per_byte": "bits_per_byte", "accuracy": "accuracy"}.get(key, "")
-            value[row] = found
-            low[row] = m.quality.get(f"{name}_low", found)
-            high[row] = m.quality.get(f"{name}_high", found)
+            value[row], low[row], high[row] = found
             measured[row] = True
     return frozen(value, low, high, measured, np.zeros(rows, np.bool_))
 
@@ -230,23 +202,10 @@ def loss_columns(candidates: Candidates) -> dict[str, Floats]:
     }
 
 
-def law_metric(key: str) -> str:
-    """The latency law that a metric is read from."""
-    return "ttft" if key == "ttft_s" else "tpot"
-
-
 def certain(value: Floats) -> Estimates:
     """A column that is counted, not estimated."""
     no = np.zeros(len(value), np.bool_)
     return frozen(value, value, value, no, no)
-
-
-def inverse(of: Estimates, amount: Any) -> Estimates:
-    """An amount over a time; the ends of the interval change places."""
-    # an interval that reaches down to no time at all is one up to any speed
-    with np.errstate(divide="ignore"):
-        turned = amount / of.value, amount / of.high, amount / of.low
-    return frozen(*turned, of.measured, of.outside)
 
 
 def frozen(value: Floats, low: Floats, high: Floats, measured: Bools, outside: Bools) -> Estimates:

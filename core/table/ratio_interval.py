@@ -24,17 +24,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.arrays import Floats, Indices
 from core.fit.latency_fit import LatencyFit
+from core.records.metric import Metric
+from core.records.metrics import METRICS, timed_parts
 from core.table.estimates import Estimates
 
 if TYPE_CHECKING:
     from core.table.table import Table
 
-# metric -> the laws it is made of
-LAWS_OF = {
-    "ttft_s": ("ttft",), "tpot_s": ("tpot",), "tokens_per_s_user": ("tpot",),
-    "over_floor": ("tpot",), "e2e_s": ("ttft", "tpot"), "tokens_per_s": ("ttft", "tpot"),
-}  # fmt: skip
+# relative step of the differences that give a part's share
+STEP = 1e-4
 Z = NormalDist().inv_cdf(0.975)
 TOGETHER = "both predicted by one law: the errors they share cancel"
 APART = "the two intervals taken as independent"
@@ -61,7 +61,7 @@ def log_ratio(table: Table, key: str, row: int, other: int) -> LogRatio:
         found = None
         if key == "loss":
             found = _of_loss(table, estimates, row, other)
-        elif key in LAWS_OF:
+        elif timed_parts(key):
             found = _of_latency(table, key, estimates, row, other)
         if found is not None:
             return found
@@ -96,26 +96,41 @@ def _of_latency(
     if table.point(row) == table.point(other):
         return LogRatio(middle, middle, TOGETHER)
     half = 0.0
-    for name in LAWS_OF[key]:
-        law = table.latency_law(name, row)
+    for part in timed_parts(key):
+        law = table.latency_law(part.law, row)
         # a part of the time that was measured errs by itself
-        part = table.estimates(f"{name}_s")
-        if law is None or part.measured[row] or part.measured[other]:
+        measured = table.estimates(part.key).measured
+        if law is None or measured[row] or measured[other]:
             return None
-        half += _half_width(table, law, key, row, other)
+        share = _share(table, METRICS[key], part, np.array([row, other]))
+        half += _half_width(table, law, share, row, other)
     return LogRatio(middle - half, middle + half, TOGETHER)
 
 
-def _half_width(table: Table, law: LatencyFit, key: str, row: int, other: int) -> float:
+def _half_width(table: Table, law: LatencyFit, share: Floats, row: int, other: int) -> float:
     c = table.candidates.take(np.array([row, other]))
     shared, own = law.factors(c.shapes, c.batch, c.prompt_tokens, c.output_tokens)
-    share = np.ones(2)
-    if len(LAWS_OF[key]) > 1:
-        times = 1.0 if law.metric == "ttft" else c.output_tokens - 1.0
-        part = table.estimates(f"{law.metric}_s").value[[row, other]]
-        share = times * part / table.estimates("e2e_s").value[[row, other]]
     shared, own = shared * share[:, None], own * share
     return law.spread() * float(np.sqrt(np.sum((shared[0] - shared[1]) ** 2) + np.sum(own**2)))
+
+
+def _share(table: Table, metric: Metric, part: Metric, rows: Indices) -> Floats:
+    """Per cent by which a metric of some rows changes for one per cent of a part of it, (rows,)."""
+    if metric is part:
+        return np.ones(len(rows))
+    columns = table.columns.take(rows)
+    values = [table.estimates(key).value[rows] for key in metric.made_of]
+    share = np.zeros(len(rows))
+    for at, key in enumerate(metric.made_of):
+        if part not in timed_parts(key):
+            continue
+        more, less = (
+            metric.make(columns, *values[:at], values[at] * factor, *values[at + 1 :])
+            for factor in (1 + STEP, 1 - STEP)
+        )
+        of_this = (more - less) / (2 * STEP * metric.make(columns, *values))
+        share += of_this * _share(table, METRICS[key], part, rows)
+    return share
 
 
 def _independent(estimates: Estimates, row: int, other: int) -> LogRatio:

@@ -19,22 +19,20 @@ from core.model.architecture import Shapes
 from core.model.workload import Runtime
 from core.pareto.limits import STATISTICS
 from core.records.measurement import Measurement, Point
-from core.records.metrics import METRICS
+from core.records.metric import Metric
+from core.records.metrics import METRICS, of_phase
 from core.samples.repetitions import together
 from core.samples.statistics import estimate
 from core.space.candidates import Candidates, join
+from core.table.columns import RowColumns
 from core.table.estimates import (
-    TIMED,
     Estimates,
     LossFit,
     certain,
-    e2e_estimates,
-    floor_estimates,
     frozen,
-    inverse,
-    law_metric,
     loss_columns,
     loss_estimates,
+    made_estimates,
     memory_estimates,
     only_measured,
     timed_estimates,
@@ -42,8 +40,6 @@ from core.table.estimates import (
 from core.table.speculative import Drafting, Steps, draft_row, with_draft
 
 Kept = TypeVar("Kept")
-# what a draft model changes; the first token comes from the row's own model
-DRAFTED = ("tpot_s", "e2e_s", "tokens_per_s", "tokens_per_s_user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +71,7 @@ class Table:
         self.described = len(candidates) if candidates is not None else 0
         self._loss = loss
         self._loss_text = loss_text
-        self._served = served_tokens
         known = [m.device.bandwidth_bytes_per_s for m in usable if m.device.bandwidth_bytes_per_s]
-        self._bandwidth = known[-1] if known else 0.0
         self._latency = {
             (fit.runtime, fit.metric): fit
             for fit in latency
@@ -86,6 +80,9 @@ class Table:
         self._memory = {fit.runtime: fit for fit in memory if fit.device_key == self.device_key}
         self.candidates, self._measured_rows, self.names = _with_measured(
             candidates, list(together(usable))
+        )
+        self.columns = RowColumns(
+            self.candidates, self._measured_rows, served_tokens, known[-1] if known else 0.0
         )
         self._cache: dict[Any, Any] = {}
         self.drafting = drafting
@@ -111,9 +108,7 @@ class Table:
 
     def estimates(self, key: str) -> Estimates:
         """A metric with its 95 % interval and, for every row, whether it was measured."""
-        if key not in METRICS:
-            raise KeyError(key)
-        return self._kept(("estimates", key), lambda: self._estimates(key))
+        return self._of(METRICS[key])
 
     def loss_draws(self, rows: Indices) -> Floats:
         """Loss of some rows under every resample of the law, (resamples, rows); (0, rows) without."""
@@ -137,28 +132,32 @@ class Table:
 
     def source(self, key: str, row: int) -> Source:
         """Where one number came from, in words."""
-        if key in EXACT or key == "lifetime_flops":
+        metric = METRICS[key]
+        if metric.exact is not None:
             return Source("exact", "counted from the shape")
         estimates = self.estimates(key)
         if not np.isfinite(estimates.value[row]):
-            return Source("unknown", self._missing(key, row))
+            return Source("unknown", self._missing(metric, row))
         if estimates.measured[row]:
             return Source("measured", measured_text(self._measured_rows[row], key))
         beyond = "; outside the range it was fitted on" if estimates.outside[row] else ""
-        if key in DRAFTED and self.drafted[row]:
-            return Source("predicted", self._drafted_text(key, row) + beyond)
-        if key == "loss":
-            return Source("predicted", self._loss_text + beyond)
-        if key == "memory_bytes":
-            return Source("predicted", memory_text(self._memory.get(self.runtime_of(row))))
-        return Source("predicted", self._laws_text(key, row) + beyond)
+        if self.drafted[row] and changed_by_draft(metric):
+            return Source("predicted", self._drafted_text(metric, row) + beyond)
+        return Source("predicted", self._predicted_text(metric, row) + beyond)
 
-    def _laws_text(self, key: str, row: int) -> str:
-        laws = ("ttft", "tpot") if key in ("e2e_s", "tokens_per_s") else (law_metric(key),)
-        fits = [self._latency.get((self.runtime_of(row), law)) for law in laws]
-        return "; ".join(latency_text(fit) for fit in fits if fit is not None)
+    def _predicted_text(self, metric: Metric, row: int) -> str:
+        if metric.law == "loss":
+            return self._loss_text
+        if metric.law == "memory":
+            return memory_text(self._memory.get(self.runtime_of(row)))
+        if metric.made_of:
+            parts = [METRICS[key] for key in metric.made_of]
+            texts = [self._predicted_text(part, row) for part in parts if part.exact is None]
+            return "; ".join(text for text in dict.fromkeys(texts) if text)
+        fit = self.latency_law(metric.law, row)
+        return latency_text(fit) if fit is not None else ""
 
-    def _drafted_text(self, key: str, row: int) -> str:
+    def _drafted_text(self, metric: Metric, row: int) -> str:
         assert self.drafting is not None and self._draft is not None
         with_it = (
             f"speculative decoding with {self.label(self._draft)} as draft,"
@@ -166,13 +165,13 @@ class Table:
             f" {self.drafting.acceptance:g} (closed form of arXiv 2211.17192)"
         )
         measured = self._measured_rows.get(row) if self.alone.measured[row] else None
-        base = measured_text(measured, "tpot_s") if measured else self._laws_text(key, row)
+        base = measured_text(measured, "tpot_s") if measured else self._predicted_text(metric, row)
         return f"{with_it}; a step alone: {base}" if base else with_it
 
     @property
     def alone(self) -> Estimates:
         """Time per output token without the draft model of a what-if."""
-        return self._kept("alone", lambda: self._timed("tpot_s"))
+        return self._of(of_phase("tpot"), alone=True)
 
     @property
     def drafted(self) -> Bools:
@@ -243,45 +242,36 @@ class Table:
         kept: Kept = self._cache[key]
         return kept
 
-    def _estimates(self, key: str) -> Estimates:
-        if key in EXACT:
-            return certain(np.asarray(EXACT[key](self.candidates), np.float64))
-        if key == "lifetime_flops":
-            c = self.candidates
-            serve = 2.0 * np.asarray(c.shapes.params_read_per_step, np.float64) * self._served
-            return certain(self.column("train_flops") + serve)
-        makers: dict[str, Callable[[], Estimates]] = {
-            "loss": lambda: loss_estimates(
-                self.candidates, self._loss, self._measured_rows, self.names
-            ),
-            "memory_bytes": lambda: memory_estimates(
-                self.candidates, self._memory, self._measured_rows, self.device_key
-            ),
-            "e2e_s": lambda: e2e_estimates(
-                self.candidates,
-                self.estimates("ttft_s"),
-                self.estimates("tpot_s"),
-                self._measured_rows,
-                self.drafted,
-            ),
-            "over_floor": lambda: floor_estimates(
-                self.candidates, self.alone, self._measured_rows, self._bandwidth
-            ),
-            "tokens_per_s_user": lambda: inverse(self.estimates("tpot_s"), 1.0),
-            "tokens_per_s": lambda: inverse(
-                self.estimates("e2e_s"), self.candidates.batch * self.candidates.output_tokens
-            ),
-        }
-        if key in makers:
-            return makers[key]()
-        if key == "tpot_s":
-            return self._step_estimates()
-        if key == "ttft_s":
-            return self._timed(key)
-        return only_measured(len(self), key, self._measured_rows)
+    def _of(self, metric: Metric, alone: bool = False) -> Estimates:
+        """A metric's column; `alone`: as if no draft model ran."""
+        alone = alone or metric.without_draft
+        return self._kept(("estimates", metric.key, alone), lambda: self._make(metric, alone))
 
-    def _timed(self, key: str) -> Estimates:
-        return timed_estimates(self.candidates, key, self._latency, self._measured_rows)
+    def _make(self, metric: Metric, alone: bool) -> Estimates:
+        c, measured = self.candidates, self._measured_rows
+        if metric.exact is not None:
+            return certain(np.asarray(metric.exact(self.columns), np.float64))
+        if metric.made_of:
+            return self._put_together(metric, alone)
+        if metric.law == "loss":
+            return loss_estimates(c, metric, self._loss, measured, self.names)
+        if metric.law == "memory":
+            return memory_estimates(c, self._memory, measured, self.device_key)
+        if not metric.phase:
+            return only_measured(len(self), metric, measured)
+        if changed_by_draft(metric) and not alone:
+            return self._step_estimates()
+        return timed_estimates(c, metric, self._latency, measured)
+
+    def _put_together(self, metric: Metric, alone: bool) -> Estimates:
+        rows = self._measured_rows
+        if metric.phase and changed_by_draft(metric) and not alone:
+            # what was measured without a draft says nothing of the end with one
+            rows = {row: m for row, m in rows.items() if not self.drafted[row]}
+        kinds = [METRICS[key] for key in metric.made_of]
+        parts = [self._of(kind, alone) for kind in kinds]
+        estimated = [part for part, kind in zip(parts, kinds, strict=True) if kind.exact is None]
+        return made_estimates(metric, self.columns, parts, estimated, rows)
 
     def _step_estimates(self) -> Estimates:
         steps = self._steps
@@ -292,24 +282,30 @@ class Table:
 
     def _statistic(self, key: str, statistic: str) -> Floats:
         value = np.full(len(self), np.nan)
-        phase = TIMED.get(key)
+        metric = METRICS[key]
         for row, m in self._measured_rows.items():
-            known = estimate(m, phase, statistic) if phase else None
-            if known is not None and not (key in DRAFTED and self.drafted[row]):
+            known = estimate(m, metric.phase, statistic) if metric.phase else None
+            if known is not None and not (self.drafted[row] and changed_by_draft(metric)):
                 value[row] = known.value
         value.flags.writeable = False
         return value
 
-    def _missing(self, key: str, row: int) -> str:
-        if key == "loss":
-            return self._loss_text if row not in self.names else "not measured; no text was given"
-        if key == "launch_s":
-            return "known of what was measured on a GPU"
-        if key == "over_floor" and not self._bandwidth:
-            return "the read bandwidth of this device was not measured"
-        if key in (*TIMED, "tokens_per_s", "tokens_per_s_user", "over_floor"):
-            return f"nothing measured yet with {self.runtime_of(row).label} on this device"
-        return "not measured, and no law predicts it"
+    def _missing(self, metric: Metric, row: int) -> str:
+        """Why a row has no value: what it is made of comes first."""
+        for part in (METRICS[key] for key in metric.made_of):
+            if not np.isfinite(self._of(part).value[row]):
+                return self._missing(part, row)
+        why = metric.unknown_because
+        if row in self.names and metric.model_unknown_because:
+            why = metric.model_unknown_because
+        return why.format(runtime=self.runtime_of(row).label, loss_law=self._loss_text)
+
+
+def changed_by_draft(metric: Metric) -> bool:
+    """Whether a draft model changes a metric: the time per token, and what is made of it."""
+    if metric.without_draft:
+        return False
+    return metric.law == "tpot" or any(changed_by_draft(METRICS[key]) for key in metric.made_of)
 
 
 def most_measured_device(measurements: Sequence[Measurement]) -> str:
@@ -320,7 +316,7 @@ def most_measured_device(measurements: Sequence[Measurement]) -> str:
 
 def measured_text(m: Measurement, key: str) -> str:
     """One line on how a measured number came about."""
-    phase = TIMED.get(key)
+    phase = METRICS[key].phase
     samples = sum(len(block) for block in m.samples.get(phase, ())) if phase else 0
     count = f"{samples:,} samples, " if samples else ""
     visits = m.environment.get("visits", 1)
@@ -354,34 +350,6 @@ def memory_text(fit: MemoryFit | None) -> str:
         return f"{counted}; no measured peak says how far off it is"
     held = f", off by {fit.error:.1%} on shapes left out" if fit.error is not None else ""
     return f"{counted}, corrected on {fit.n} measured peaks ({fit.runtime.label}){held}"
-
-
-EXACT: dict[str, Callable[[Candidates], Any]] = {
-    "params_total": lambda c: c.shapes.params_total,
-    "params_non_embedding": lambda c: c.shapes.params_non_embedding,
-    "weight_bytes": lambda c: c.shapes.params_total * _per_row(c, "weight_bytes"),
-    "cache_bytes": lambda c: (
-        c.shapes.cache_elements_per_token()
-        * _per_row(c, "cache_bytes")
-        * c.batch
-        * (c.prompt_tokens + c.output_tokens)
-    ),
-    "train_tokens": lambda c: c.train_tokens,
-    "train_flops": lambda c: c.shapes.train_flops(c.train_tokens),
-    "decode_flops": lambda c: c.shapes.decode_flops(c.prompt_tokens + c.output_tokens / 2),
-    "n_layers": lambda c: c.shapes.n_layers,
-    "d_model": lambda c: c.shapes.d_model,
-    "aspect_ratio": lambda c: c.shapes.aspect_ratio,
-    "ffn_ratio": lambda c: c.shapes.d_ff / c.shapes.d_model,
-    "kv_heads": lambda c: c.shapes.n_kv_heads,
-    "batch": lambda c: c.batch,
-    "prompt_tokens": lambda c: c.prompt_tokens,
-    "output_tokens": lambda c: c.output_tokens,
-}
-
-
-def _per_row(candidates: Candidates, name: str) -> Floats:
-    return np.array([getattr(r, name) for r in candidates.runtimes])[candidates.runtime]
 
 
 def _with_measured(

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from core.analysis.comparison import SHOWN, Comparison, Difference, compare_rows, percent_text
+from core.analysis.comparison import Comparison, Difference, compare_rows, percent_text
 from core.records.metrics import METRICS
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
@@ -255,10 +255,7 @@ def _compared(state: State) -> Comparison | None:
     if not choices.pins:
         # one candidate alone has nothing to be compared with
         return None
-    shown = [key for key in SHOWN if key != "lifetime_flops" or choices.what_if.served_tokens]
-    return compare_rows(
-        state.contents, state.laws, choices, state.table, wanted, choices.baseline, shown
-    )
+    return compare_rows(state.contents, state.laws, choices, state.table, wanted, choices.baseline)
 
 
 def _cell(d: Difference) -> Cell:

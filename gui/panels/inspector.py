@@ -21,7 +21,8 @@ from core.analysis.front_uncertainty import Doubt, chance_text
 from core.analysis.pipeline import Frame, minimised
 from core.model.architecture import Architecture
 from core.pareto.front import dominators, neighbours_on_front
-from core.records.metrics import METRICS, Metric
+from core.records.metric import Metric
+from core.records.metrics import METRICS
 from core.table.table import Table
 from core.units import SCALES, digits, format_quantity, scale_for
 from gui.panels.metric_box import metric_tip
@@ -212,10 +213,8 @@ class Inspector(QWidget):
         for metric in by_group():
             if not math.isfinite(float(table.column(metric.key)[row])):
                 source = table.source(metric.key, row)
-                if metric.group not in ("Quality", "Speed") or metric.key in (
-                    "accuracy",
-                    "bits_per_byte",
-                ):
+                by_law = metric.group == "Quality" and metric.law
+                if metric.group != "Speed" and not by_law:
                     continue
                 texts = (metric.label, "not known", "")
             else:

@@ -236,7 +236,7 @@ class LimitRow(QFrame):
         name.setWordWrap(True)
         self.statistic = QComboBox(self)
         for key, text in STATISTICS.items():
-            if key in ("p50", "high") or limit.metric in ("tpot_s", "ttft_s", "e2e_s"):
+            if key in ("p50", "high") or metric.phase:
                 self.statistic.addItem(text, key)
         self.statistic.setToolTip(
             "Which statistic is bounded. Percentiles are known of measured points only;"

@@ -9,7 +9,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QMenu, QWidget
 
-from core.records.metrics import METRICS, Metric
+from core.records.metric import Metric
+from core.records.metrics import METRICS
 from core.table.table import Table
 
 NARROWEST, WIDEST = 72, 184

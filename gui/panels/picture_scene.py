@@ -14,6 +14,7 @@ from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
 from core.pareto.limits import Limit
 from core.project.choices import Choices
+from core.records.metric import counted
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.plot.scene import (
@@ -239,24 +240,14 @@ def _published() -> tuple[Published, ...]:
 
 def published_value(mark: Published, key: str) -> float | None:
     """What is known of a published model on any machine; None for what depends on one."""
-    shape, tokens = mark.architecture, mark.tokens
-    values = {
+    stated = {
         "loss": mark.loss,
         "accuracy": mark.accuracy_11_tasks,
         "n_layers": mark.n_layers,
         "d_model": mark.d_model,
-        "train_tokens": tokens,
     }
-    if shape is not None:
-        values |= {
-            "params_total": shape.params_total,
-            "params_non_embedding": shape.params_non_embedding,
-            "aspect_ratio": shape.aspect_ratio,
-            "kv_heads": shape.n_kv_heads,
-            "train_flops": shape.train_flops(tokens) if tokens is not None else None,
-        }
-    value = values.get(key)
-    return None if value is None else float(value)
+    value = stated.get(key)
+    return counted(METRICS[key], mark.architecture, None, mark.tokens) if value is None else value
 
 
 def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key: str) -> str:

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 
 from core.analysis.pipeline import Laws
 from core.analysis.validation import (
-    COLUMNS,
     LARGEST_ERROR,
     LEAST_COVERAGE,
     LEAST_RANK,
@@ -33,7 +32,7 @@ from core.analysis.validation import (
 )
 from core.fit.fit import Fit
 from core.records.measurement import Point
-from core.records.metrics import METRICS
+from core.records.metrics import of_phase
 from core.units import format_quantity
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
@@ -404,7 +403,7 @@ class Trust(QWidget):
 
 
 def _tip(judged: LatencyTrust, i: int) -> str:
-    what = METRICS[COLUMNS[judged.fit.metric]].label
+    what = of_phase(judged.fit.metric).label
 
     def seconds(value: float) -> str:
         return format_quantity(float(value), "s")

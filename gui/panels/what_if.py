@@ -310,7 +310,7 @@ class WhatIf(QWidget):
             _counted("On the front", before.front if before else None, after.front),
         ]
         for key in SHOWN:
-            if key == "lifetime_flops" and not served:
+            if METRICS[key].needs_served_tokens and not served:
                 continue
             now = after.values.get(key, float("nan"))
             then = before.values.get(key, float("nan")) if before is not None else float("nan")

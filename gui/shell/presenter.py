@@ -27,26 +27,6 @@ from gui.state.job import Steps
 from gui.state.state import State
 from gui.state.store import Store
 
-# what "better" means to someone who was never told the metric
-PLAIN = {
-    "loss": "predicts text better",
-    "bits_per_byte": "predicts text better",
-    "accuracy": "answers more questions right",
-    "tpot_s": "writes faster",
-    "ttft_s": "begins to answer sooner",
-    "e2e_s": "finishes its answer sooner",
-    "tokens_per_s_user": "writes faster",
-    "tokens_per_s": "serves more people at once",
-    "memory_bytes": "needs less memory",
-    "weight_bytes": "is smaller to store",
-    "cache_bytes": "needs less memory for long texts",
-    "energy_j_per_token": "uses less electricity",
-    "params_total": "has fewer parameters",
-    "params_non_embedding": "has fewer parameters",
-    "train_tokens": "needs less text to train on",
-    "train_flops": "is cheaper to train",
-    "lifetime_flops": "is cheaper to train and run",
-}
 # what remote controls of projectors send, too
 ON = (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_PageDown, Qt.Key.Key_Space, Qt.Key.Key_Return)
 BACK = (Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_PageUp, Qt.Key.Key_Backspace)
@@ -332,7 +312,7 @@ def plain(key: str) -> str:
     """What a model with a better value does."""
     metric = METRICS[key]
     word = "more" if metric.better == "higher" else "less"
-    return PLAIN.get(key, f"has {word} {metric.label.lower()}")
+    return metric.plain or f"has {word} {metric.label.lower()}"
 
 
 def legend_html(scene: Scene, colours: Colours, table: Table) -> str:

@@ -35,16 +35,6 @@ def table(contents, laws):
     return make_table(contents, laws, Choices())
 
 
-def test_every_metric_has_a_column_and_every_number_a_source(table):
-    row = len(table) // 2
-    for key in METRICS:
-        estimates = table.estimates(key)
-        assert len(estimates.value) == len(table)
-        source = table.source(key, row)
-        assert source.text
-        assert (source.kind == "unknown") == bool(np.isnan(estimates.value[row]))
-
-
 def test_predictions_follow_the_machine_that_was_measured(table):
     outside = table.estimates("tpot_s").outside | table.estimates("ttft_s").outside
     inside = np.flatnonzero(~outside)

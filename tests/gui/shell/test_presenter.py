@@ -6,8 +6,9 @@ from PySide6.QtTest import QTest
 from showing import window  # noqa: F401
 
 from core.pareto.limits import parse_limit
+from core.records.metrics import METRICS
 from gui.app.theme import DARK, LIGHT
-from gui.shell.presenter import PLAIN, Presenter, few_series, plain, plain_words
+from gui.shell.presenter import Presenter, few_series, plain, plain_words
 from gui.shell.share_actions import SCENE_PARTS, scene_parts, scene_text, scene_title
 
 
@@ -111,7 +112,7 @@ def test_words_without_jargon():
     words = plain_words("memory_bytes", "tokens_per_s_user")
     assert "further up, it writes faster" in words
     jargon = re.compile(r"pareto|dominat|metric|TPOT|TTFT|nats", re.IGNORECASE)
-    assert not any(jargon.search(text) for text in (*PLAIN.values(), words))
+    assert not any(jargon.search(text) for text in (*(m.plain for m in METRICS.values()), words))
     assert plain("params_total") == "has fewer parameters"
 
 
