@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from gui.shell.window import Window
 
+# the extra `gui`
+NEEDED = ("PySide6", "pyqtgraph")
 CHILD = "--measure-child"
 # its height is known only once the window is there
 TITLE_BAR = 40
@@ -37,6 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if options.shot:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if lacking := [name for name in NEEDED if find_spec(name) is None]:
+        from core.resources import command_line
+
+        print(
+            f"paretoscope: the window needs {' and '.join(lacking)}: pip install 'paretoscope[gui]';"
+            f" without a window use the command line: {command_line()} --help",
+            file=sys.stderr,
+        )
+        return 1
     from gui.app.system_libraries import missing_message, missing_packages, show
 
     missing = missing_packages(os.environ.get("QT_QPA_PLATFORM"))

@@ -20,8 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
-EXTRAS = {"app": "models,onnx,parquet", "test": "models,onnx,parquet,cluster,test"}
-EXTRAS |= {"cli": EXTRAS["app"], "bundle": EXTRAS["app"] + ",bundle"}
+ENGINE = "measure,models,onnx,parquet"
+EXTRAS = {
+    "app": f"gui,{ENGINE}",
+    "cli": ENGINE,
+    "test": f"gui,{ENGINE},cluster,test",
+    "bundle": f"gui,{ENGINE},bundle",
+}
 # the contracts in pyproject.toml; as a module the checker cannot be started
 IMPORTS = "from importlinter.cli import lint_imports as run; raise SystemExit(run(no_cache=True))"
 USAGE = "usage: python3 packaging/run.py {app [FILE] | test [PYTEST OPTIONS] | cli COMMAND ... | bundle}"

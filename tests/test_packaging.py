@@ -20,6 +20,41 @@ PACKAGING = ROOT / "packaging"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
+def names_of(requirements):
+    return {re.match(r"[\w-]+", text)[0].lower() for text in requirements}
+
+
+def test_the_engine_installs_without_qt_and_without_torch():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name: names_of(rows) for name, rows in project["optional-dependencies"].items()}
+    assert not names_of(project["dependencies"]) & {"torch", "psutil", "pyqtgraph"}
+    assert not any("pyside" in name for name in names_of(project["dependencies"]))
+    assert {"pyqtgraph", "pyside6-essentials"} <= extras["gui"]
+    assert {"torch", "psutil"} <= extras["measure"]
+
+
+def test_the_set_up_installs_extras_that_exist_and_pins_all_they_name(monkeypatch):
+    monkeypatch.syspath_prepend(str(PACKAGING))
+    run = importlib.import_module("run")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = names_of(
+        line.replace("_", "-")
+        for line in run.CONSTRAINTS.read_text().splitlines()
+        if not line.startswith("#")
+    )
+    asked = names_of(text.replace("_", "-") for text in project["dependencies"])
+    for extras in run.EXTRAS.values():
+        for extra in extras.split(","):
+            rows = project["optional-dependencies"][extra]
+            asked |= names_of(text.replace("_", "-") for text in rows)
+    assert asked <= pinned, asked - pinned
+
+
+def test_every_folder_with_code_is_a_package():
+    folders = {path.parent for name in ("core", "gui") for path in (ROOT / name).rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+
+
 def spec_values():
     """Keyword arguments of the spec's calls by the name called."""
     tree = ast.parse((PACKAGING / "paretoscope.spec").read_text())

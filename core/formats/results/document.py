@@ -117,10 +117,8 @@ def _lines(lines: list[str]) -> tuple[list[Mapping[str, Any]], int]:
 
 
 def _yaml(path: Path, text: str) -> Document:
-    try:
-        import yaml  # type: ignore[import-untyped]
-    except ImportError:
-        raise Unusable(f"{path}: reading YAML needs PyYAML ('pip install pyyaml')") from None
+    import yaml
+
     try:
         # safe_load builds plain values only
         return Document(path, "yaml", yaml.safe_load(text))

@@ -32,8 +32,9 @@ if sys.version_info < (3, 11):
 import importlib.util
 for name in ("numpy", "torch"):
     if importlib.util.find_spec(name) is None:
-        told = "%s: No module named '%s'; install numpy and torch there or choose another Python"
-        sys.exit(told % (sys.executable, name))
+        lacking = "%s: No module named '%s'; install numpy and torch there"
+        way = " (pip install 'paretoscope[measure]') or choose another Python"
+        sys.exit(lacking % (sys.executable, name) + way)
 folder = sys.argv[1] + "/core"
 spec = importlib.util.spec_from_file_location(
     "core", folder + "/__init__.py", submodule_search_locations=[folder]

@@ -65,6 +65,15 @@ def test_missing_libraries_name_the_command(monkeypatch, capsys):
     assert "apt-get install -y --no-install-recommends libxcb-cursor0" in capsys.readouterr().err
 
 
+def test_without_qt_one_line_names_the_extra(monkeypatch, capsys):
+    from gui import __main__
+
+    monkeypatch.setattr(__main__, "NEEDED", ("no_such_qt",))
+    assert __main__.main(["--shot", "x.png"]) == 1
+    said = capsys.readouterr().err
+    assert "needs no_such_qt: pip install 'paretoscope[gui]'" in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", [["--size", "big"], ["--theme", "blue"]])
 def test_wrong_options_are_refused(words):
     done = run(*words)
