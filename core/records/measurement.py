@@ -102,6 +102,8 @@ class Measurement:
     model: str = ""  # name of a real model; empty for a design with random weights
     source: str = "measured"  # or the name of the file it was imported from
     id: int = 0  # row in the project; 0: not stored
+    # statistics of the samples that were worked out already (`core.samples.statistics.estimate`)
+    estimated: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def failed(self) -> bool:

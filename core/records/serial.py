@@ -35,7 +35,7 @@ def to_plain(value: Any) -> Any:
     if type(value) in PLAIN:
         return value
     if is_dataclass(value):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value) if f.init}
     if isinstance(value, Mapping):
         return {key: to_plain(each) for key, each in value.items()}
     if isinstance(value, np.ndarray):
@@ -104,10 +104,10 @@ def _leaf_reader(hint: Any) -> Reader:
 
 def _record_reader(kind: Any) -> Reader:
     hints = get_type_hints(kind)
-    readers = {f.name: _reader(hints[f.name]) for f in fields(kind)}
-    required = [
-        f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING
-    ]
+    # what a record works out for itself is no part of it
+    given = [f for f in fields(kind) if f.init]
+    readers = {f.name: _reader(hints[f.name]) for f in given}
+    required = [f.name for f in given if f.default is MISSING and f.default_factory is MISSING]
 
     def read(data: Any, where: str) -> Any:
         if not isinstance(data, Mapping):

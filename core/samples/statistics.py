@@ -57,6 +57,17 @@ def estimate(
     """
     if metric not in PHASES or statistic not in STATISTICS:
         raise ValueError(f"no such metric or statistic: {metric}:{statistic}")
+    # samples never change, and laws, columns and panels ask for the same few statistics of them
+    known: dict[tuple[str, str, bool], Estimate | None] = measurement.estimated
+    asked = (metric, statistic, device_time)
+    if asked not in known:
+        known[asked] = _estimated(measurement, metric, statistic, device_time)
+    return known[asked]
+
+
+def _estimated(
+    measurement: Measurement, metric: str, statistic: str, device_time: bool
+) -> Estimate | None:
     blocks = metric_blocks(measurement, metric, "_device" if device_time else "")
     if not blocks:
         return None

@@ -1,5 +1,7 @@
 """Values with intervals, and nothing that the samples do not carry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement
+from core.records.serial import measurement_from_dict, measurement_to_dict
 from core.samples.statistics import (
     estimate,
     median_interval,
@@ -192,3 +195,14 @@ def test_students_t_is_that_of_the_usual_table():
 
     for n in range(2, 400):
         assert student_t(n) == pytest.approx(float(stdtrit(n - 1, 0.975)), rel=0.001)
+
+
+def test_what_was_worked_out_is_kept_and_is_no_part_of_the_record():
+    m, again = measurement(steady()), measurement(steady())
+    before = measurement_to_dict(m)
+    assert estimate(m, "tpot") is estimate(m, "tpot")
+    assert m == again and measurement_to_dict(m) == before
+    assert measurement_from_dict(before) == m
+    # other samples are other statistics
+    slower = replace(m, samples=steady(tpot=0.03))
+    assert estimate(slower, "tpot").value == pytest.approx(0.03)
