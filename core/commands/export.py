@@ -10,7 +10,7 @@ from core.analysis.pipeline import make_frame, make_laws, make_table, read_conte
 from core.commands.options import whole
 from core.export.export import ExportOrder, Written, export, write_measurements
 from core.export.formats import FORMATS
-from core.export.training_plan import TrainingDevice
+from core.formats.own.training_plan import TrainingDevice
 from core.project.demo import open_any
 
 HELP = "write a candidate for another tool, or a selection as CSV, JSON or a training plan"

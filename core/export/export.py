@@ -11,10 +11,10 @@ from typing import Any
 from core.analysis.pipeline import Contents, Frame, Laws, loss_text, rows_of
 from core.errors import Unusable
 from core.export.formats import format_of, write_shape
-from core.export.selection import Row, rows_of_table
-from core.export.training_plan import TrainingDevice
 from core.files import check_target, to_json, write_atomically
 from core.formats.configs.writing import ExportContext, sidecar, sidecar_path
+from core.formats.own.selection import Row, rows_of_table
+from core.formats.own.training_plan import TrainingDevice
 from core.records.measurement import Measurement, Point
 from core.records.metrics import METRICS
 from core.table.table import Table
@@ -104,7 +104,7 @@ def export(
 
 def write_measurements(measurements: Sequence[Measurement], order: ExportOrder) -> Written:
     """Write these measurements as they were made; Unusable where there are none."""
-    from core.formats.results.raw_json import write
+    from core.formats.own.raw_json import write
 
     if not measurements:
         what = "these candidates were never" if order.candidates else "nothing was"
@@ -218,7 +218,7 @@ def _shape(
 def _selection(
     rows: tuple[Row, ...], order: ExportOrder, provenance: Mapping[str, Any]
 ) -> tuple[str, str]:
-    from core.export import table_csv, table_json, training_plan
+    from core.formats.own import table_csv, table_json, training_plan
 
     if order.format == "json":
         return table_json.write(rows, provenance), ""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import Unusable
-from core.formats.results.raw_json import read
+from core.formats.own.raw_json import read
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices
 from core.project.project import SUFFIX, Project

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.formats.results import raw_json
+from core.formats.own import raw_json
 from core.measure.process.interleaved import LEVELLED, measure_together
 from core.measure.process.run_point import Laboratory
 from core.measure.process.worker import child_environment

@@ -11,10 +11,10 @@ from core.__main__ import main
 from core.analysis.pipeline import make_laws, make_table, read_contents
 from core.errors import Unusable
 from core.export.formats import FORMATS, read_shape
-from core.export.table_csv import read as read_csv
-from core.export.table_json import read as read_json
-from core.export.training_plan import read as read_plan
 from core.formats.configs.hf import read_config
+from core.formats.own.table_csv import read as read_csv
+from core.formats.own.table_json import read as read_json
+from core.formats.own.training_plan import read as read_plan
 from core.formats.results.reading import read_results
 from core.model.workload import Workload
 from core.pareto.limits import parse_limit
@@ -248,7 +248,7 @@ def test_unusable_input_is_one_line(project, identity, tmp_path, capsys):
 
 
 def test_raw_measurements_hold_every_tokens_time_and_read_back(project, tmp_path, capsys):
-    from core.formats.results.raw_json import read
+    from core.formats.own.raw_json import read
 
     out = tmp_path / "raw.json"
     assert main(["export", str(project), "--to", "raw", "--out", str(out), "--json"]) == 0
@@ -265,7 +265,7 @@ def test_raw_measurements_hold_every_tokens_time_and_read_back(project, tmp_path
 
 
 def test_raw_measurements_of_a_candidate_are_all_its_visits_or_none(project, tmp_path, capsys):
-    from core.formats.results.raw_json import read
+    from core.formats.own.raw_json import read
 
     with Project.open(project) as stored:
         contents = read_contents(stored)
@@ -290,7 +290,7 @@ def test_raw_measurements_of_a_candidate_are_all_its_visits_or_none(project, tmp
     ],
 )
 def test_what_holds_no_measurements_is_refused(text, reason):
-    from core.formats.results.raw_json import read
+    from core.formats.own.raw_json import read
 
     with pytest.raises(Unusable, match=reason):
         read(text, "raw.json")

@@ -9,8 +9,8 @@ from measured import DEVICE, measured
 from core.analysis.comparison import compare_rows
 from core.analysis.pipeline import Contents, make_frame, make_laws, make_table
 from core.errors import Unusable
-from core.export import table_csv
-from core.export.selection import FIELDS, rows_of_table
+from core.formats.own import table_csv
+from core.formats.own.selection import FIELDS, rows_of_table
 from core.model.architecture import shape_from_label
 from core.model.workload import Workload
 from core.pareto.limits import parse_limit

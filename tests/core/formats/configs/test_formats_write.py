@@ -11,16 +11,16 @@ from known_shapes import LLAMA_2_7B, LLAMA_31_8B, QWEN_25_05B, shapes
 
 from core.errors import Unusable
 from core.export.formats import FORMATS, format_of, read_shape, refusal, write_shape
-from core.export.selection import Row, Value
-from core.export.table_csv import read as read_csv
-from core.export.table_csv import write as write_csv
-from core.export.table_json import read as read_json
-from core.export.table_json import write as write_json
-from core.export.training_plan import TrainingDevice
-from core.export.training_plan import read as read_plan
-from core.export.training_plan import write as write_plan
 from core.formats.configs import megatron, open_lm, tensorrt_llm, torchtitan
 from core.formats.configs.writing import ExportContext, proved, sidecar
+from core.formats.own.selection import Row, Value
+from core.formats.own.table_csv import read as read_csv
+from core.formats.own.table_csv import write as write_csv
+from core.formats.own.table_json import read as read_json
+from core.formats.own.table_json import write as write_json
+from core.formats.own.training_plan import TrainingDevice
+from core.formats.own.training_plan import read as read_plan
+from core.formats.own.training_plan import write as write_plan
 from core.model.architecture import Architecture, shape_from_label
 from core.model.workload import Runtime, Workload
 

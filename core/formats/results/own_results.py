@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.export import table_csv, table_json
-from core.export.selection import Row
+from core.formats.own import table_csv, table_json
+from core.formats.own.selection import Row
 from core.formats.results.document import Document
 from core.formats.results.imported import UNITS, Estimate, ImportedPoint, keep, need
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from core.errors import Unusable
-from core.export.selection import Row, Value
 from core.files import json_object, key_of, to_json
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.formats.own.selection import Row, Value
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS

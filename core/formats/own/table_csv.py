@@ -12,8 +12,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from core.errors import Unusable
-from core.export.selection import FIELDS, Row, Value
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.formats.own.selection import FIELDS, Row, Value
 from core.model.architecture import SIZES, SWITCHES, Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS

@@ -1,0 +1,1 @@
+"""This program's own files, each written and read back: tables of candidates, training plans, raw measurements."""
