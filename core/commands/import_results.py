@@ -14,14 +14,16 @@ HELP = "read result files of benchmark tools into a project"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """P.paretoscope and the files or folders to read."""
+    from core.formats.results.readers import result_formats
+
+    *others, last = (row.title for row in result_formats())
+    tools = f"{', '.join(others)} or {last}"
     parser.add_argument("project", metavar="P.paretoscope", help="the project, made if missing")
     parser.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="results of lm-eval, optimum-benchmark, llama-bench, vLLM, SGLang, llm-optimizer,"
-        " AIPerf, GenAI-Perf, GuideLLM, AIConfigurator, a table of this program or any CSV with"
-        " units in its column names; or a folder of them",
+        help=f"results of {tools} with units in its column names; or a folder of them",
     )
 
 

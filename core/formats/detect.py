@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
-from core.export.formats import RESULT_READERS
 from core.formats.results.document import Document, open_document
-from core.formats.results.reading import read_document, read_results
+from core.formats.results.readers import result_formats
+from core.formats.results.reading import read_results
 
 SQLITE = b"SQLite format 3\0"
-LAST_READER = RESULT_READERS[-1]
 LOOKED_FOR = (
     "a project (.paretoscope), a space (TOML with [shape]), training runs (a table with loss, tokens"
     " and a size), results of a benchmark tool, a model's config.json or folder"
@@ -73,15 +71,15 @@ def _document(path: Path) -> Found:
         *(document.object.get("text_config") or {}),
     }:
         return Found("model", path, path)
-    for name in RESULT_READERS[:-1]:
-        if importlib.import_module(name).recognises(document):
-            return Found("results", path, read_document(document))
+    named = next((row for row in result_formats() if row.recognises(document)), None)
+    if named is not None and not named.general:
+        return Found("results", path, named.read(document))
     # a table of runs may look like one of results: it holds losses and sizes too
     runs = _runs_or_none(path)
     if runs is not None:
         return Found("runs", path, runs)
-    if importlib.import_module(LAST_READER).recognises(document):
-        return Found("results", path, read_document(document))
+    if named is not None:
+        return Found("results", path, named.read(document))
     raise Unusable(
         f"{path.name} is nothing known here; looked for {LOOKED_FOR}; {_found(document)}"
     )

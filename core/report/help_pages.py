@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.export.formats import FORMATS, RESULT_FORMATS
+from core.export.formats import FORMATS
+from core.formats.results.readers import result_formats
 from core.laws.downstream import ERROR_LAWS, GADRE
 from core.laws.latency import TERMS
 from core.laws.loss import LAWS
@@ -136,7 +137,7 @@ def formats_page() -> str:
             " do. A result of another workload is dashed and marked: it must not be compared.",
             table(
                 ("Tool", "File", "Checked against"),
-                [(r.title, f"`{r.file}`", r.checked_against) for r in RESULT_FORMATS],
+                [(r.title, f"`{r.file}`", r.checked_against) for r in result_formats()],
             ),
             "## What can be written",
             table(

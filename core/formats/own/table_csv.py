@@ -87,8 +87,11 @@ def _cell(value: Any) -> str:
 
 def read(text: str) -> tuple[Row, ...]:
     """The rows of a CSV that `write` made; Unusable names the column or version that is wrong."""
-    what = "CSV table"
-    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    return rows_of(tuple(csv.DictReader(io.StringIO(text, newline=""))), "CSV table")
+
+
+def rows_of(table: Sequence[Mapping[str, Any]], what: str) -> tuple[Row, ...]:
+    """The rows of a parsed CSV table, whose cells are text by column."""
     if not table:
         raise Unusable(f"{what}: no rows")
     missing = [c for c in ("schema_version", "id", *SHAPE, *_WORKLOAD) if c not in table[0]]

@@ -17,8 +17,7 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
-
-LOOKED_FOR = "columns 'isl', 'osl', 'ttft', 'tpot', 'tokens/s/gpu' (AIConfigurator)"
+from core.formats.results.readers import ResultFormat
 
 
 def recognises(document: Document) -> bool:
@@ -69,3 +68,14 @@ def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         str(row.get("version") or ""),
         notes,
     )
+
+
+FORMAT = ResultFormat(
+    title="AIConfigurator",
+    file="pareto.csv, best_config_topn.csv",
+    checked_against="documented keys, files by hand",
+    looked_for="columns 'isl', 'osl', 'ttft', 'tpot', 'tokens/s/gpu' (AIConfigurator)",
+    recognises=recognises,
+    read=read,
+    in_folders=("**/pareto.csv",),
+)

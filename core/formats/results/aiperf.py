@@ -8,8 +8,9 @@ and `profile_export_aiperf_sweep.json`. Their inter-token latency is (request la
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.formats.results.document import Document
@@ -24,9 +25,9 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
+from core.formats.results.readers import ResultFormat
 
-LOOKED_FOR = "'time_to_first_token', 'inter_token_latency' with units (AIPerf, GenAI-Perf)"
-METRICS = {
+AIPERF_KEYS = {
     "time_to_first_token": "ttft_s",
     "inter_token_latency": "tpot_s",
     "request_latency": "e2e_s",
@@ -42,8 +43,8 @@ def recognises(document: Document) -> bool:
     value = document.object
     if isinstance(value.get("per_combination_metrics"), list):
         return True
-    return any(isinstance(_body(value).get(name), Mapping) for name in METRICS) or any(
-        isinstance(_body(value).get(f"{name}_avg"), Mapping) for name in METRICS
+    return any(isinstance(_body(value).get(name), Mapping) for name in AIPERF_KEYS) or any(
+        isinstance(_body(value).get(f"{name}_avg"), Mapping) for name in AIPERF_KEYS
     )
 
 
@@ -83,7 +84,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     if value.get("is_complete") is False:
         reason = str(value.get("incomplete_reason") or "no reason given")
         points = [_noted(p, f"the run is not complete: {reason}") for p in points]
-    return need(points, what, f"finite values above 0 of {', '.join(METRICS)}")
+    return need(points, what, f"finite values above 0 of {', '.join(AIPERF_KEYS)}")
 
 
 def _noted(point: ImportedPoint, note: str) -> ImportedPoint:
@@ -101,7 +102,7 @@ def _point(
 ) -> ImportedPoint:
     grouped = _by_metric(body)
     metrics: dict[str, Estimate | None] = {}
-    for name, metric in METRICS.items():
+    for name, metric in AIPERF_KEYS.items():
         if name in grouped:
             metrics[metric] = _estimate(grouped[name], metric, f"{document.path}: {name}", runs)
     requests = grouped.get("request_count", {})
@@ -145,7 +146,7 @@ def _by_metric(body: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]
         if not isinstance(given, Mapping):
             continue
         match = _STATISTIC.fullmatch(key)
-        name, statistic = (match[1], match[2]) if match and key not in METRICS else (key, "")
+        name, statistic = (match[1], match[2]) if match and key not in AIPERF_KEYS else (key, "")
         grouped.setdefault(name, {})[statistic] = given
     return grouped
 
@@ -215,3 +216,26 @@ def _walk(value: Any, key: str) -> Iterator[Any]:
     elif isinstance(value, list):
         for inner in value:
             yield from _walk(inner, key)
+
+
+def _repeated(file: Path, files: Collection[Path]) -> bool:
+    """True for one run of a sweep: the summary of the sweep holds every run of it."""
+    return file.name == "profile_export_aiperf.json" and any(
+        f.name == "profile_export_aiperf_sweep.json" for f in files
+    )
+
+
+FORMAT = ResultFormat(
+    title="AIPerf, GenAI-Perf",
+    file="profile_export_*.json",
+    checked_against="files dumped by the classes of AIPerf 0.13.0",
+    looked_for="'time_to_first_token', 'inter_token_latency' with units (AIPerf, GenAI-Perf)",
+    recognises=recognises,
+    read=read,
+    in_folders=(
+        "**/profile_export_aiperf_sweep.json",
+        "**/profile_export_aiperf.json",
+        "**/profile_export_genai_perf.json",
+    ),
+    repeated=_repeated,
+)

@@ -17,8 +17,7 @@ from core.formats.results.imported import (
     single,
     workload,
 )
-
-LOOKED_FOR = "'avg_latency' with 'percentiles' (vLLM bench latency), 'prefill_latency' (SGLang)"
+from core.formats.results.readers import ResultFormat
 
 
 def recognises(document: Document) -> bool:
@@ -93,3 +92,13 @@ def _sglang(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         "",
         document.notes,
     )
+
+
+FORMAT = ResultFormat(
+    title="vLLM bench latency, SGLang bench_one_batch",
+    file="*.json, *.jsonl",
+    checked_against="a file of vLLM 0.32.0; SGLang: documented keys",
+    looked_for="'avg_latency' with 'percentiles' (vLLM bench latency), 'prefill_latency' (SGLang)",
+    recognises=recognises,
+    read=read,
+)

@@ -23,8 +23,8 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
+from core.formats.results.readers import ResultFormat
 
-LOOKED_FOR = "'mean_ttft_ms', 'median_tpot_ms', ... (vLLM bench serve, SGLang, llm-optimizer)"
 # what servers were told, worth repeating in a point's name
 PARAMETERS = (
     "request_rate",
@@ -187,3 +187,14 @@ def _lengths(
         c / completed if c is not None else t for c, t in zip(counted, told, strict=True)
     )
     return prompt, output
+
+
+FORMAT = ResultFormat(
+    title="vLLM bench serve, SGLang bench_serving, llm-optimizer",
+    file="*.json, **/summary.json, *.jsonl",
+    checked_against="a file of vLLM 0.32.0; the others: documented keys",
+    looked_for="'mean_ttft_ms', 'median_tpot_ms', ... (vLLM bench serve, SGLang, llm-optimizer)",
+    recognises=recognises,
+    read=read,
+    in_folders=("**/summary.json",),
+)

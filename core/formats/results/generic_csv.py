@@ -23,8 +23,8 @@ from core.formats.results.imported import (
     single,
     workload,
 )
+from core.formats.results.readers import ResultFormat
 
-LOOKED_FOR = "columns such as 'ttft_ms', 'tpot_s', 'latency (ms)', 'accuracy' (any table)"
 # what a column may be besides a metric
 ROLES = ("name", "batch", "prompt_tokens", "output_tokens", "device", "weights")
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -155,3 +155,14 @@ def read(
             )
         )
     return need(points, what, "numbers above 0 in the columns " + ", ".join(factors))
+
+
+FORMAT = ResultFormat(
+    title="any table",
+    file="*.csv, *.jsonl",
+    checked_against="column names with units",
+    looked_for="columns such as 'ttft_ms', 'tpot_s', 'latency (ms)', 'accuracy' (any table)",
+    recognises=recognises,
+    read=read,
+    general=True,
+)

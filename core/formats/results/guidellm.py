@@ -23,10 +23,10 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
+from core.formats.results.readers import ResultFormat
 
-LOOKED_FOR = "'benchmarks' of 'metrics' beside 'metadata.version' (GuideLLM)"
 VERSIONS = (2,)
-METRICS = {
+GUIDELLM_KEYS = {
     "time_to_first_token_ms": ("ttft_s", 1e-3),
     "inter_token_latency_ms": ("tpot_s", 1e-3),
     "request_latency": ("e2e_s", 1.0),
@@ -59,7 +59,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         for benchmark in value["benchmarks"]
         if isinstance(benchmark, Mapping) and isinstance(benchmark.get("metrics"), Mapping)
     ]
-    return need(points, what, f"metrics.{{{', '.join(METRICS)}}}.successful above 0")
+    return need(points, what, f"metrics.{{{', '.join(GUIDELLM_KEYS)}}}.successful above 0")
 
 
 def _point(
@@ -67,7 +67,7 @@ def _point(
 ) -> ImportedPoint:
     measured = benchmark["metrics"]
     metrics: dict[str, Estimate | None] = {}
-    for name, (metric, factor) in METRICS.items():
+    for name, (metric, factor) in GUIDELLM_KEYS.items():
         given = _successful(measured, name)
         percentiles = given.get("percentiles")
         summary = {k: given.get(k) for k in ("median", "mean", "std_dev", "min", "max")}
@@ -141,3 +141,14 @@ def _model(benchmark: Mapping[str, Any], whole_file: Mapping[str, Any]) -> str:
             if isinstance(place, Mapping) and isinstance(place.get("model"), str):
                 return str(place["model"])
     return ""
+
+
+FORMAT = ResultFormat(
+    title="GuideLLM",
+    file="benchmarks.json, .yaml",
+    checked_against="source of 0.8.1 (format 2)",
+    looked_for="'benchmarks' of 'metrics' beside 'metadata.version' (GuideLLM)",
+    recognises=recognises,
+    read=read,
+    in_folders=("**/benchmarks.json",),
+)

@@ -20,8 +20,7 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
-
-LOOKED_FOR = "'n_prompt', 'n_gen' and 'avg_ns' or 'avg_ts' (llama-bench)"
+from core.formats.results.readers import ResultFormat
 
 
 def recognises(document: Document) -> bool:
@@ -105,3 +104,13 @@ def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint | None:
         str(row.get("build_commit") or row.get("build_number") or ""),
         tuple(notes),
     )
+
+
+FORMAT = ResultFormat(
+    title="llama-bench",
+    file="-o json, jsonl, csv",
+    checked_against="documented keys, files by hand",
+    looked_for="'n_prompt', 'n_gen' and 'avg_ns' or 'avg_ts' (llama-bench)",
+    recognises=recognises,
+    read=read,
+)

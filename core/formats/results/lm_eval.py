@@ -8,8 +8,8 @@ from typing import Any
 
 from core.formats.results.document import Document
 from core.formats.results.imported import Estimate, ImportedPoint, inside, need, number, whole
+from core.formats.results.readers import ResultFormat
 
-LOOKED_FOR = "'results' of tasks with keys such as 'acc,none' (lm-eval)"
 # the metric of a task that is called its accuracy, best first
 ACCURACIES = ("acc_norm", "acc", "exact_match", "pass@1", "f1", "mc2", "mc1")
 
@@ -164,3 +164,14 @@ def _name(value: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         if key.strip() in ("pretrained", "model") and word:
             return word.strip()
     return str(config.get("model") or "model")
+
+
+FORMAT = ResultFormat(
+    title="lm-eval",
+    file="results_*.json",
+    checked_against="documented keys, files by hand",
+    looked_for="'results' of tasks with keys such as 'acc,none' (lm-eval)",
+    recognises=recognises,
+    read=read,
+    in_folders=("**/results_*.json",),
+)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
@@ -24,9 +25,9 @@ from core.formats.results.imported import (
     whole,
     workload,
 )
+from core.formats.results.readers import ResultFormat
 from core.model.workload import Runtime
 
-LOOKED_FOR = "'report' with 'prefill' and 'decode' latencies (optimum-benchmark)"
 PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
 # which of the recorded peaks is called the peak, first that is there
 MEMORIES = ("max_allocated", "max_reserved", "max_process_vram", "max_global_vram", "max_ram")
@@ -185,3 +186,23 @@ def _energy(
     except Unusable:
         return None
     return single(total * factor / (batch * (output - 1)), "energy_j_per_token", statistic="decode")
+
+
+def _repeated(file: Path, files: Collection[Path]) -> bool:
+    """True for the report alone where the whole benchmark lies beside it."""
+    return file.name == "benchmark_report.json" and file.with_name("benchmark.json") in files
+
+
+FORMAT = ResultFormat(
+    title="optimum-benchmark",
+    file="benchmark.json, benchmark_report.json",
+    checked_against="source of 0.6.0, files by hand",
+    looked_for="'report' with 'prefill' and 'decode' latencies (optimum-benchmark)",
+    recognises=recognises,
+    read=read,
+    in_folders=(
+        "**/benchmark.json",
+        "**/benchmark_report.json",
+    ),
+    repeated=_repeated,
+)

@@ -6,8 +6,7 @@ from core.formats.own import table_csv, table_json
 from core.formats.own.selection import Row
 from core.formats.results.document import Document
 from core.formats.results.imported import UNITS, Estimate, ImportedPoint, keep, need
-
-LOOKED_FOR = "'kind': 'paretoscope selection' (an export of this program)"
+from core.formats.results.readers import ResultFormat
 
 
 def recognises(document: Document) -> bool:
@@ -21,7 +20,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     """One point a row, saying of each whether its numbers were measured or predicted."""
     what = str(document.path)
     if document.kind == "csv":
-        rows = table_csv.read(document.path.read_text(encoding="utf-8"))
+        rows = table_csv.rows_of(document.rows, what)
     else:
         rows = table_json.rows_of(document.object, what)
     return need([_point(row, what) for row in rows], what, ", ".join(UNITS))
@@ -46,3 +45,13 @@ def _point(row: Row, what: str) -> ImportedPoint:
         (f"its numbers are {' and '.join(kinds)}",) if kinds else (),
         row.architecture,
     )
+
+
+FORMAT = ResultFormat(
+    title="Paretoscope table",
+    file="selection.csv, .json",
+    checked_against="files it wrote itself",
+    looked_for="'kind': 'paretoscope selection' (an export of this program)",
+    recognises=recognises,
+    read=read,
+)

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 
 from core.errors import Unusable
-from core.export.formats import RESULT_READERS
 from core.formats.results.document import Document, open_document
 from core.formats.results.imported import ImportedPoint
+from core.formats.results.readers import ResultFormat, result_formats
 
-# files that tools leave in a folder of results
-IN_FOLDERS = (
-    "**/summary.json",
-    "**/benchmark.json",
-    "**/benchmark_report.json",
-    "**/results_*.json",
-    "**/profile_export_aiperf_sweep.json",
-    "**/profile_export_aiperf.json",
-    "**/profile_export_genai_perf.json",
-    "**/benchmarks.json",
-    "**/pareto.csv",
-)
 MOST_FILES = 1000
 
 
@@ -35,10 +22,10 @@ def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     path = Path(path)
     if not path.is_dir():
         return read_document(open_document(path))
-    files = sorted({f for pattern in IN_FOLDERS for f in path.glob(pattern) if f.is_file()})
-    files = [f for f in files if not _doubled(f, files)]
+    files = _in_folder(path)
     if not files:
-        names = ", ".join(p.rpartition("/")[2] for p in IN_FOLDERS)
+        patterns = [pattern for row in result_formats() for pattern in row.in_folders]
+        names = ", ".join(pattern.rpartition("/")[2] for pattern in patterns)
         raise Unusable(f"{path}: no result file in this folder (looked for {names})")
     if len(files) > MOST_FILES:
         raise Unusable(f"{path}: {len(files)} result files; name a smaller folder")
@@ -57,25 +44,22 @@ def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     return tuple(points)
 
 
-def _doubled(file: Path, files: list[Path]) -> bool:
-    if file.name == "benchmark_report.json":
-        return file.with_name("benchmark.json") in files
-    # the summary of a sweep holds every run of it
-    return file.name == "profile_export_aiperf.json" and any(
-        f.name == "profile_export_aiperf_sweep.json" for f in files
-    )
+def _in_folder(folder: Path) -> list[Path]:
+    """The files of every known tool in a folder, without those that repeat another."""
+    found: dict[Path, ResultFormat] = {}
+    for row in result_formats():
+        for pattern in row.in_folders:
+            found |= {file: row for file in folder.glob(pattern) if file.is_file()}
+    return sorted(file for file, row in found.items() if not row.repeated(file, found))
 
 
 def read_document(document: Document) -> tuple[ImportedPoint, ...]:
-    """The points of an opened file by the first reader that recognises it."""
-    looked_for = []
-    for name in RESULT_READERS:
-        module = importlib.import_module(name)
-        if module.recognises(document):
-            points: tuple[ImportedPoint, ...] = module.read(document)
-            return points
-        looked_for.append(module.LOOKED_FOR)
+    """The points of an opened file by the first format that recognises it."""
+    for row in result_formats():
+        if row.recognises(document):
+            return row.read(document)
+    looked_for = "; ".join(row.looked_for for row in result_formats())
     raise Unusable(
-        f"{document.path}: not a result file known here; looked for {'; '.join(looked_for)}; "
+        f"{document.path}: not a result file known here; looked for {looked_for}; "
         f"found {document.found}"
     )

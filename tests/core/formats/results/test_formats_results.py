@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unusable
-from core.export.formats import RESULT_READERS
 from core.formats.results.document import open_document
 from core.formats.results.generic_csv import ColumnMeaning, guess_columns
 from core.formats.results.generic_csv import read as read_table
@@ -492,15 +491,3 @@ def test_precisions():
     words = {"torch.bfloat16": "bf16", "F16": "fp16", "fp8_block": "fp8", "Q8_0": "int8"}
     words |= {"Q4_K": None, "": None, None: None, "float32": "fp32"}
     assert {k: precision(k) for k in words} == words
-
-
-def test_readers_are_told_apart():
-    """No file is recognised by a reader before its own."""
-    import importlib
-
-    modules = [importlib.import_module(name) for name in RESULT_READERS[:-1]]
-    for path in FILES:
-        if path.name == "generic.csv":
-            continue
-        document = open_document(path)
-        assert sum(module.recognises(document) for module in modules) == 1, path.name
