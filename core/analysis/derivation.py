@@ -14,15 +14,6 @@ from core.records.metrics import METRICS
 from core.records.progress import Progress
 from core.table.table import Table
 
-LOSS_PARTS = (
-    "loss_suite",
-    "loss_law",
-    "loss_tied",
-    "loss_where",
-    "loss_params",
-    "loss_method",
-    "insist",
-)
 TABLE_PARTS = ("device_key", "what_if")
 FRAME_PARTS = ("x", "y", "limits")
 # up to here a frame is made between two mouse events; above, the window would be felt to wait
@@ -51,7 +42,7 @@ class Derived:
 
 def loss_stale(made: Inputs, now: Inputs) -> bool:
     """Whether the loss law must be fitted again."""
-    return made.contents.runs is not now.contents.runs or _differ(made, now, LOSS_PARTS)
+    return made.contents.runs is not now.contents.runs or made.choices.loss != now.choices.loss
 
 
 def latency_stale(made: Inputs, now: Inputs) -> bool:

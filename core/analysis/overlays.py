@@ -315,9 +315,10 @@ def _unlike_other(
             return f"its workload is {strange[0].label}"
     if other.path.startswith(DEVICE) and other.choices.what_if != choices.what_if:
         return "it was laid over before the last change of What if"
-    laws = [(c.loss_suite, c.loss_law, c.loss_where) for c in (other.choices, choices)]
+    theirs, ours = other.choices.loss, choices.loss
+    laws = [(loss.suite, loss.law, loss.where) for loss in (theirs, ours)]
     if "loss" in (x, y) and laws[0] != laws[1]:
-        return f"its losses come from another law ({other.choices.loss_law}, {other.choices.loss_suite})"
+        return f"its losses come from another law ({theirs.law}, {theirs.suite})"
     return ""
 
 

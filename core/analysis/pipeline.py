@@ -101,16 +101,17 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
     from core.fit.solve import fit
     from core.fit.validate import validate
 
-    runs = contents.suite(choices.loss_suite)
-    used = kept(runs, choices.loss_where)
+    chosen = choices.loss
+    runs = contents.suite(chosen.suite)
+    used = kept(runs, chosen.where)
     found = fit(
         used,
-        choices.loss_law,
-        tied=choices.loss_tied,
-        params=choices.loss_params,
-        method=choices.loss_method,
+        chosen.law,
+        tied=chosen.tied,
+        params=chosen.params,
+        method=chosen.method,
         all_rows=runs,
-        insist=choices.insist,
+        insist=chosen.insist,
     )
     # judged first: what it misses of the largest size says how an interval widens outside
     return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found

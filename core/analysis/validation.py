@@ -112,8 +112,8 @@ def judge_loss(contents: Contents, choices: Choices, fit: Fit) -> Steps[Fit]:
         return fit
     from core.fit.row_filter import kept
 
-    runs = contents.suite(choices.loss_suite)
-    used = kept(runs, choices.loss_where)
+    runs = contents.suite(choices.loss.suite)
+    used = kept(runs, choices.loss.where)
     return (yield from validation(fit, used))
 
 

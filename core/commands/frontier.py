@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         limits=limits,
         selected="",
         device_key=options.device or choices.device_key,
-        insist=options.insist or choices.insist,
+        loss=replace(choices.loss, insist=options.insist or choices.loss.insist),
     )
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +45,8 @@ def project_shapes(
     with open_any(name) as project:
         contents, choices = read_contents(project), project.choices()
     choices = choices.changed(
-        device_key=device_key or choices.device_key, insist=insist or choices.insist
+        device_key=device_key or choices.device_key,
+        loss=replace(choices.loss, insist=insist or choices.loss.insist),
     )
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)

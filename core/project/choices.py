@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import Unusable
 from core.pareto.limits import Limit
 from core.records.metrics import METRICS
+from core.records.serial import from_plain, to_plain
 
 SHOWN = ("shown", "faded", "hidden")
 
@@ -29,6 +30,19 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True)
+class LossChoice:
+    """Which loss law is fitted, to which runs, and how. Equal choices give the same fit."""
+
+    suite: str = "morph"
+    law: str = "inference-aware"
+    tied: str = "tied"
+    where: tuple[str, ...] = ()  # COLUMN=VALUE filters on the suite's rows
+    params: str = "total"
+    method: str = "least-squares"
+    insist: bool = False  # use the shape term although the data cannot support it
+
+
+@dataclass(frozen=True, slots=True)
 class Choices:
     """Axes, limits, law, what is shown, pins. A change is one new value; equal parts stay the same
     object, so that a view redraws only what changed."""
@@ -38,13 +52,7 @@ class Choices:
     x_log: bool = True
     y_log: bool = False
     limits: tuple[Limit, ...] = ()
-    loss_suite: str = "morph"
-    loss_law: str = "inference-aware"
-    loss_tied: str = "tied"
-    loss_where: tuple[str, ...] = ()  # COLUMN=VALUE filters on the suite's rows
-    loss_params: str = "total"
-    loss_method: str = "least-squares"
-    insist: bool = False  # use the shape term although the data cannot support it
+    loss: LossChoice = LossChoice()
     device_key: str = ""  # latency law's device; empty: the one with most measurements
     feasible_shown: str = "shown"
     front_shown: str = "shown"
@@ -65,31 +73,39 @@ class Choices:
 
 def choices_to_dict(choices: Choices) -> dict[str, Any]:
     """Values JSON can hold."""
-    return asdict(choices)
+    found: dict[str, Any] = to_plain(choices)
+    return found
 
 
 def choices_from_dict(data: Mapping[str, Any]) -> Choices:
-    """The choices of `choices_to_dict`. A missing key takes its default (an older file); an unknown
-    one is refused by name, for it would be lost on saving."""
-    known = {f.name for f in fields(Choices)}
-    unknown = sorted(set(data) - known)
-    if unknown:
-        raise Unusable(
-            f"the project's choices hold '{unknown[0]}', which this version does not know"
-        )
-    parts = dict(data)
-    if "limits" in parts:
-        parts["limits"] = tuple(Limit(**limit) for limit in parts["limits"])
-    if "what_if" in parts:
-        parts["what_if"] = WhatIf(**parts["what_if"])
-    for name in ("pins", "parallel_axes", "inverted_axes", "loss_where"):
-        if name in parts:
-            parts[name] = tuple(parts[name])
-    if "scenes" in parts:
-        parts["scenes"] = tuple((title, text) for title, text in parts["scenes"])
-    for name in ("x", "y"):
-        if parts.get(name, "loss") not in METRICS:
-            raise Unusable(
-                f"the project's {name} axis is '{parts[name]}', which is not a metric here"
-            )
-    return Choices(**parts)
+    """The choices of `choices_to_dict`, or of an older version. A missing key takes its default.
+
+    Raises Unusable, by name, for a key that is not known (it would be lost on saving), a value of
+    another type, and an axis that is no metric.
+    """
+    try:
+        found = from_plain(Choices, _with_loss(data))
+    except ValueError as error:
+        raise Unusable(f"the project's choices cannot be read by this version: {error}") from error
+    for name, key in (("x", found.x), ("y", found.y)):
+        if key not in METRICS:
+            raise Unusable(f"the project's {name} axis is '{key}', which is not a metric here")
+    return found
+
+
+# what earlier versions stored beside the axes: the parts of the choice of a loss law
+EARLIER_LOSS = {
+    "loss_suite": "suite",
+    "loss_law": "law",
+    "loss_tied": "tied",
+    "loss_where": "where",
+    "loss_params": "params",
+    "loss_method": "method",
+    "insist": "insist",
+}
+
+
+def _with_loss(data: Mapping[str, Any]) -> dict[str, Any]:
+    earlier = {part: data[key] for key, part in EARLIER_LOSS.items() if key in data}
+    others = {key: value for key, value in data.items() if key not in EARLIER_LOSS}
+    return others | {"loss": earlier} if earlier else others

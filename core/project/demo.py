@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import Unusable
 from core.formats.own.raw_json import read
 from core.pareto.limits import parse_limit
-from core.project.choices import Choices
+from core.project.choices import Choices, LossChoice
 from core.project.project import SUFFIX, Project
 from core.records.measurement import Measurement
 from core.resources import resource
@@ -39,9 +39,7 @@ def demo_choices() -> Choices:
     left-out shapes of the bundled runs best (`compare` shows by how much)."""
     return Choices(
         limits=(parse_limit("tpot<=8ms"),),
-        loss_law="width-depth",
-        loss_tied="free",
-        loss_method="huber",
+        loss=LossChoice(law="width-depth", tied="free", method="huber"),
     )
 
 

@@ -229,16 +229,17 @@ def runs_facts(contents: Contents, choices: Choices) -> dict[str, Any]:
     """The training runs behind the loss law, with source and licence."""
     from core.errors import Unusable
 
+    chosen = choices.loss
     try:
-        runs = contents.suite(choices.loss_suite)
+        runs = contents.suite(chosen.suite)
     except Unusable:
-        return {"suite": choices.loss_suite, "source": "", "licence": "", "runs": 0}
+        return {"suite": chosen.suite, "source": "", "licence": "", "runs": 0}
     return {
         "suite": runs.suite,
         "source": runs.source,
         "licence": runs.licence,
         "runs": len(runs),
-        "where": list(choices.loss_where),
+        "where": list(chosen.where),
     }
 
 
@@ -267,16 +268,17 @@ def commands(
             f" --title {quote(title)} --out report.html",
         },
     ]
-    if choices.loss_suite and contents.runs == ():
+    loss = choices.loss
+    if loss.suite and contents.runs == ():
         flags = {"tied": " --tied", "own-shape-exponent": " --own-shape-exponent"}
-        where = "".join(f" --where {quote(w)}" for w in choices.loss_where)
+        where = "".join(f" --where {quote(w)}" for w in loss.where)
         found.append(
             {
                 "what": "the loss law",
-                "command": f"paretoscope-cli fit {quote(choices.loss_suite)}"
-                f" --law {choices.loss_law}{flags.get(choices.loss_tied, '')}"
-                f" --params {choices.loss_params} --method {choices.loss_method}{where}"
-                + (" --insist" if choices.insist else ""),
+                "command": f"paretoscope-cli fit {quote(loss.suite)}"
+                f" --law {loss.law}{flags.get(loss.tied, '')}"
+                f" --params {loss.params} --method {loss.method}{where}"
+                + (" --insist" if loss.insist else ""),
             }
         )
     if contents.space is not None:

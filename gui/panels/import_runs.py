@@ -380,7 +380,8 @@ class ImportRuns(QDialog):
             return
         self._store.put_runs(runs)
         if self.use.isChecked():
-            self._store.choose(loss_suite=runs.suite, loss_where=())
+            loss = self._store.state.choices.loss
+            self._store.choose(loss=replace(loss, suite=runs.suite, where=()))
         self.taken.emit(runs.suite)
         self.accept()
 

@@ -29,6 +29,7 @@ from core.fit.row_filter import kept
 from core.fit.sensitivity import Change, sensitivity
 from core.fit.validate import trust
 from core.formats.runs.suites import bundled_suites
+from core.project.choices import LossChoice
 from core.records.progress import Progress
 from core.records.training_runs import TrainingRuns
 from gui.panels import law_rows
@@ -157,7 +158,7 @@ class Laws(QWidget):
         if (
             old is None
             or _used(new) != _used(old)
-            or new.choices.loss_suite != old.choices.loss_suite
+            or new.choices.loss.suite != old.choices.loss.suite
         ):
             self._show_table()
         if self.isVisible():
@@ -185,7 +186,7 @@ class Laws(QWidget):
             self._compare()
 
     def _fill_suites(self, state: State) -> None:
-        chosen = self.suite.currentData() or state.choices.loss_suite
+        chosen = self.suite.currentData() or state.choices.loss.suite
         names = (*(runs.suite for runs in state.contents.runs), *bundled_suites())
         self.suite.clear()
         for name in dict.fromkeys(names):
@@ -193,12 +194,12 @@ class Laws(QWidget):
         self.suite.setCurrentIndex(max(0, self.suite.findData(chosen)))
         if self._found is None and not self._asked:
             # begin with how the law in the plot was fitted
-            self.method.setCurrentIndex(max(0, self.method.findData(state.choices.loss_method)))
+            self.method.setCurrentIndex(max(0, self.method.findData(state.choices.loss.method)))
         self._fill_rows()
 
     def _fill_rows(self) -> None:
         chosen = self.rows.currentData() or (
-            self._state.choices.loss_where if self._state is not None else ()
+            self._state.choices.loss.where if self._state is not None else ()
         )
         self.rows.clear()
         self.rows.addItem("All runs", ())
@@ -291,8 +292,8 @@ class Laws(QWidget):
         state = self._state
         if state is None or not self._asked:
             return None
-        c = state.choices
-        same = (c.loss_suite, c.loss_where, c.loss_method) == self._asked[1:]
+        loss = state.choices.loss
+        same = (loss.suite, loss.where, loss.method) == self._asked[1:]
         return _used(state) if same else None
 
     def _marked(self) -> Fit | None:
@@ -345,15 +346,10 @@ class Laws(QWidget):
         if fit is None or not self._asked:
             return
         _, suite, where, method = self._asked
-        self._store.choose(
-            loss_suite=suite,
-            loss_where=where,
-            loss_method=method,
-            loss_law=fit.law,
-            loss_tied=fit.tied,
-            loss_params=fit.params,
-            insist=bool(fit.withheld),
+        loss = LossChoice(
+            suite, fit.law, fit.tied, where, fit.params, method, insist=bool(fit.withheld)
         )
+        self._store.choose(loss=loss)
 
     # --- details of the laws shown ----------------------------------------------------------------
 
@@ -428,7 +424,8 @@ def conditions(runs: TrainingRuns | None) -> list[str]:
 def _used(state: State | None) -> Key | None:
     if state is None:
         return None
-    return (state.choices.loss_law, state.choices.loss_tied, state.choices.loss_params)
+    loss = state.choices.loss
+    return (loss.law, loss.tied, loss.params)
 
 
 def _box(name: str, tip: str) -> QComboBox:

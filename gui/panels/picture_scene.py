@@ -78,7 +78,7 @@ def scene_of(
         y_axis=y_axis,
         limits=limits,
         landmarks=points.landmarks
-        if same_points and old is not None and old.choices.loss_suite == choices.loss_suite
+        if same_points and old is not None and old.choices.loss.suite == choices.loss.suite
         else landmarks_of(state, x_key, y_key),
         overlays=overlays,
         selected=frame.selected,
@@ -109,12 +109,11 @@ def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
 
 
 def _same_overlays(old: State, new: State) -> bool:
-    laws = ("loss_suite", "loss_law", "loss_where")
     return (
         old.contents.imported is new.contents.imported
         and old.others is new.others
         and [m.metric for m in old.choices.limits] == [m.metric for m in new.choices.limits]
-        and all(getattr(old.choices, k) == getattr(new.choices, k) for k in laws)
+        and old.choices.loss == new.choices.loss
     )
 
 
@@ -215,7 +214,7 @@ def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
     """The published models, where both axes are known of them and mean the same; and the names of
     the real models that were measured."""
     found = named_models(state.table, x_key, y_key) if state.table is not None else []
-    if "loss" in (x_key, y_key) and state.choices.loss_suite != "morph":
+    if "loss" in (x_key, y_key) and state.choices.loss.suite != "morph":
         # their losses are of the suite they were trained in
         return tuple(found)
     for mark in _published():

@@ -22,7 +22,7 @@ from core.analysis.pipeline import make_laws, make_table, read_contents
 from core.fit.resample import outcome
 from core.formats.results.imported import Estimate, ImportedPoint
 from core.model.workload import Workload
-from core.project.choices import Choices
+from core.project.choices import Choices, LossChoice
 from core.project.project import Project
 from core.records.measurement import Device
 from core.resources import resource
@@ -160,7 +160,9 @@ def test_another_project_comes_as_its_front_and_its_measurements(ours, tmp_path)
 
 def test_another_law_or_device_is_said(ours, tmp_path):
     _, choices, table = ours
-    path = project_at(tmp_path / "theirs.paretoscope", choices=Choices(loss_law="chinchilla"))
+    path = project_at(
+        tmp_path / "theirs.paretoscope", choices=Choices(loss=LossChoice(law="chinchilla"))
+    )
     other = outcome(load_other(path))
     layer = other_layer(other, table, choices, "tpot_s", "loss")
     assert layer.caution == "its losses come from another law (chinchilla, morph)"

@@ -18,7 +18,7 @@ from core.formats.own.training_plan import read as read_plan
 from core.formats.results.reading import read_results
 from core.model.workload import Workload
 from core.pareto.limits import parse_limit
-from core.project.choices import Choices
+from core.project.choices import Choices, LossChoice
 from core.project.project import Project
 from core.space.candidates import Candidates
 
@@ -45,7 +45,7 @@ output_tokens = 256
 [train]
 tokens_per_parameter = 20
 """
-CHOICES = Choices(loss_law="chinchilla")
+CHOICES = Choices(loss=LossChoice(law="chinchilla"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from measured import measured, shape, true_tpot, true_ttft
 from core.analysis.pipeline import Contents, Laws, make_frame, make_laws, make_table, unlike
 from core.errors import Unusable
 from core.pareto.limits import parse_limit
-from core.project.choices import Choices, WhatIf
+from core.project.choices import Choices, LossChoice, WhatIf
 from core.records.measurement import Device, Point
 from core.records.metrics import METRICS
 from core.resources import resource
@@ -193,7 +193,7 @@ def test_an_empty_project_says_what_to_do(laws):
 
 
 def test_an_unknown_suite_is_refused_with_those_that_exist(contents):
-    laws = make_laws(contents, Choices(loss_suite="mine"))
+    laws = make_laws(contents, Choices(loss=LossChoice(suite="mine")))
     assert laws.loss is None
     assert "morph" in laws.loss_message
     table = make_table(contents, laws, Choices())

@@ -53,7 +53,7 @@ def test_a_plain_table_needs_no_work(qtbot, opened):
     assert sent.args == ["morph_runs"]
     stored = opened.state.contents.suite("morph_runs")
     assert len(stored) == 76 and stored.licence == "MIT"
-    assert opened.state.choices.loss_suite == "morph_runs"
+    assert opened.state.choices.loss.suite == "morph_runs"
     qtbot.waitUntil(lambda: opened.settled, timeout=30_000)
     assert opened.state.laws.loss.suite == "morph_runs"
 

@@ -44,8 +44,8 @@ def test_one_click_makes_a_law_the_plots_law(panel, opened, qtbot):
     panel.table._select(place(panel, "u-shaped", "free"))
     assert panel.use.isEnabled()
     qtbot.mouseClick(panel.use, Qt.MouseButton.LeftButton)
-    c = opened.state.choices
-    assert (c.loss_law, c.loss_tied, c.loss_params, c.loss_suite) == (
+    c = opened.state.choices.loss
+    assert (c.law, c.tied, c.params, c.suite) == (
         "u-shaped",
         "free",
         "total",
@@ -56,7 +56,7 @@ def test_one_click_makes_a_law_the_plots_law(panel, opened, qtbot):
     row = panel.table.findItems("U-shaped  (in the plot)", Qt.MatchFlag.MatchExactly)
     assert len(row) == 1
     opened.undo()
-    assert opened.state.choices.loss_law == "inference-aware"
+    assert opened.state.choices.loss.law == "inference-aware"
 
 
 def test_charts_show_up_to_three_laws_and_mark_one_run_everywhere(panel, qtbot):
@@ -110,7 +110,7 @@ def test_a_law_the_runs_cannot_support_is_used_only_by_insisting(panel, opened, 
     assert "although" in panel.use.text()
     assert "withheld" in panel.told.text()
     panel.use.click()
-    assert opened.state.choices.insist
+    assert opened.state.choices.loss.insist
 
 
 def test_stopping_leaves_the_panel_usable(panel, qtbot):

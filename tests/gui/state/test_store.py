@@ -5,6 +5,7 @@ from tiny_project import DEVICE, SPACE, failed, timed
 
 from core.errors import Unusable
 from core.pareto.limits import parse_limit
+from core.project.choices import LossChoice
 from core.project.project import Project
 from core.records.measurement import Device
 from core.records.progress import Progress
@@ -106,7 +107,7 @@ def test_what_if_makes_another_table_and_the_old_one_stays_meanwhile(qtbot, open
 
 
 def test_limits_dragged_while_the_table_is_made_are_kept(qtbot, opened):
-    opened.choose(loss_law="chinchilla")
+    opened.choose(loss=LossChoice(law="chinchilla"))
     for value in ("5ms", "4ms", "3ms"):
         opened.set_limit(parse_limit(f"tpot<={value}"), gesture="drag")
     assert opened.state.frame.limits == (parse_limit("tpot<=3ms"),)
