@@ -1,4 +1,4 @@
-"""The one error that is the user's to mend: input that cannot be used."""
+"""Errors with a reason for the user: input that cannot be used, and what cannot run here."""
 
 
 class Unusable(ValueError):
@@ -6,3 +6,7 @@ class Unusable(ValueError):
 
     The command line prints it and exits with status 2; the window shows it beside its cause.
     """
+
+
+class Unsupported(RuntimeError):
+    """This execution or precision does not work on this device; the message says why."""

@@ -77,9 +77,10 @@ def _passes(
     client: Any,
     follow: Callable[[Iterator[Any]], Any],
 ) -> Iterator[ClusterSwept]:
-    """How each pass over the points ended: one visit of each point, in fresh measuring processes.
+    """How each pass over the points ended: one repetition of each point, in fresh measuring
+    processes.
 
-    A point is visited again on the device that it was first measured on; one that failed is not.
+    A point is repeated on the device that it was first measured on; one that failed is not.
     """
     made = Counter(known)
     places: dict[Any, Place] = {}
@@ -93,7 +94,7 @@ def _passes(
         return project.add_measurement(m)
 
     spent = 0.0
-    for number in range(options.visits):
+    for number in range(options.repetitions):
         left_s = None if options.budget_s is None else max(0.0, options.budget_s - spent)
         swept: ClusterSwept = follow(
             cluster_sweep(
@@ -117,9 +118,9 @@ def _passes(
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The protocol of one visit: a point's visits share its time, as on one machine."""
+    """The protocol of one repetition: those of a point share its time, as on one machine."""
     settings = Settings(seed=options.seed)
-    return replace(settings, budget_s=settings.budget_s / options.visits)
+    return replace(settings, budget_s=settings.budget_s / options.repetitions)
 
 
 def end(client: Any, launched: Any) -> None:

@@ -30,6 +30,9 @@ def arguments(parser: argparse.ArgumentParser) -> str:
     """A table of a parser's arguments."""
     rows = []
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            # the earlier name of an option, kept for those who use it
+            continue
         shown = ", ".join(f"`{option}`" for option in action.option_strings)
         if not shown:
             shown = f"`{action.metavar or action.dest}`"

@@ -17,7 +17,7 @@ from core.errors import Unusable
 from core.model.workload import BYTES_PER_ELEMENT, EXECUTIONS
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Progress
-from core.samples.repetitions import VISITS, visits_made
+from core.samples.repetitions import REPETITIONS, repetitions_made
 from core.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -68,20 +68,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", action="append", default=[], help="a local model folder as well")
     parser.add_argument("--points", type=whole, default=None, help="measure at most so many points")
     parser.add_argument(
-        "--visits",
+        "--repetitions",
         type=whole,
-        default=VISITS,
-        help=f"measure each point in so many passes, each in a fresh process (default: {VISITS});"
-        " with --until-error each is visited once",
+        default=REPETITIONS,
+        help=f"measure each point so many times, each in a fresh process (default: {REPETITIONS});"
+        " with --until-error each is measured once",
     )
     parser.add_argument(
-        "--in-turns",
+        "--interleave",
         type=whole,
         default=1,
         metavar="N",
-        help="on a CPU, hold up to N points in memory and time them in turns: what a shared machine"
+        help="on a CPU, hold up to N points in memory and time them interleaved: what a shared machine"
         " does to all of them meanwhile is taken out (default: 1, one after another)",
     )
+    for old, new in (("--visits", "repetitions"), ("--in-turns", "interleave")):
+        # the names of earlier versions keep working
+        parser.add_argument(
+            old, dest=new, type=whole, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
     parser.add_argument("--budget-s", type=seconds, default=None, help="stop after so many seconds")
     parser.add_argument(
         "--until-error",
@@ -90,7 +95,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="choose what to measure next, until the law's held-out error is below this (5%%)",
     )
     parser.add_argument(
-        "--plan", action="store_true", help="only say what would be measured and what it could cost"
+        "--plan",
+        action="store_true",
+        help="only show what would be measured and what it could cost",
     )
     parser.add_argument("--threads", type=whole, default=0, help="CPU threads (default: cores)")
     parser.add_argument("--energy", action="store_true", help="add an energy pass to every point")
@@ -111,14 +118,14 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     points = wanted_points(space, options)
     if options.plan:
         if options.cluster:
-            raise Unusable("--plan tells of one device; a cluster's machines are not known before")
+            raise Unusable("--plan is for one device; a cluster's machines are not known before")
         return planned(points, find_device(options), options)
     with Project.open_or_create(options.project) as project:
         if not project.text("space") and not project.read_only:
             # its candidates are what `frontier` and the window choose among
             project.put_text("space", space.text)
         before = project.measurements()
-        known = visits_made(() if options.again else before)
+        known = repetitions_made(() if options.again else before)
         found: list[Measurement] = []
         ending = _measure(points, project, known, found, options)
         return report(options, found, project, ending)
@@ -154,7 +161,7 @@ def _measure(
     found: list[Measurement],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Run the sweep, telling standard error how it goes; returns how it ended."""
+    """Run the sweep, with its progress on standard error; returns how it ended."""
     from core.measure.sweeps.several_devices import sweep_on_all
     from core.measure.sweeps.sweep import sweep
 
@@ -176,7 +183,7 @@ def _measure(
         energy_s=5.0 if options.energy else 0.0,
     )
     if options.until_error is None:
-        start = partial(start, passes=options.visits, company=options.in_turns)
+        start = partial(start, repetitions=options.repetitions, interleave=options.interleave)
         steps = sweep_on_all(points, devices, partial(on, start)) if devices else start(points)
         swept = _followed(steps, found)
         return {
@@ -190,7 +197,7 @@ def _measure(
         raise Unusable("--until-error chooses the points of one device; name one with --device")
     from core.measure.sweeps.adaptive import BATCH, adaptive
 
-    start = partial(start, company=options.in_turns)
+    start = partial(start, interleave=options.interleave)
     device = find_device(options)
     earlier = [m for m in project.measurements() if m.key in known and m.device.key == device.key]
     adapted = _followed(
@@ -200,7 +207,7 @@ def _measure(
             measured=earlier,
             target_error=options.until_error,
             budget_s=options.budget_s or float("inf"),
-            batch=max(BATCH, options.in_turns),
+            batch=max(BATCH, options.interleave),
         ),
         found,
     )
@@ -218,7 +225,7 @@ def _measure(
 def on(
     start: Callable[..., Iterator[Any]], points: Sequence[Point], device: Device
 ) -> Iterator[Any]:
-    """The sweep of one lane."""
+    """The sweep of one device."""
     return start(points, device=device)
 
 
@@ -385,8 +392,8 @@ def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
     device = answer["device"]
     if device is not None:
         speed = device["bandwidth_bytes_per_s"]
-        told = f", reads {format_quantity(speed, 'B')}/s" if speed else ""
-        lines.append(f"{device['name']}{told}")
+        reads = f", reads {format_quantity(speed, 'B')}/s" if speed else ""
+        lines.append(f"{device['name']}{reads}")
     if found:
         lines.append(
             f"{'shape':<14} {'runtime':<26} {'batch':>5} {'in':>5} {'out':>5} {'TTFT':>9} {'TPOT':>9}"

@@ -32,9 +32,9 @@ SHARP = 0.25  # half of a point's 95 % interval over its value, up to which the 
 def fit_latency(measurements: Sequence[Measurement]) -> tuple[LatencyFit, ...]:
     """One law per device, runtime and metric that was measured, in order of first appearance.
 
-    Visits of one point count together. Measurements that failed are left out, and so are served
-    models (a queue is not a shape) and imported ones of unknown shape. Too few shapes give a fit that
-    is not ok and says how many are missing.
+    Repetitions of one point count together. Measurements that failed are left out, and so are served models (a queue is not a shape) and
+    imported ones of unknown shape. Too few shapes give a fit that is not ok and says how many are
+    missing.
     """
     groups: dict[tuple[str, Runtime, str], list[Measurement]] = {}
     for m in together(measurements):

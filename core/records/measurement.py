@@ -18,7 +18,7 @@ FLAGS = {
     "oom": "it does not fit in memory",
     "late-compile": "compilation happened while timing",
     "drift": "the anchor shape changed by more than 5 % since the sweep began;"
-    " measuring in turns takes such changes out",
+    " interleaving takes such changes out",
     "clock": "the clock disagreed with itself; the timing was discarded",
     "crashed": "the measuring process died",
     "hung": "no answer in time; the measuring process was stopped",

@@ -1,9 +1,10 @@
-"""The level of a machine: how slow it was at each moment, told by what else was measured just then.
+"""Drift correction: how slow the machine was at each moment, estimated from interleaved measurements.
 
 On a machine that is shared (a virtual one, a busy one) everything runs slower for some seconds and
-faster for the next. Subjects timed in turns see the same weather: in `log value = subject + level(time)`
-the level is estimated from the other subjects' blocks around a moment, and divided out. That is the
-additive model of a randomised block design (Fisher 1935), with a moving window for the blocks.
+faster for the next. Points that are timed interleaved are exposed to the same background load. In
+`log value = point + drift(time)` the drift is estimated from the other points' blocks around a moment,
+and divided out. That is the additive model of a randomised block design (Fisher 1935), with a moving
+window for the blocks.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import numpy as np
 
 from core.arrays import Floats, Indices
 
-SIDE = 4  # neighbours in time on each side that tell the level of a block
-FEWEST = 6  # subjects below which nothing is told
+SIDE = 4  # neighbours in time on each side from which the drift of a block is estimated
+FEWEST = 6  # points below which no drift is estimated
 ROUNDS = 12
 
 
-def levels(subjects: Sequence[int], times: Sequence[float], values: Sequence[float]) -> Floats:
+def drift_factors(points: Sequence[int], times: Sequence[float], values: Sequence[float]) -> Floats:
     """A factor for each block: above 1 where the machine was slower than usual; median 1.
 
-    `values` are positive block medians of `subjects` at `times`. A block's own value never enters its
-    level. The level is shrunk by how well neighbours foretell a block (its least-squares slope within
-    0 to 1), so where blocks scatter for reasons of their own it stays near 1; with fewer than six
-    subjects it is 1.
+    `values` are positive block medians of the numbered `points` at `times`. A block's own value never
+    enters its factor. The drift is shrunk by how well neighbours predict a block (the least-squares
+    slope, within 0 to 1), so that the factor stays near 1 where blocks scatter for reasons of their
+    own. With fewer than six points it is 1.
     """
-    who = np.asarray(subjects, np.intp)
+    who = np.asarray(points, np.intp)
     count = int(who.max()) + 1 if len(who) else 0
     if len(np.unique(who)) < FEWEST:
         return np.ones(len(who))
@@ -36,27 +37,27 @@ def levels(subjects: Sequence[int], times: Sequence[float], values: Sequence[flo
     near = _neighbours(who[order])
     logs = np.log(np.asarray(values, np.float64))[order]
     mine = who[order]
-    level = np.zeros(len(logs))
+    drift = np.zeros(len(logs))
     for _ in range(ROUNDS):
-        usual = _medians(logs - level, mine, count)
+        usual = _medians(logs - drift, mine, count)
         rest = logs - usual[mine]
         with warnings.catch_warnings():
-            # a block with no other subject near: nothing tells its level
+            # a block with no other point near has no estimate
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            told = np.nanmedian(np.where(near >= 0, rest[near], np.nan), axis=1)
-        told = np.nan_to_num(told - np.nanmedian(told), nan=0.0)
-        scale = float(told @ told)
-        slope = float(np.clip(told @ rest / scale, 0.0, 1.0)) if scale > 0 else 0.0
-        before, level = level, slope * told
-        if np.max(np.abs(level - before)) < 1e-4:
+            nearby = np.nanmedian(np.where(near >= 0, rest[near], np.nan), axis=1)
+        nearby = np.nan_to_num(nearby - np.nanmedian(nearby), nan=0.0)
+        scale = float(nearby @ nearby)
+        slope = float(np.clip(nearby @ rest / scale, 0.0, 1.0)) if scale > 0 else 0.0
+        before, drift = drift, slope * nearby
+        if np.max(np.abs(drift - before)) < 1e-4:
             break
     found = np.empty(len(logs))
-    found[order] = np.exp(level)
+    found[order] = np.exp(drift)
     return found
 
 
 def _neighbours(who: Indices) -> Indices:
-    """Positions of the nearest blocks in time of other subjects, (blocks, 2 SIDE); -1: none there."""
+    """Positions of the nearest blocks in time of other points, (blocks, 2 SIDE); -1: none there."""
     n = len(who)
     steps = np.concatenate([np.arange(-SIDE, 0), np.arange(1, SIDE + 1)])
     at = np.arange(n)[:, None] + steps

@@ -1,8 +1,8 @@
-"""Visits: one point measured several times, minutes and processes apart, taken together.
+"""Repetitions: one point measured several times, minutes and processes apart, taken together.
 
-Blocks of one visit agree with each other far better than visits do: where memory happened to lie,
-which cores the host gave, and what its other guests did stay the same for seconds and change within
-minutes. So from three visits on a visit is one block, and the interval is that between visits.
+Blocks of one repetition agree with each other far better than repetitions do: where memory happened to
+lie, which cores the host gave, and what else ran on it stay the same for seconds and change within
+minutes. So from three repetitions on each is one block, and the interval is that between repetitions.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from typing import Any
 import numpy as np
 
 from core.records.measurement import Measurement
-from core.samples.statistics import levelled
+from core.samples.statistics import corrected
 
-# another program, a slowed clock or a compiler was at work: a calm visit tells more than such a one
+# another program, a slowed clock or a compiler was at work: a calm repetition is worth more than such a one
 OVERRULED = frozenset({"busy", "throttled", "late-compile"})
-# what several visits answer with their interval
+# what the interval of several repetitions accounts for
 ANSWERED = frozenset({"drift", "budget"})
 ENOUGH = 3
-VISITS = 3  # of a point, unless asked otherwise
-# these say something lasting about a point: visiting it again would say the same
+REPETITIONS = 3  # of a point, unless asked otherwise
+# these hold for good: measuring the point again would end the same
 SETTLED = frozenset({"oom", "unsupported"})
-MOST = 1000  # visits of one point
+MOST = 1000  # repetitions of one point
 
 
 def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """One measurement for every key, in order of first appearance; a single one is itself.
 
-    Visits under the latest visit's software count, the disturbed ones among them only when there is
-    no other. Every sample of those is kept, over the machine's level where it is known: two visits lie
-    side by side in blocks as they were measured, of three and more each is one block. A flag stays when most visits raised it.
-    `environment['visits']` is their number. A key that only ever failed gives its latest failure.
+    Repetitions under the latest one's software count, the disturbed ones among them only when there is
+    no other. Every sample of those is kept, corrected for drift where that is known: two repetitions
+    lie side by side in blocks as they were measured, of three and more each is one block. A flag stays
+    when most repetitions raised it. `environment['visits']` is their number. A key that only ever failed
+    gives its latest failure.
     """
     groups: dict[Any, list[Measurement]] = {}
     for m in measurements:
@@ -42,19 +43,19 @@ def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     return tuple(_one(rows) for rows in groups.values())
 
 
-def visits_of(m: Measurement) -> int:
-    """How many visits stand behind a measurement."""
+def repetitions_of(m: Measurement) -> int:
+    """How many repetitions stand behind a measurement."""
     return int(m.environment.get("visits", 1))
 
 
-def visits_made(measurements: Iterable[Measurement]) -> Counter[Any]:
-    """Visits by key; what is known to fail for good counts as visited often enough."""
+def repetitions_made(measurements: Iterable[Measurement]) -> Counter[Any]:
+    """Repetitions by key; what is known to fail for good counts as repeated often enough."""
     made: Counter[Any] = Counter()
     for m in measurements:
         if SETTLED.intersection(m.flags):
             made[m.key] += MOST
         elif not m.failed:
-            made[m.key] += visits_of(m)
+            made[m.key] += repetitions_of(m)
     return made
 
 
@@ -64,10 +65,10 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         return rows[-1]
     last = usable[-1]
     if len(usable) == 1 or last.runtime.execution == "served":
-        # a server may be another one, or otherwise set up: only the latest run tells of it as it is
+        # a server may be another one, or otherwise set up: only the latest run shows it as it is
         return last
     alike = [m for m in usable if _software(m) == _software(last)]
-    # what is said of a visit that was cut short is not true of all of them
+    # what is noted of a repetition that was cut short is not true of all of them
     last = next((m for m in reversed(alike) if not m.environment.get("ended_early")), last)
     calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
     if len(calm) == 1:
@@ -87,19 +88,19 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         },
         energy=next((m.energy for m in reversed(calm) if m.energy), last.energy),
         quality=next((m.quality for m in reversed(calm) if m.quality), last.quality),
-        # the samples have been put on one level
-        environment={**last.environment, "visits": sum(map(visits_of, calm)), "levels": {}},
+        # the samples have been corrected already
+        environment={**last.environment, "visits": sum(map(repetitions_of, calm)), "levels": {}},
         started_at=min(m.started_at for m in calm),
     )
 
 
-def _samples(visits: Sequence[Measurement]) -> dict[str, tuple[tuple[float, ...], ...]]:
-    samples = [levelled(m) for m in visits]
+def _samples(repetitions: Sequence[Measurement]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    samples = [corrected(m) for m in repetitions]
     phases = dict.fromkeys(name for each in samples for name in each)
     found = {}
     for name in phases:
         parts = [each[name] for each in samples if each.get(name)]
-        if len(visits) < ENOUGH:
+        if len(repetitions) < ENOUGH:
             blocks = [block for part in parts for block in part]
         else:
             blocks = [np.concatenate(part) for part in parts]

@@ -19,7 +19,7 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # a percentile is printed only when at least this many samples lie beyond it
 BEYOND = 3
 RESAMPLES = 400
-# below so many blocks Student's t is used, and nothing is told of how they hang together
+# below so many blocks Student's t is used, and their correlation is not estimated
 FEW_BLOCKS = 6
 # correlation of neighbouring blocks beyond which nothing more is made of it: intervals of few blocks would
 # grow without holding the truth more often (simulated: 89 % of the time at 6 blocks that correlate by 0.6)
@@ -50,8 +50,8 @@ def estimate(
 
     'tpot' is per request, (e2e - ttft) / (output_tokens - 1), every request counting once; 'itl' is
     the gap between tokens, every token counting once. The blocks of a measurement are the unit of
-    the interval, since samples within one are correlated; what the machine's level explains is taken
-    out of them (`levelled`). None where nothing was sampled, or too
+    the interval, since samples within one are correlated; what the
+    machine's drift explains is taken out of them (`corrected`). None where nothing was sampled, or too
     little for the percentile (three samples must lie beyond it). With `device_time` the device's
     own clock is used. Raises ValueError for an unknown metric or statistic.
     """
@@ -93,7 +93,7 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
     if measurement.failed:
         return []
     work = measurement.workload
-    samples = levelled(measurement)
+    samples = corrected(measurement)
     tokens = [b for b in samples.get("tpot" + suffix, []) if b.size]
     if metric == "itl":
         return tokens
@@ -110,11 +110,11 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
     return [b for b in samples.get(metric + suffix, []) if b.size]
 
 
-def levelled(measurement: Measurement) -> dict[str, list[Floats]]:
-    """Samples by phase and block, each block over the machine's level while it ran, where known.
+def corrected(measurement: Measurement) -> dict[str, list[Floats]]:
+    """Samples by phase and block, each block divided by its drift factor where one is known.
 
-    `environment['levels']` maps a phase to one factor a block (`core.samples.drift_correction`); the samples
-    themselves are kept as the clock gave them.
+    `environment['levels']` maps a phase to one factor per block (`core.samples.drift_correction`); the
+    samples themselves are kept as the clock gave them.
     """
     known = measurement.environment.get("levels") or {}
     found = {}

@@ -15,13 +15,13 @@ MEMORY = {
 }  # fmt: skip
 
 
-def told(m: Measurement) -> tuple[str, ...]:
-    """Lines on the times with their 95 % intervals, how often it was visited, how near it came to the
+def summary_lines(m: Measurement) -> tuple[str, ...]:
+    """Lines on the times with their 95 % intervals, how often it was repeated, how near it came to the
     memory floor, what launching took, memory by part and energy; a failed one has none."""
     if m.failed:
         return ()
     lines = [line for row in METRICS.values() if row.phase and (line := _time(m, row))]
-    rest = (_visits(m), _floor(m), _launching(m), _memory(m), _energy(m))
+    rest = (_repetitions(m), _floor(m), _launching(m), _memory(m), _energy(m))
     return tuple(line for line in (*lines, *rest) if line)
 
 
@@ -34,12 +34,13 @@ def _time(m: Measurement, metric: Metric) -> str:
     return f"{metric.label}: {metric.format(found.value)}{sure}"
 
 
-def _visits(m: Measurement) -> str:
-    visits, company = m.environment.get("visits", 1), m.environment.get("company", 1)
-    if visits == 1 and company == 1:
+def _repetitions(m: Measurement) -> str:
+    repetitions, together = m.environment.get("visits", 1), m.environment.get("company", 1)
+    if repetitions == 1 and together == 1:
         return ""
-    turns = f", in turns with {company - 1} others and on their level" if company > 1 else ""
-    return f"Measured in {visits} {'visit' if visits == 1 else 'visits'}{turns}"
+    often = "once" if repetitions == 1 else f"{repetitions} times"
+    beside = f", interleaved with {together - 1} others" if together > 1 else ""
+    return f"Measured {often}{beside}" + (" and corrected for drift" if beside else "")
 
 
 def _floor(m: Measurement) -> str:
@@ -72,6 +73,6 @@ def _memory(m: Measurement) -> str:
 def _energy(m: Measurement) -> str:
     joules, idle = m.energy.get("joules_per_token"), m.energy.get("idle_watts")
     if joules is None:
-        return "Energy: unknown, this device does not tell it"
+        return "Energy: unknown, this device does not report it"
     apart = f"; {format_quantity(idle, 'W')} when idle, not taken off" if idle is not None else ""
     return f"Energy: {format_quantity(joules, 'J')} a token{apart}"

@@ -319,11 +319,11 @@ def measured_text(m: Measurement, key: str) -> str:
     phase = METRICS[key].phase
     samples = sum(len(block) for block in m.samples.get(phase, ())) if phase else 0
     count = f"{samples:,} samples, " if samples else ""
-    visits = m.environment.get("visits", 1)
-    count += f"{visits} visits, " if visits > 1 else ""
-    company = m.environment.get("company", 1)
-    if company > 1:
-        count += f"in turns with {company - 1} others and on their level, "
+    repetitions = m.environment.get("visits", 1)
+    count += f"{repetitions} repetitions, " if repetitions > 1 else ""
+    together = m.environment.get("company", 1)
+    if together > 1:
+        count += f"interleaved with {together - 1} others and corrected for drift, "
     software = m.environment.get("torch", "")
     flags = f"; {', '.join(m.flags)}" if m.flags else ""
     when = m.started_at[:16].replace("T", " ")

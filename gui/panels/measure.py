@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from core.errors import Unusable
 from core.measure.sweeps.plan import plan
 from core.records.measurement import Device, Measurement, Point
-from core.samples.repetitions import VISITS, visits_made
+from core.samples.repetitions import REPETITIONS, repetitions_made
 from core.units import format_quantity, parse_quantity
 from gui.app.settings import Settings
 from gui.panels.measure_rows import (
@@ -34,10 +34,10 @@ from gui.panels.measure_rows import (
     flags_text,
     point_of,
     progress_text,
+    repeated,
     result_item,
     state_of,
     trail_text,
-    visited,
 )
 from gui.panels.work_row import ElidedLabel
 from gui.state.machine import alike_gpus, device_text, find_devices
@@ -73,23 +73,23 @@ class MeasurePanel(QWidget):
         self.threads.setSpecialValueText("default")
         self.threads.setAccessibleName("Threads")
         self.threads.setToolTip("Threads on a CPU; default: one a physical core")
-        self.visits = QSpinBox(self)
-        self.visits.setRange(1, 50)
-        self.visits.setValue(VISITS)
-        self.visits.setAccessibleName("Visits")
-        self.visits.setToolTip(
+        self.repetitions = QSpinBox(self)
+        self.repetitions.setRange(1, 50)
+        self.repetitions.setValue(REPETITIONS)
+        self.repetitions.setAccessibleName("Repetitions")
+        self.repetitions.setToolTip(
             "Measure each shape so many times, spread over the sweep and each in a fresh process."
-            " From three on, the interval is that between visits: what a machine does from minute to"
+            " From three on, the interval is that between repetitions: what a machine does from minute to"
             " minute shows in it."
         )
-        self.visits.valueChanged.connect(self.on_visits)
-        self.turns = QSpinBox(self)
-        self.turns.setRange(1, 200)
-        self.turns.setAccessibleName("In turns")
-        self.turns.setToolTip(
-            "On a CPU, hold up to so many shapes in memory and time them in turns: when others make the"
+        self.repetitions.valueChanged.connect(self.on_repetitions)
+        self.interleave = QSpinBox(self)
+        self.interleave.setRange(1, 200)
+        self.interleave.setAccessibleName("Interleave")
+        self.interleave.setToolTip(
+            "On a CPU, hold up to so many shapes in memory and time them interleaved: when others make the"
             " machine slow for a while, all of them show it, and it is taken out. Worth it on a shared"
-            " or virtual machine; the results of one company arrive together."
+            " or virtual machine; the results of one group arrive together."
         )
         self.budget = QLineEdit(self)
         self.budget.setPlaceholderText("no limit")
@@ -162,10 +162,10 @@ class MeasurePanel(QWidget):
             self.look,
             QLabel("Threads", self),
             self.threads,
-            QLabel("Visits", self),
-            self.visits,
-            QLabel("In turns", self),
-            self.turns,
+            QLabel("Repetitions", self),
+            self.repetitions,
+            QLabel("Interleave", self),
+            self.interleave,
             QLabel("Time", self),
             self.budget,
             self.again,
@@ -281,7 +281,7 @@ class MeasurePanel(QWidget):
                 self.points,
                 [
                     label,
-                    state_of(known, self.visits.value()),
+                    state_of(known, self.repetitions.value()),
                     params,
                     f"{point.runtime.label}; {point.workload.label}",
                 ],
@@ -291,7 +291,7 @@ class MeasurePanel(QWidget):
             if known:
                 item.setToolTip(1, flags_text(known[-1]))
             wanted = self._wanted.get(
-                point, visited(known) < self.visits.value() or self.again.isChecked()
+                point, repeated(known) < self.repetitions.value() or self.again.isChecked()
             )
             item.setCheckState(0, Qt.CheckState.Checked if wanted else Qt.CheckState.Unchecked)
         self._refresh_sweep(state)
@@ -344,14 +344,14 @@ class MeasurePanel(QWidget):
                 )
             return "Nothing is measured yet."
         again = self.again.isChecked()
-        made = {} if again else visits_made(self._store.state.contents.measurements)
+        made = {} if again else repetitions_made(self._store.state.contents.measurements)
         return plan(
             points,
             devices[0],
             made,
-            visits=self.visits.value(),
+            repetitions=self.repetitions.value(),
             budget_s=self._budget_s(),
-            lanes=len(devices),
+            devices=len(devices),
         ).text
 
     def _budget_s(self) -> float | None:
@@ -419,8 +419,8 @@ class MeasurePanel(QWidget):
         self._refresh_points(self._store.state)
 
     @Slot(int)
-    def on_visits(self, _count: int) -> None:
-        """Tick what was visited less often."""
+    def on_repetitions(self, _count: int) -> None:
+        """Tick what was measured less often."""
         self._refresh_points(self._store.state)
 
     @Slot()
@@ -441,8 +441,8 @@ class MeasurePanel(QWidget):
             python=self._settings["python"] or None,
             threads=self.threads.value(),
             again=self.again.isChecked(),
-            visits=self.visits.value(),
-            turns=self.turns.value(),
+            repetitions=self.repetitions.value(),
+            interleave=self.interleave.value(),
             others=tuple(others),
         )
 

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QTreeWidgetItem
 
 from core.records.measurement import FLAGS, Measurement, Point
 from core.records.progress import Progress
-from core.samples.repetitions import together, visits_made
+from core.samples.repetitions import repetitions_made, together
 from core.samples.roofline import floor_ratio
 from core.samples.statistics import Estimate, estimate
-from core.samples.summary import told
+from core.samples.summary import summary_lines
 from core.units import format_quantity, time_text
 
 
@@ -21,20 +21,20 @@ def point_of(point: Point) -> tuple[object, ...]:
     return (point.architecture, point.workload, point.runtime, point.model)
 
 
-def visited(known: Sequence[Measurement]) -> int:
-    """Visits of one point that gave a timing."""
-    return sum(visits_made(m for m in known if not m.failed).values())
+def repeated(known: Sequence[Measurement]) -> int:
+    """Repetitions of one point that gave a timing."""
+    return sum(repetitions_made(m for m in known if not m.failed).values())
 
 
 def state_of(known: Sequence[Measurement], wanted: int) -> str:
     """Whether a point was measured, how often, and how it went."""
     if not known:
         return "to measure"
-    made = visited(known)
+    made = repeated(known)
     if not made:
         return f"failed: {', '.join(known[-1].flags) or 'no samples'}"
-    told = "measured" if made >= wanted else f"{made} of {wanted} visits"
-    return f"{told} ⚠" if together(known)[0].flags else told
+    state = "measured" if made >= wanted else f"{made} of {wanted} repetitions"
+    return f"{state} ⚠" if together(known)[0].flags else state
 
 
 def result_item(m: Measurement) -> QTreeWidgetItem:
@@ -58,7 +58,7 @@ def result_item(m: Measurement) -> QTreeWidgetItem:
         ]
     )
     about = f"{m.runtime.label}; {m.workload.label}; {m.device.name}"
-    tip = "\n".join(line for line in (about, *told(m), flags_text(m)) if line)
+    tip = "\n".join(line for line in (about, *summary_lines(m), flags_text(m)) if line)
     for column in range(item.columnCount()):
         item.setToolTip(column, tip)
         if 1 <= column <= 5:

@@ -175,20 +175,20 @@ def sweep_steps(
     python: str | None = None,
     threads: int = 0,
     again: bool = False,
-    visits: int = 1,
-    turns: int = 1,
+    repetitions: int = 1,
+    interleave: int = 1,
     others: Sequence[Device] = (),
 ) -> Steps:
     """The engine's sweep in a child process; results are stored before the next point starts.
 
-    Visits that the project holds already count, unless all is to be measured `again`. `others` are
-    devices that work beside the first, each in a lane of its own.
+    Repetitions that the project holds already count, unless all is to be measured `again`. `others` are
+    devices that work beside the first, each with a sweep of its own.
     """
     from core.measure.sweeps.several_devices import sweep_on_all
     from core.measure.sweeps.sweep import sweep
-    from core.samples.repetitions import visits_made
+    from core.samples.repetitions import repetitions_made
 
-    made = visits_made(() if again else (m for m in project.measurements() if not m.failed))
+    made = repetitions_made(() if again else (m for m in project.measurements() if not m.failed))
 
     def start(points: Sequence[Point], device: Device) -> Any:
         return sweep(
@@ -197,8 +197,8 @@ def sweep_steps(
             budget_s=budget_s,
             store=project.add_measurement,
             already=made,
-            passes=visits,
-            company=turns,
+            repetitions=repetitions,
+            interleave=interleave,
             python=python,
             pause=pause,
             threads=threads,

@@ -3,10 +3,10 @@
     python tests/benchmarks/bench_coverage.py [TIMES] [SECONDS] [DEVICE]
 
 One shape is measured TIMES over (30), each time in a process of its own for up to SECONDS (10), as one
-visit of a sweep is. What all the others say together is taken for the truth of each. Printed is how
-often a visit's own 95 % interval holds it, and how often that of so many visits taken together does
+repetition of a sweep is. What all the others say together is taken for the truth of each. Printed is how
+often a repetition's own 95 % interval holds it, and how often that of so many repetitions taken together does
 (`core.samples.repetitions`), by metric, with the median half-width; and the correlation of neighbouring
-blocks, which is why a visit alone may be too sure of itself.
+blocks, which is why a repetition alone may be too sure of itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def outcome(steps: Generator[Any, None, Measurement]) -> Measurement:
         return end.value
 
 
-def visit(seconds: float, device: str) -> Measurement:
+def repetition(seconds: float, device: str) -> Measurement:
     session = Session(device, Settings(budget_s=seconds), probe=False)
     try:
         return outcome(session.measure(POINT))
@@ -57,13 +57,11 @@ def row(found: Sequence[Measurement], metric: str, size: int) -> str:
         told = estimate(together([found[i] for i in chosen])[0], metric)
         held.append(told.low <= truth <= told.high)
         widths.append(told.half_width)
-    return (
-        f"{metric}  {size} visits: {np.mean(held):5.1%} hold it, half-width {np.median(widths):.1%}"
-    )
+    return f"{metric}  {size} repetitions: {np.mean(held):5.1%} hold it, half-width {np.median(widths):.1%}"
 
 
 def correlation(found: Sequence[Measurement], metric: str) -> float:
-    """Of a block's median with the next one's, around the median of its visit."""
+    """Of a block's median with the next one's, around the median of its repetition."""
     first: list[float] = []
     second: list[float] = []
     for m in found:
@@ -84,7 +82,7 @@ def main() -> None:
         device = sys.argv[3]
     found = []
     for number in range(times):
-        found.append(visit(seconds, device))
+        found.append(repetition(seconds, device))
         print(f"{number + 1} of {times}", end="\r", file=sys.stderr, flush=True)
     found = [m for m in found if not m.failed]
     for metric in METRICS:
@@ -92,8 +90,8 @@ def main() -> None:
         between = float(np.std(np.log(values)))
         blocks = np.median([len(m.samples[metric]) for m in found])
         print(
-            f"{metric}  {len(found)} visits of {blocks:.0f} blocks, {np.median(values) * 1e3:.3f} ms,"
-            f" {between:.1%} between visits, neighbouring blocks correlate {correlation(found, metric):.2f}"
+            f"{metric}  {len(found)} repetitions of {blocks:.0f} blocks, {np.median(values) * 1e3:.3f} ms,"
+            f" {between:.1%} between repetitions, neighbouring blocks correlate {correlation(found, metric):.2f}"
         )
         for size in [size for size in GROUPS if size <= len(found) // 2]:
             print(row(found, metric, size))

@@ -76,11 +76,11 @@ class InThread:
     def __init__(self, threads):
         import torch
 
-        from core.measure.backends.torch_backend import DecoderSubject, Pulse
+        from core.measure.backends.torch_backend import DecoderRunner, Pulse
 
         torch.set_num_threads(threads)
         with torch.inference_mode():
-            self.subject = DecoderSubject(POINT, "cpu", Clock(), Pulse())
+            self.subject = DecoderRunner(POINT, "cpu", Clock(), Pulse())
 
     def run(self, seconds):
         import torch

@@ -4,10 +4,10 @@
 
 Shapes at four levels of equal size (5, 20, 75 and 150 million parameters without embeddings), deep
 to wide, with unlike FFN ratios, key-value heads, vocabularies, batches and contexts; and the shapes
-that the demonstration's space wants measured. All of them are held in memory and timed in turns for
+that the demonstration's space wants measured. All of them are held in memory and timed interleaved for
 about SECONDS (`core.measure.process.interleaved`; 24 GiB are needed), so that what other guests of the machine do
 is shared by all and taken out. The largest shapes of the demonstration do not fit beside the rest: they
-have a company of their own with some of the others, which bring both to one level.
+are interleaved in a second group with some of the others, which bring both to one scale.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from core.formats.own import raw_json
-from core.measure.process.interleaved import LEVELLED, measure_together
-from core.measure.process.run_point import Laboratory
+from core.measure.process.interleaved import CORRECTED, measure_interleaved
+from core.measure.process.run_point import BenchContext
 from core.measure.process.worker import child_environment
 from core.measure.timing.devices import cpu_device, measured
 from core.measure.timing.protocol import Settings
@@ -30,10 +30,10 @@ from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Measurement, Point
 from core.resources import resource
-from core.samples.statistics import estimate, levelled
+from core.samples.statistics import corrected, estimate
 from core.space.space_file import read_space
 
-# parameters from which a shape is left to the second company, and up to which it is in both
+# parameters from which a shape is left to the second group, and up to which it is in both
 LARGE, LIGHT = 120e6, 40e6
 # n_layers, d_model, FFN ratio, heads per key-value head, vocabulary
 SHAPES = (
@@ -100,7 +100,7 @@ def bridged(first: Sequence[Measurement], second: Sequence[Measurement]) -> list
     """Both companies on the level of the first, by the points they share; those are taken from it."""
     found = {m.key: m for m in first}
     change = {}
-    for phase in LEVELLED:
+    for phase in CORRECTED:
         ratios = [
             typical(m, phase) / typical(found[m.key], phase) for m in second if m.key in found
         ]
@@ -116,7 +116,7 @@ def bridged(first: Sequence[Measurement], second: Sequence[Measurement]) -> list
 
 
 def typical(m: Measurement, phase: str) -> float:
-    return float(np.median([np.median(block) for block in levelled(m)[phase]]))
+    return float(np.median([np.median(block) for block in corrected(m)[phase]]))
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     # as a measuring process has it, before torch is there to see it
     os.environ.update(child_environment())
     runtimes = [runtime_of(name) for name in sys.argv[3:] or ["eager"]]
-    lab = Laboratory(measured(cpu_device(), 0))
+    lab = BenchContext(measured(cpu_device(), 0))
     found: list[Measurement] = []
     for runtime in runtimes:
         demo, law = demo_points(runtime), law_points(runtime)
@@ -141,7 +141,7 @@ def main() -> None:
             lab.settings = Settings(
                 budget_s=budget_s, block_s=0.1, max_blocks=10_000, interval=0.0, warm_s=0.1
             )
-            both.append(measure_together(points, lab, report))
+            both.append(measure_interleaved(points, lab, report))
         found += bridged(*both)
         write(out, found)
     for m in found:

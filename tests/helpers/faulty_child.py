@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from core.measure.backends.torch_backend import DecoderSubject
-from core.measure.process import interleaved as company
+from core.measure.backends.torch_backend import DecoderRunner
+from core.measure.process import interleaved
 from core.measure.process.child import Server, main
 from core.measure.timing.clock import Clock
 
@@ -32,8 +32,8 @@ class JumpingClock:
 
 
 def die_after_telling(times):
-    """Tell of a company's rounds as they come, and crash after so many of them."""
-    company.KEEP_S = 0.0
+    """Send the rounds of an interleaved run as they come, and crash after so many of them."""
+    interleaved.KEEP_S = 0.0
     say = Server.say
 
     def told(self, kind, **fields):
@@ -49,7 +49,7 @@ def die_after_telling(times):
 
 def die_in_the_turn_of_a_point(requests):
     """Crash in one of the requests of a point that asks for it, whoever else is there."""
-    plain = DecoderSubject.request
+    plain = DecoderRunner.request
     made = 0
 
     def request(self):
@@ -60,11 +60,11 @@ def die_in_the_turn_of_a_point(requests):
                 os._exit(11)
         return plain(self)
 
-    DecoderSubject.request = request
+    DecoderRunner.request = request
 
 
-def fault(point, lab):
-    lab.clock = Clock()
+def fault(point, context):
+    context.clock = Clock()
     kind = point.workload.prompt_tokens
     if kind == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -81,16 +81,16 @@ def fault(point, lab):
         used = pages * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + 32 * 2**20, resource.RLIM_INFINITY))
     elif kind == LYING:
-        lab.clock = Clock(JumpingClock(1_000_000_000))
+        context.clock = Clock(JumpingClock(1_000_000_000))
     elif kind == BACKWARDS:
-        lab.clock = Clock(JumpingClock(-500_000_000))
+        context.clock = Clock(JumpingClock(-500_000_000))
     elif kind == DYING:
         die_after_telling(3)
     elif kind == FALLING:
-        company.KEEP_S = 0.0
+        interleaved.KEEP_S = 0.0
         die_in_the_turn_of_a_point(9)
     elif kind == TELLING:
-        company.KEEP_S = 0.0
+        interleaved.KEEP_S = 0.0
     elif kind == LATE:
         print("libraries print to standard output", flush=True)
 

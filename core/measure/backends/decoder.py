@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from core.errors import Unsupported
 from core.measure.backends.linear_kernels import (
-    Product,
-    Unsupported,
+    Linear,
+    best_linear,
     cache_dtype,
     compute_dtype,
-    pack,
 )
 from core.measure.backends.weights import Layer, RandomSource, Source
 from core.model.architecture import Architecture
@@ -47,10 +47,10 @@ class Block:
     )
 
     def __init__(self, layer: Layer, runtime: Runtime) -> None:
-        self.qkv: Product = pack(layer.qkv, layer.qkv_bias, runtime)
-        self.out: Product = pack(layer.out, layer.out_bias, runtime)
-        self.up: Product = pack(layer.up, layer.up_bias, runtime)
-        self.down: Product = pack(layer.down, layer.down_bias, runtime)
+        self.qkv: Linear = best_linear(layer.qkv, layer.qkv_bias, runtime)
+        self.out: Linear = best_linear(layer.out, layer.out_bias, runtime)
+        self.up: Linear = best_linear(layer.up, layer.up_bias, runtime)
+        self.down: Linear = best_linear(layer.down, layer.down_bias, runtime)
         self.norm_attention = (layer.norm_attention, layer.norm_attention_bias)
         self.norm_ffn = (layer.norm_ffn, layer.norm_ffn_bias)
         self.q_norm, self.k_norm = layer.q_norm, layer.k_norm
@@ -84,7 +84,7 @@ class Weights:
         self.blocks = [Block(source.layer(i), runtime) for i in range(architecture.n_layers)]
         self.final_norm = source.final_norm()
         head = source.head()
-        self.head: Product = pack(self.embedding if head is None else head, None, runtime)
+        self.head: Linear = best_linear(self.embedding if head is None else head, None, runtime)
 
 
 class Decoder:
@@ -124,7 +124,7 @@ class Decoder:
         self.embedding, self.final_norm = weights.embedding, weights.final_norm
         # a list of its own, which can be emptied
         self.blocks = list(weights.blocks)
-        self.head: Product = weights.head
+        self.head: Linear = weights.head
         self.tied_copy = a.tied_embeddings and not self.head.keeps_matrix
         self.caches = [
             torch.zeros(

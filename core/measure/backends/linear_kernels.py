@@ -1,6 +1,6 @@
-"""The fastest matrix product torch offers for each precision on each device.
+"""The fastest linear kernel that torch offers for each precision on each device.
 
-`pack` turns a matrix into a `Product`, and the plain tensor can be dropped.
+`best_linear` turns a matrix into a `Linear`, and the plain tensor can be dropped.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.errors import Unsupported
 from core.model.workload import Runtime
 
 if TYPE_CHECKING:
@@ -17,20 +18,16 @@ if TYPE_CHECKING:
 
 # rows a packed matrix is laid out for: 128 was as good or better at one row than a layout for 1
 PACKED_ROWS = 128
-# the race between two products: matrices as layers have them, together larger than any cache beside a core
+# the race between two kernels: matrices as layers have them, together larger than any cache beside a core
 RACE_SIDE, RACE_MATRICES, RACE_ROUNDS = 1024, 32, 9
 # rows from which oneDNN is faster on a matrix that is not packed
 MANY_ROWS = 4
 
 
-class Unsupported(RuntimeError):
-    """This execution or precision does not work on this device; the message says why."""
-
-
-class Product(Protocol):
+class Linear(Protocol):
     """x [rows, in] -> x W^T + b [rows, out]; `nbytes` is what one call reads of weights.
 
-    `keeps_matrix` tells that it works on the matrix it was given and not on a copy laid out anew.
+    `keeps_matrix` is True where it works on the matrix it was given and not on a copy laid out anew.
     """
 
     nbytes: int
@@ -136,7 +133,7 @@ class Int8Dynamic(_Adding):
         scales = plain.abs().amax(1).clamp_min(1e-8).double() / 127
         zeros = torch.zeros(len(scales), dtype=torch.long)
         with warnings.catch_warnings():
-            # announced to go away some day; `pack` then takes the weight-only product
+            # announced to go away some day; `best_linear` then takes the weight-only product
             warnings.simplefilter("ignore")
             quantised = torch.quantize_per_channel(plain, scales, zeros, 0, torch.qint8)
         self.nbytes = weight.numel()
@@ -260,7 +257,7 @@ def packed_is_quicker(dtype: torch.dtype, threads: int) -> bool:
     return min(seconds[True]) < 1.1 * min(seconds[False])
 
 
-def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Product:
+def best_linear(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> Linear:
     """The fastest product that works here for this precision; raises Unsupported where none does."""
     import torch
 
@@ -280,7 +277,7 @@ def pack(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtime) -> P
     reason = ""
     for maker in makers:
         try:
-            product: Product = maker(weight, bias)
+            product: Linear = maker(weight, bias)
             if isinstance(product, Dense):
                 # a launch saved on a GPU. On CPU it would leave the fast one-row kernels, and a
                 # compiler fuses the sum itself, but only if it is not part of the product

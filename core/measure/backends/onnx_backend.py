@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.measure.backends.linear_kernels import Unsupported
+from core.errors import Unsupported
 from core.measure.backends.torch_backend import WARM_STEPS, Pulse, phases_s
 from core.measure.backends.weights import RandomSource, Source
 from core.measure.timing.clock import Clock
@@ -267,7 +267,7 @@ class OnnxDecoder:
         return np.array(self._logits.numpy())
 
 
-class OnnxSubject:
+class OnnxRunner:
     """An ONNX Runtime decoder under one workload."""
 
     def __init__(self, point: Point, device: str, clock: Clock, pulse: Pulse, threads: int) -> None:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from core.errors import Unsupported
 from core.measure.backends.decoder import COMPILED_BUCKET, Decoder, GraphStep, Weights
-from core.measure.backends.linear_kernels import Unsupported
 from core.measure.backends.weights import Source
 from core.measure.timing.clock import Clock, gaps_s
 from core.measure.timing.protocol import Samples
@@ -34,7 +34,7 @@ class Pulse:
         self.count = 0
 
 
-class DecoderSubject:
+class DecoderRunner:
     """A decoder under one workload: prefill, then one token after another, greedily.
 
     Must be used under `torch.inference_mode()`. Raises Unsupported where it cannot run.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.measure.backends.linear_kernels import Unsupported, compute_dtype
+from core.errors import Unsupported
+from core.measure.backends.linear_kernels import compute_dtype
 from core.measure.backends.torch_backend import Pulse, phases_s
 from core.measure.backends.weights import RandomSource
 from core.measure.timing.clock import Clock
@@ -105,7 +106,7 @@ class Stamps:
         """Nothing is held back."""
 
 
-class GenerateSubject:
+class GenerateRunner:
     """`model.generate` under one workload. Raises Unsupported where it cannot run."""
 
     def __init__(self, point: Point, device: str, clock: Clock, pulse: Pulse) -> None:

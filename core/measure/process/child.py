@@ -1,4 +1,4 @@
-"""The measuring process: `python -m core.measure.process.child`, spoken to over standard input and output.
+"""The measuring process: `python -m core.measure.process.child`, driven over standard input and output.
 
 It may be another Python than the program's (a user's own CUDA torch): all it needs is this package,
 numpy and torch. It ends as soon as the program that started it is gone.
@@ -20,7 +20,7 @@ BEAT_S = 0.5
 
 
 def main(on_measure: Callable[[Any, Any], None] | None = None) -> int:
-    """Serve requests until the other side hangs up. `on_measure(point, lab)` runs before each point."""
+    """Serve requests until the other side hangs up. `on_measure(point, context)` runs before each point."""
     # an interrupt typed at a terminal is for the program, which ends this process if it means to
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     incoming, outgoing = _take_pipes()
@@ -58,7 +58,7 @@ class Server:
         self._speaking = threading.Lock()
         self._on_measure = on_measure
         self._pulse = Pulse()
-        self._lab: Any = None
+        self._context: Any = None
 
     def say(self, kind: str, **fields: Any) -> None:
         """Send one message."""
@@ -66,7 +66,7 @@ class Server:
             send(self._outgoing, {"kind": kind, **fields})
 
     def beat(self) -> None:
-        """Tell, now and then, that the work has moved: silence then means that it hangs."""
+        """Report now and then that the work has moved: silence then means that it hangs."""
         import time
 
         last = -1
@@ -104,7 +104,7 @@ class Server:
 
     def _open(self, message: Mapping[str, Any]) -> None:
         """Set up for a sweep: find the device, measure it unless it is given measured."""
-        from core.measure.process.run_point import Laboratory
+        from core.measure.process.run_point import BenchContext
         from core.measure.timing.devices import cuda_devices, find_device, measured
         from core.measure.timing.protocol import Settings
         from core.records.measurement import Device, Point
@@ -116,8 +116,8 @@ class Server:
             found = find_device(message["device"])
             if found is None:
                 reason = cuda_devices()[1]
-                told = f"torch sees no device '{message['device']}' here"
-                self.say("no-device", message=f"{told}: {reason}" if reason else told)
+                absent = f"torch sees no device '{message['device']}' here"
+                self.say("no-device", message=f"{absent}: {reason}" if reason else absent)
                 return
             self._report("measuring the device", 0.0)
             device = measured(found, message["threads"]) if message["probe"] else found
@@ -127,7 +127,7 @@ class Server:
             # events and graph captures belong to the current device
             torch.cuda.set_device(device.index)
         anchor = message.get("anchor")
-        self._lab = Laboratory(
+        self._context = BenchContext(
             device,
             from_plain(Settings, message["settings"]),
             message["threads"],
@@ -144,26 +144,28 @@ class Server:
         from core.records.serial import from_plain, measurement_to_dict
 
         point = from_plain(Point, message["point"])
-        self._lab.settings = from_plain(Settings, message["settings"])
+        self._context.settings = from_plain(Settings, message["settings"])
         if self._on_measure is not None:
-            self._on_measure(point, self._lab)
-        self.say("result", measurement=measurement_to_dict(measure(point, self._lab, self._report)))
+            self._on_measure(point, self._context)
+        self.say(
+            "result", measurement=measurement_to_dict(measure(point, self._context, self._report))
+        )
 
-    def _measure_together(self, message: Mapping[str, Any]) -> None:
-        from core.measure.process.interleaved import measure_together
+    def _measure_interleaved(self, message: Mapping[str, Any]) -> None:
+        from core.measure.process.interleaved import measure_interleaved
         from core.measure.timing.protocol import Settings
         from core.records.measurement import Point
         from core.records.serial import from_plain, measurement_to_dict
 
         points = [from_plain(Point, data) for data in message["points"]]
-        self._lab.settings = from_plain(Settings, message["settings"])
+        self._context.settings = from_plain(Settings, message["settings"])
         if self._on_measure is not None:
             for point in points:
-                self._on_measure(point, self._lab)
+                self._on_measure(point, self._context)
 
         def keep(so_far: Mapping[int, Any]) -> None:
-            told = {str(number): measurement_to_dict(m) for number, m in so_far.items()}
-            self.say("so-far", measurements=told)
+            rows = {str(number): measurement_to_dict(m) for number, m in so_far.items()}
+            self.say("so-far", measurements=rows)
 
         with Path(message["turn"] or os.devnull).open("r+b", buffering=0) as file:
 
@@ -172,7 +174,7 @@ class Server:
                 file.seek(0)
                 file.write(f"{number:<8d}".encode())
 
-            found = measure_together(points, self._lab, self._report, keep, turn)
+            found = measure_interleaved(points, self._context, self._report, keep, turn)
         self.say("results", measurements=[measurement_to_dict(m) for m in found])
 
 

@@ -1,9 +1,9 @@
-"""Points measured in company: all in memory at once, timed in turns, on one level.
+"""Points measured interleaved: all in memory at once, timed in turns, corrected for drift.
 
-A shared machine is slower for some seconds and faster for the next. Taking turns spreads every
-point's blocks over the whole time, lets all of them see the same weather, and tells how it was
-(`core.samples.drift_correction`). Points of one shape share their weights. For a processor: a GPU is not shared
-within milliseconds, and its memory is for one model.
+A shared machine is slower for some seconds and faster for the next. Taking turns spreads every point's
+blocks over the whole time and exposes all of them to the same background load, which can then be
+estimated (`core.samples.drift_correction`). Points of one shape share their weights. This is for a
+processor: a GPU is not shared within milliseconds, and its memory is for one model.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import Unusable
+from core.errors import Unsupported, Unusable
 from core.measure.backends.decoder import Weights
-from core.measure.backends.linear_kernels import Unsupported
 from core.measure.process.run_point import (
-    Bench,
-    Laboratory,
+    BenchContext,
+    Runner,
     compilations,
     failed,
     measure,
     now_utc,
-    subject_for,
-    wake,
+    start_runner,
+    warm_libraries,
 )
 from core.measure.timing import protocol
 from core.measure.timing.environment import Watch, snapshot
@@ -40,243 +39,247 @@ from core.measure.timing.memory import (
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.workload import Workload
 from core.records.measurement import Measurement, Point
-from core.samples.drift_correction import levels
+from core.samples.drift_correction import drift_factors
 from core.samples.statistics import scatter
 
 # executions of our own decoder, whose weights can be shared
-SHARING = frozenset({"eager", "compile"})
-# what can take turns. ONNX Runtime cannot: threads of its own spin on after a run, and six of it in one
+SHARE_WEIGHTS = frozenset({"eager", "compile"})
+# what can be interleaved. ONNX Runtime cannot: threads of its own spin on after a run, and six of it in one
 # process took up to twice as long as beside others
-SEATED = SHARING | {"transformers"}
+INTERLEAVED = SHARE_WEIGHTS | {"transformers"}
 # what stays free for activations, and for everyone else
 SPARE = 0.25
-LEVELLED = ("ttft", "tpot", "e2e")
-# a turn is short beside the seconds in which the weather changes
+CORRECTED = ("ttft", "tpot", "e2e")
+# a turn is short beside the seconds in which the load of a machine changes
 TURN_S = 0.2
-# what is measured so far is told that often: a message of megabytes costs a turn
+# what is measured so far is sent that often: a message of megabytes costs a turn
 KEEP_S = 30.0
 
 
 @dataclass(slots=True)
-class _Guest:
-    """One point in the company: what runs, and what it took to load."""
+class _Loaded:
+    """One point in memory: what runs it, and what it took to load."""
 
     number: int
     point: Point
-    subject: Bench
+    runner: Runner
     memory_bytes: dict[str, int]
 
 
 class _Turn:
-    """A guest that says, before it runs, that it is its turn."""
+    """A loaded point that reports, before it runs, that it is its turn."""
 
-    def __init__(self, guest: _Guest, turn: Callable[[int], None]) -> None:
-        self._number, self._subject, self._turn = guest.number, guest.subject, turn
+    def __init__(self, one: _Loaded, turn: Callable[[int], None]) -> None:
+        self._number, self._runner, self._turn = one.number, one.runner, turn
 
     def warm(self) -> float:
         """A short run."""
         self._turn(self._number)
-        return self._subject.warm()
+        return self._runner.warm()
 
     def request(self) -> protocol.Samples:
         """A whole request."""
         self._turn(self._number)
-        return self._subject.request()
+        return self._runner.request()
 
     def first(self) -> protocol.Samples:
         """A prompt and its first token."""
         self._turn(self._number)
-        return self._subject.first()
+        return self._runner.first()
 
 
 def unkept(_so_far: Mapping[int, Measurement]) -> None:
     """Keep nothing before the end."""
 
 
-def untold(_number: int) -> None:
-    """Tell nobody whose turn it is."""
+def unreported(_number: int) -> None:
+    """Report to nobody whose turn it is."""
 
 
-def measure_together(
+def measure_interleaved(
     points: Sequence[Point],
-    lab: Laboratory,
+    context: BenchContext,
     report: Callable[[str, float], None] = protocol.nothing,
     keep: Callable[[Mapping[int, Measurement]], None] = unkept,
-    turn: Callable[[int], None] = untold,
+    turn: Callable[[int], None] = unreported,
 ) -> list[Measurement]:
-    """Measure points in turns, one measurement each in their order; never raises for a point's sake.
+    """Measure points interleaved, one measurement each in their order; never raises for a point's sake.
 
     The settings' budget is that of one point. What does not fit beside the others, and what is not a
     design on a processor, is measured alone afterwards. `keep` is given, now
-    and then between two rounds, what the company would come to if it ended there, by number of the
-    point: whoever keeps that loses half a minute when this process dies. `turn` is given the number of
+    and then between two rounds, the measurements as they would be if it ended there, by number of the
+    point: whoever keeps those loses half a minute when this process dies. `turn` is given the number of
     whichever point is loaded or run next, outside of all timing: should the process die, it was that one.
     """
     import torch
 
     found: dict[int, Measurement] = {}
-    guests: list[_Guest] = []
+    loaded: list[_Loaded] = []
     with torch.inference_mode():
         try:
-            guests = _seat(points, lab, found, report, turn)
-            if len(guests) > 1:
-                found |= _timed(guests, lab, report, keep, turn)
+            loaded = _load(points, context, found, report, turn)
+            if len(loaded) > 1:
+                found |= _timed(loaded, context, report, keep, turn)
                 keep(found)
         finally:
-            for guest in guests:
-                guest.subject.close()
-            guests.clear()
-            release(lab.target)
+            for one in loaded:
+                one.runner.close()
+            loaded.clear()
+            release(context.target)
     for number, point in enumerate(points):
         if number not in found:
             turn(number)
-            found[number] = measure(point, lab, report)
+            found[number] = measure(point, context, report)
             # what is measured alone may end this process as well
             keep(found)
     return [found[number] for number in range(len(points))]
 
 
-def _seat(
+def _load(
     points: Sequence[Point],
-    lab: Laboratory,
+    context: BenchContext,
     found: dict[int, Measurement],
     report: Callable[[str, float], None],
     turn: Callable[[int], None],
-) -> list[_Guest]:
-    """Load what can be in company while there is room; what cannot run at all is found at once."""
-    shelf: dict[Any, Weights] = {}
-    guests: list[_Guest] = []
-    room = available_bytes(lab.target)
+) -> list[_Loaded]:
+    """Load what can be interleaved while there is room; what cannot run at all is found at once."""
+    shared_weights: dict[Any, Weights] = {}
+    loaded: list[_Loaded] = []
+    room = available_bytes(context.target)
     floor = SPARE * room if room is not None else 0.0
     # heaviest first: what is left alone is then small and quick
     for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
         point = points[number]
-        if lab.device.kind != "cpu" or point.folder or point.runtime.execution not in SEATED:
+        if (
+            context.device.kind != "cpu"
+            or point.folder
+            or point.runtime.execution not in INTERLEAVED
+        ):
             continue
-        if lab.energy_s > 0:
-            # joules cannot be told apart in company
+        if context.energy_s > 0:
+            # interleaved points share the meter: their joules cannot be told apart
             continue
         key = (point.architecture, point.runtime)
         need = needed_bytes(point)
-        missing = need["total"] - (need["weights"] if key in shelf else 0)
-        room = available_bytes(lab.target)
+        missing = need["total"] - (need["weights"] if key in shared_weights else 0)
+        room = available_bytes(context.target)
         if room is not None and room - missing < floor:
             continue
-        if guests and point.runtime.threads != guests[0].point.runtime.threads:
+        if loaded and point.runtime.threads != loaded[0].point.runtime.threads:
             # one number of threads holds for all that take turns
             continue
-        report(f"loading {point.label}", len(guests) / len(points) / 10)
+        report(f"loading {point.label}", len(loaded) / len(points) / 10)
         turn(number)
-        lab.use_threads(point.runtime.threads)
+        context.use_threads(point.runtime.threads)
         try:
-            wake(point.runtime, lab)
-            peak = PeakMemory(lab.target)
+            warm_libraries(point.runtime, context)
+            peak = PeakMemory(context.target)
             held = 0
-            if key in shelf:
+            if key in shared_weights:
                 held = need["weights"]
-            elif point.runtime.execution in SHARING:
-                shelf[key] = Weights(point.architecture, point.runtime, lab.target)
-            subject = subject_for(point, lab, shelf.get(key))
+            elif point.runtime.execution in SHARE_WEIGHTS:
+                shared_weights[key] = Weights(point.architecture, point.runtime, context.target)
+            runner = start_runner(point, context, shared_weights.get(key))
             peak.loaded()
-            subject.warm()
+            runner.warm()
         except (Unsupported, Unusable) as error:
-            found[number] = failed(point, lab.device, "unsupported", str(error))
+            found[number] = failed(point, context.device, "unsupported", str(error))
             continue
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-                found[number] = failed(point, lab.device, "crashed", reason)
+                found[number] = failed(point, context.device, "crashed", reason)
             # there may be room for it alone
             continue
         own = peak.read().get("peak_allocated", 0) + held
-        sizes = {"needed": need["total"], **subject.memory()}
+        sizes = {"needed": need["total"], **runner.memory()}
         if own > held:
             sizes["peak_allocated"] = own
-        guests.append(_Guest(number, point, subject, sizes))
-    return guests
+        loaded.append(_Loaded(number, point, runner, sizes))
+    return loaded
 
 
 def _timed(
-    guests: Sequence[_Guest],
-    lab: Laboratory,
+    loaded: Sequence[_Loaded],
+    context: BenchContext,
     report: Callable[[str, float], None],
     keep: Callable[[Mapping[int, Measurement]], None],
     turn: Callable[[int], None],
 ) -> dict[int, Measurement]:
     """The protocol on all of them together, and the record of each by its number."""
-    threads = lab.use_threads(guests[0].point.runtime.threads)
-    environment = snapshot(lab.device, threads)
+    threads = context.use_threads(loaded[0].point.runtime.threads)
+    environment = snapshot(context.device, threads)
     started = now_utc()
-    watch = Watch(lab.device)
+    watch = Watch(context.device)
     kept_at = time.monotonic()
 
     def so_far(outcomes: Mapping[str, Outcome]) -> None:
         nonlocal kept_at
         if time.monotonic() - kept_at >= KEEP_S:
             note = {**environment, "ended_early": True}
-            keep(_records(guests, outcomes, lab, note, [], started))
+            keep(_records(loaded, outcomes, context, note, [], started))
             kept_at = time.monotonic()
 
     outcomes = protocol.run(
-        {str(guest.number): _Turn(guest, turn) for guest in guests},
-        shared(lab.settings, len(guests)),
-        lab.clock,
+        {str(one.number): _Turn(one, turn) for one in loaded},
+        shared(context.settings, len(loaded)),
+        context.clock,
         lambda text, fraction: report(
-            f"{len(guests)} points in turns, {text}", 0.1 + 0.9 * fraction
+            f"{len(loaded)} points interleaved, {text}", 0.1 + 0.9 * fraction
         ),
-        {str(guest.number): max(1, guest.point.workload.output_tokens - 1) for guest in guests},
+        {str(one.number): max(1, one.point.workload.output_tokens - 1) for one in loaded},
         frozenset(),
         compilations,
         so_far,
     )
     raised, seen = watch.done()
-    return _records(guests, outcomes, lab, {**environment, **seen}, raised, started)
+    return _records(loaded, outcomes, context, {**environment, **seen}, raised, started)
 
 
 def _records(
-    guests: Sequence[_Guest],
+    loaded: Sequence[_Loaded],
     outcomes: Mapping[str, Outcome],
-    lab: Laboratory,
+    context: BenchContext,
     environment: Mapping[str, Any],
     raised: Sequence[str],
     started: str,
 ) -> dict[int, Measurement]:
-    """One measurement a guest from what was timed, on the level that all of them tell."""
-    told = company_levels([outcomes[str(guest.number)] for guest in guests])
+    """One measurement for each loaded point, with the drift that all of them show together."""
+    factors_of = drift_factors_by_phase([outcomes[str(one.number)] for one in loaded])
     found = {}
-    for guest, factors in zip(guests, told, strict=True):
-        outcome = outcomes[str(guest.number)]
-        flags = [*standing(outcome, factors, lab.settings, guest.point.workload), *raised]
-        found[guest.number] = Measurement(
-            architecture=guest.point.architecture,
-            workload=guest.point.workload,
-            runtime=guest.point.runtime,
-            device=lab.device,
+    for one, factors in zip(loaded, factors_of, strict=True):
+        outcome = outcomes[str(one.number)]
+        flags = [*standing(outcome, factors, context.settings, one.point.workload), *raised]
+        found[one.number] = Measurement(
+            architecture=one.point.architecture,
+            workload=one.point.workload,
+            runtime=one.point.runtime,
+            device=context.device,
             samples={k: tuple(v) for k, v in outcome.blocks.items()},
-            memory_bytes=guest.memory_bytes,
+            memory_bytes=one.memory_bytes,
             flags=tuple(dict.fromkeys(flags)),
             message=outcome.message if "clock" in outcome.flags else "",
             environment={
                 **environment,
-                **guest.subject.describe(),
+                **one.runner.describe(),
                 "attempts": outcome.attempts,
                 "warmups": outcome.warmups,
                 "stopped_by": outcome.stopped_by,
                 "seconds": round(outcome.seconds, 3),
-                "seed": lab.settings.seed,
-                "company": len(guests),
+                "seed": context.settings.seed,
+                "company": len(loaded),
                 "levels": factors,
             },
             started_at=started,
-            model=guest.point.model,
+            model=one.point.model,
         )
     return found
 
 
 def shared(settings: Settings, count: int) -> Settings:
-    """The settings of one point for a company of so many: their time together, no second attempts.
+    """The settings of one point for so many interleaved: their time together, no second attempts.
 
-    Noise that another attempt might escape is what the level is for.
+    Noise that another attempt might escape is what the correction is for.
     """
     return replace(
         settings,
@@ -290,10 +293,10 @@ def shared(settings: Settings, count: int) -> Settings:
 def standing(
     outcome: Outcome, factors: Mapping[str, Sequence[float]], settings: Settings, work: Workload
 ) -> list[str]:
-    """The flags that stand once the level is taken out.
+    """The flags that stand once the drift is taken out.
 
-    A warm-up that seemed unstable was weather, or is one block among many; noise and width are
-    judged on what is left.
+    A warm-up that seemed unstable was drift, or is one block among many; noise and width are judged
+    on what is left.
     """
     flags = [f for f in outcome.flags if f not in ("unstable-warmup", "noisy", "budget")]
     if not outcome.blocks:
@@ -315,17 +318,17 @@ def standing(
     return flags
 
 
-def company_levels(outcomes: Sequence[Outcome]) -> list[dict[str, list[float]]]:
-    """For each outcome and phase one factor a block: how slow the machine was while it ran."""
+def drift_factors_by_phase(outcomes: Sequence[Outcome]) -> list[dict[str, list[float]]]:
+    """For each outcome and phase one factor per block: how slow the machine was while it ran."""
     found: list[dict[str, list[float]]] = [{} for _ in outcomes]
-    for phase in LEVELLED:
+    for phase in CORRECTED:
         who, times, values = [], [], []
         for i, outcome in enumerate(outcomes):
             blocks = outcome.blocks.get(phase, [])
             who += [i] * len(blocks)
             times += outcome.times[: len(blocks)]
             values += [float(np.median(b)) for b in blocks]
-        factors = levels(who, times, values)
+        factors = drift_factors(who, times, values)
         for i, factor in zip(who, factors, strict=True):
             found[i].setdefault(phase, []).append(round(float(factor), 5))
     return found

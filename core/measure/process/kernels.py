@@ -1,4 +1,4 @@
-"""Time the device itself works, without the gaps in which it waits to be told what to do.
+"""Time the device itself works, without the gaps in which it waits for work.
 
 A pass of its own under torch's profiler, since being watched costs time. What is left of a token's
 wall time is launch overhead.
@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from core.measure.backends.torch_backend import WARM_STEPS
-from core.measure.timing.protocol import Subject
+from core.measure.timing.protocol import Runnable
 
 
-def kernel_seconds(subject: Subject, output_tokens: int) -> dict[str, float]:
+def kernel_seconds(runner: Runnable, output_tokens: int) -> dict[str, float]:
     """'kernel_s_first' for the prompt and 'kernel_s_per_token' for a decode step, on CUDA.
 
     A short request less a first token alone, divided by the steps between. Empty where the profiler
     may not look (containers without the right to count) or saw nothing.
     """
     try:
-        first = _busy(subject.first)
+        first = _busy(runner.first)
         steps = min(output_tokens - 1, WARM_STEPS)
-        short = _busy(subject.warm) if steps > 0 else first
+        short = _busy(runner.warm) if steps > 0 else first
     except Exception:
         # torch refuses in many ways (no CUPTI, no right to count), and the timing is there already
         return {}

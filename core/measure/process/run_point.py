@@ -1,4 +1,4 @@
-"""One point on the bench: load it, time it by the protocol, and write down everything about it.
+"""One point run: load it, time it by the protocol, and record everything about it.
 
 Runs in the measuring process. Whatever goes wrong with the point becomes a flagged measurement.
 """
@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.errors import Unusable
+from core.errors import Unsupported, Unusable
 from core.measure.backends.decoder import Weights
-from core.measure.backends.linear_kernels import Unsupported, compute_dtype
-from core.measure.backends.torch_backend import DecoderSubject, Pulse
+from core.measure.backends.linear_kernels import compute_dtype
+from core.measure.backends.torch_backend import DecoderRunner, Pulse
 from core.measure.backends.weights import LlamaSource, Source
 from core.measure.process.kernels import kernel_seconds
 from core.measure.timing import protocol
@@ -31,11 +31,11 @@ from core.records.measurement import Device, Measurement, Point
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
 # compiling takes seconds even for a toy
-QUICK_TO_WAKE = frozenset({"eager", "transformers", "onnx"})
+QUICK_TO_WARM = frozenset({"eager", "transformers", "onnx"})
 
 
-class Bench(protocol.Subject, Protocol):
-    """A subject that also says what it holds."""
+class Runner(protocol.Runnable, Protocol):
+    """One point loaded and ready to be timed, with what it holds in memory."""
 
     def memory(self) -> dict[str, int]:
         """Bytes by part."""
@@ -51,7 +51,7 @@ class Bench(protocol.Subject, Protocol):
 
 
 @dataclass(slots=True)
-class Laboratory:
+class BenchContext:
     """What stays the same from point to point in one measuring process."""
 
     device: Device
@@ -61,8 +61,8 @@ class Laboratory:
     energy_s: float = 0.0
     clock: Clock = field(default_factory=Clock)
     pulse: Pulse = field(default_factory=Pulse)
-    _anchored: Bench | None = None
-    woken: set[Runtime] = field(default_factory=set)
+    _anchored: Runner | None = None
+    warmed: set[Runtime] = field(default_factory=set)
 
     @property
     def target(self) -> str:
@@ -70,7 +70,7 @@ class Laboratory:
         return "cpu" if self.device.kind == "cpu" else f"cuda:{self.device.index}"
 
     def use_threads(self, asked: int) -> int:
-        """Set torch's threads to those asked for, or the laboratory's default; returns the number."""
+        """Set torch's threads to those asked for, or to the default; returns the number."""
         import torch
 
         threads = asked or self.threads or default_threads()
@@ -78,50 +78,58 @@ class Laboratory:
             torch.set_num_threads(threads)
         return threads
 
-    def anchored(self) -> Bench | None:
+    def anchored(self) -> Runner | None:
         """The anchor, loaded once; None where there is none or it does not fit or run here."""
         if self.anchor is None or shortage(self.anchor, self.target):
             return None
         if self._anchored is None:
             try:
-                self._anchored = subject_for(self.anchor, self)
+                self._anchored = start_runner(self.anchor, self)
             except (Unsupported, RuntimeError, MemoryError):
                 self.anchor = None
         return self._anchored
 
 
-def subject_for(point: Point, lab: Laboratory, weights: Weights | None = None) -> Bench:
-    """The subject of a point's execution; raises Unsupported with the reason where it cannot run.
+def start_runner(point: Point, context: BenchContext, weights: Weights | None = None) -> Runner:
+    """The runner of a point's execution, loaded; raises Unsupported with the reason where it cannot run.
 
     A decoder of ours uses the `weights` given instead of loading its own.
     """
     execution = point.runtime.execution
     if execution == "transformers":
-        from core.measure.backends.transformers_backend import GenerateSubject
+        from core.measure.backends.transformers_backend import GenerateRunner
 
-        return GenerateSubject(point, lab.target, lab.clock, lab.pulse)
+        return GenerateRunner(point, context.target, context.clock, context.pulse)
     if execution == "onnx":
-        from core.measure.backends.onnx_backend import OnnxSubject
+        from core.measure.backends.onnx_backend import OnnxRunner
 
-        return OnnxSubject(
-            point, lab.target, lab.clock, lab.pulse, lab.use_threads(point.runtime.threads)
+        return OnnxRunner(
+            point,
+            context.target,
+            context.clock,
+            context.pulse,
+            context.use_threads(point.runtime.threads),
         )
     if execution == "served":
         raise Unsupported("a served model is measured through its address, not as a shape")
-    source = _folder_source(point, lab) if point.folder else None
-    return DecoderSubject(point, lab.target, lab.clock, lab.pulse, source, weights)
+    source = _folder_source(point, context) if point.folder else None
+    return DecoderRunner(point, context.target, context.clock, context.pulse, source, weights)
 
 
-def wake(runtime: Runtime, lab: Laboratory) -> None:
-    """Run a toy once in each runtime: libraries, and the race between products, take their memory now.
+def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
+    """Run a toy once in each runtime: libraries, and the race between kernels, take their memory now.
 
-    On CPU memory is told by the growth of this process, and a model is charged with nothing but its own.
+    On CPU memory is the growth of this process, and a model is charged with nothing but its own.
     """
-    if lab.device.kind != "cpu" or runtime.execution not in QUICK_TO_WAKE or runtime in lab.woken:
+    if (
+        context.device.kind != "cpu"
+        or runtime.execution not in QUICK_TO_WARM
+        or runtime in context.warmed
+    ):
         return
-    lab.woken.add(runtime)
+    context.warmed.add(runtime)
     try:
-        toy = subject_for(Point(TOY, Workload(1, 8, 4), runtime), lab)
+        toy = start_runner(Point(TOY, Workload(1, 8, 4), runtime), context)
         toy.warm()
         toy.close()
     except (Unusable, RuntimeError, MemoryError):
@@ -129,7 +137,7 @@ def wake(runtime: Runtime, lab: Laboratory) -> None:
         return
 
 
-def _folder_source(point: Point, lab: Laboratory) -> Source:
+def _folder_source(point: Point, context: BenchContext) -> Source:
     """Tensors of a local model folder for the plain decoder, where its layout is Llama's."""
     from core.measure.backends.folder import load_model, read_folder
 
@@ -137,8 +145,8 @@ def _folder_source(point: Point, lab: Laboratory) -> Source:
     tensors = model.state_dict()
     if "model.layers.0.self_attn.q_proj.weight" not in tensors:
         raise Unsupported("this model is not laid out as Llama is; measure it with 'transformers'")
-    dtype = compute_dtype(point.runtime, lab.target)
-    return LlamaSource(tensors, point.architecture, dtype, lab.target)
+    dtype = compute_dtype(point.runtime, context.target)
+    return LlamaSource(tensors, point.architecture, dtype, context.target)
 
 
 def failed(point: Point, device: Device, flag: str, message: str, **more: Any) -> Measurement:
@@ -163,69 +171,71 @@ def now_utc() -> str:
 
 
 def measure(
-    point: Point, lab: Laboratory, report: Callable[[str, float], None] = protocol.nothing
+    point: Point, context: BenchContext, report: Callable[[str, float], None] = protocol.nothing
 ) -> Measurement:
     """Measure one point; never raises for what the point itself does wrong."""
     import torch
 
     needed = needed_bytes(point)
-    missing = shortage(point, lab.target)
+    missing = shortage(point, context.target)
     if missing:
-        return failed(point, lab.device, "oom", missing, memory_bytes={"needed": needed["total"]})
-    threads = lab.use_threads(point.runtime.threads)
-    subject: Bench | None = None
+        return failed(
+            point, context.device, "oom", missing, memory_bytes={"needed": needed["total"]}
+        )
+    threads = context.use_threads(point.runtime.threads)
+    runner: Runner | None = None
     try:
         with torch.inference_mode():
-            anchor = lab.anchored()
-            wake(point.runtime, lab)
-            peak = PeakMemory(lab.target)
+            anchor = context.anchored()
+            warm_libraries(point.runtime, context)
+            peak = PeakMemory(context.target)
             report(f"loading {point.label}", 0.0)
-            subject = subject_for(point, lab)
+            runner = start_runner(point, context)
             peak.loaded()
-            return _timed(point, lab, subject, anchor, peak, threads, needed["total"], report)
+            return _timed(point, context, runner, anchor, peak, threads, needed["total"], report)
     except (Unsupported, Unusable) as error:
-        return failed(point, lab.device, "unsupported", str(error))
+        return failed(point, context.device, "unsupported", str(error))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            return failed(point, lab.device, "crashed", reason)
+            return failed(point, context.device, "crashed", reason)
         have = f"{needed['total'] / 2**30:.1f} GiB were predicted to be enough"
         return failed(
             point,
-            lab.device,
+            context.device,
             "oom",
             f"memory ran out while running; {have}",
             memory_bytes={"needed": needed["total"]},
         )
     finally:
-        if subject is not None:
-            subject.close()
-        del subject
-        release(lab.target)
+        if runner is not None:
+            runner.close()
+        del runner
+        release(context.target)
 
 
 def _timed(
     point: Point,
-    lab: Laboratory,
-    subject: Bench,
-    anchor: Bench | None,
+    context: BenchContext,
+    runner: Runner,
+    anchor: Runner | None,
     peak: PeakMemory,
     threads: int,
     needed: int,
     report: Callable[[str, float], None],
 ) -> Measurement:
-    """The protocol on a loaded subject, and the record of it."""
+    """The protocol on a loaded runner, and the record of it."""
     name = point.label
-    subjects: dict[str, protocol.Subject] = {name: subject}
+    runners: dict[str, protocol.Runnable] = {name: runner}
     if anchor is not None:
-        subjects[ANCHOR] = anchor
-    environment = snapshot(lab.device, threads)
+        runners[ANCHOR] = anchor
+    environment = snapshot(context.device, threads)
     started = now_utc()
-    watch = Watch(lab.device)
+    watch = Watch(context.device)
     outcomes = protocol.run(
-        subjects,
-        lab.settings,
-        lab.clock,
+        runners,
+        context.settings,
+        context.clock,
         report,
         {name: max(1, point.workload.output_tokens - 1)},
         frozenset({ANCHOR}),
@@ -236,17 +246,17 @@ def _timed(
     for flag in raised:
         outcome.flag(flag)
     environment.update(seen)
-    environment.update(subject.describe())
+    environment.update(runner.describe())
     environment.update(
         attempts=outcome.attempts,
         warmups=outcome.warmups,
         stopped_by=outcome.stopped_by,
         seconds=round(outcome.seconds, 3),
-        seed=lab.settings.seed,
+        seed=context.settings.seed,
     )
-    if lab.device.kind == "cuda" and outcome.blocks:
+    if context.device.kind == "cuda" and outcome.blocks:
         report(f"kernels of {name}", 0.9)
-        environment.update(kernel_seconds(subject, point.workload.output_tokens))
+        environment.update(kernel_seconds(runner, point.workload.output_tokens))
     if anchor is not None and outcomes[ANCHOR].blocks.get("tpot"):
         medians = [float(np.median(b)) for b in outcomes[ANCHOR].blocks["tpot"]]
         environment["anchor_s"] = float(np.median(medians))
@@ -254,22 +264,22 @@ def _timed(
         architecture=point.architecture,
         workload=point.workload,
         runtime=point.runtime,
-        device=lab.device,
+        device=context.device,
         samples={k: tuple(v) for k, v in outcome.blocks.items()},
-        memory_bytes={"needed": needed, **subject.memory(), **peak.read()},
+        memory_bytes={"needed": needed, **runner.memory(), **peak.read()},
         flags=tuple(outcome.flags),
         message=outcome.message if "clock" in outcome.flags else "",
         environment=environment,
         started_at=started,
         model=point.model,
     )
-    if lab.energy_s > 0 and not measurement.failed:
+    if context.energy_s > 0 and not measurement.failed:
         from core.measure.timing.energy import energy_pass
 
         report(f"energy of {name}", 0.9)
         measurement = replace(
             measurement,
-            energy=energy_pass(subject.request, point.workload, lab.device, lab.energy_s),
+            energy=energy_pass(runner.request, point.workload, context.device, context.energy_s),
         )
     return measurement
 

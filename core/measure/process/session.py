@@ -1,4 +1,4 @@
-"""A measuring process of one device, replaced when it dies: asked for one point, or several in turns."""
+"""A measuring process of one device, replaced when it dies: asked for one point, or several interleaved."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Session:
         self._command = list(command or child_command(python))
         self._worker: Worker | None = None
         self._anchor_s: float | None = None
-        self.so_far: dict[int, Measurement] = {}  # of a company at work, by number of the point
+        self.so_far: dict[
+            int, Measurement
+        ] = {}  # of the interleaved run at work, by number of the point
         self._due: Sequence[int] = ()
 
     @property
@@ -120,22 +122,23 @@ class Session:
             return failed(point, device, "crashed", str(answer.get("message", "no result")))
         return self._drifted(measurement_from_dict(answer["measurement"]))
 
-    def measure_together(
+    def measure_interleaved(
         self, points: Sequence[Point], budget_s: float | None = None
     ) -> Generator[Progress, None, list[Measurement]]:
-        """Measure points in turns (`core.measure.process.interleaved`), in their order; alone where that fails.
+        """Measure points interleaved (`core.measure.process.interleaved`), in their order; alone where
+        that fails.
 
-        When the process dies or hangs, what it had told of until then is kept, and says so; while the
-        turns last that is `so_far`, for whoever leaves in the middle. The point whose turn it was is
-        measured alone, which shows whether it was to blame, and the others take turns again.
+        When the process dies or hangs, what it had sent until then is kept and marked; while the run
+        lasts that is `so_far`, for whoever leaves in the middle. The point whose turn it was is
+        measured alone, which shows whether it was to blame, and the others are interleaved again.
         """
         yield from self.open()
         self.so_far = {}
         due = list(range(len(points)))
         while len(due) > 1:
-            blamed = yield from self._in_turns(points, due, budget_s)
+            blamed = yield from self._interleaved(points, due, budget_s)
             due = [n for n in due if n not in self.so_far]
-            # where nothing tells whose turn it was, each will show alone whether it was that
+            # where it is unknown whose turn it was, each will show alone whether it was that
             alone = due if blamed is None else [n for n in due if n == blamed]
             for number in alone:
                 yield from self._alone(points, number, budget_s)
@@ -145,15 +148,15 @@ class Session:
         found, self.so_far = self.so_far, {}
         return [found[number] for number in range(len(points))]
 
-    def _in_turns(
+    def _interleaved(
         self, points: Sequence[Point], due: Sequence[int], budget_s: float | None
     ) -> Generator[Progress, None, int | None]:
-        """Have the points due take turns, adding to `so_far`; returns whose turn it was at a death."""
+        """Interleave the points due, adding to `so_far`; returns whose turn it was at a death."""
         yield from self.open()
         self._due = due
         file = _turn_file()
         request = {
-            "do": "measure_together",
+            "do": "measure_interleaved",
             "points": [to_plain(points[n]) for n in due],
             "settings": to_plain(self._settings_for(budget_s)),
             "turn": file,
@@ -164,8 +167,8 @@ class Session:
                 request, self._hang_s or max(patience_s(points[n]) for n in due)
             )
             if answer["kind"] == "results":
-                told = zip(due, answer["measurements"], strict=True)
-                self.so_far |= {n: measurement_from_dict(m) for n, m in told}
+                arrived = zip(due, answer["measurements"], strict=True)
+                self.so_far |= {n: measurement_from_dict(m) for n, m in arrived}
         except (WorkerHung, WorkerDied) as error:
             self.close()
             blamed = _whose_turn(file, due)
@@ -222,8 +225,8 @@ class Session:
             if message["kind"] == "progress":
                 text, fraction = message["text"], message["fraction"]
             elif message["kind"] == "so-far":
-                told = message["measurements"].items()
-                self.so_far |= {self._due[int(n)]: measurement_from_dict(m) for n, m in told}
+                arrived = message["measurements"].items()
+                self.so_far |= {self._due[int(n)]: measurement_from_dict(m) for n, m in arrived}
             elif message["kind"] != "tick":
                 return message
             yield Progress(fraction, 1.0, text)
@@ -247,7 +250,7 @@ def _turn_file() -> str:
 
 
 def _whose_turn(file: str, due: Sequence[int]) -> int | None:
-    """The point noted last, or None where nothing tells."""
+    """The point noted last, or None where none was."""
     try:
         number = int(Path(file).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -256,10 +259,10 @@ def _whose_turn(file: str, due: Sequence[int]) -> int | None:
 
 
 def ended_early(measurement: Measurement, why: str) -> Measurement:
-    """A measurement of a company that did not come to its end, saying so; any other as it is."""
+    """A measurement of an interleaved run that ended early, with a message; any other as it is."""
     if measurement.message or not measurement.environment.get("ended_early"):
         return measurement
-    message = f"timed until the company ended early ({why})"
+    message = f"timed until the interleaved run ended early ({why})"
     return replace(measurement, message=message)
 
 

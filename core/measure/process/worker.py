@@ -24,7 +24,7 @@ TICK_S = 0.2
 # instead of 0.2 (800 kernels, two cores of a Xeon)
 ONEDNN_KERNELS = "65536"
 # what `python -m core.measure.process.child` would do, with the package taken from the folder named; what
-# another Python may lack is said first, in words that any Python can read
+# another Python may lack is reported first, in words that any Python can read
 BOOT = """
 import sys
 if sys.version_info < (3, 11):
@@ -47,7 +47,7 @@ sys.exit(main())
 
 
 class WorkerDied(RuntimeError):
-    """The measuring process ended by itself; `message` says how, with its last words."""
+    """The measuring process ended by itself; the message says how, with the last line it wrote."""
 
 
 class WorkerHung(RuntimeError):
@@ -68,7 +68,7 @@ def child_command(python: str | Path | None = None) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """The environment of a measuring process: ours, with every way to the network's models shut, and
-    room in oneDNN's store of compiled kernels for all that take turns."""
+    room in oneDNN's store of compiled kernels for all that are interleaved."""
     environment = dict(os.environ)
     environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", ONEDNN_KERNELS)
     environment.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -110,7 +110,7 @@ class Worker:
         self._garbled = False
         self._threads = [
             threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -134,21 +134,21 @@ class Worker:
             self._process.kill()
         self._messages.put(None)
 
-    def _overhear(self, stream: IO[bytes]) -> None:
+    def _read_stderr(self, stream: IO[bytes]) -> None:
         for line in stream:
             self._words.append(line.decode(errors="replace").rstrip())
 
     def ask(self, request: Mapping[str, Any], patience_s: float) -> Iterator[dict[str, Any]]:
         """Send a request and yield its messages; the last is the answer.
 
-        A message of kind 'tick' is yielded every so often while there is nothing to tell, so that
+        A message of kind 'tick' is yielded every so often while there is no news, so that
         whoever waits stays able to leave. Beats and progress restart the patience. Raises WorkerDied
         or, after ending the process, WorkerHung.
         """
         try:
             send(self._stdin, request)
         except OSError as error:
-            raise WorkerDied(self._obituary()) from error
+            raise WorkerDied(self._exit_reason()) from error
         heard = time.monotonic()
         while True:
             try:
@@ -163,7 +163,7 @@ class Worker:
                 continue
             heard = time.monotonic()
             if message is None:
-                raise WorkerDied(self._obituary())
+                raise WorkerDied(self._exit_reason())
             if message["kind"] == "beat":
                 yield {"kind": "tick"}
                 continue
@@ -171,7 +171,7 @@ class Worker:
             if message["kind"] not in ("progress", "so-far"):
                 return
 
-    def _obituary(self) -> str:
+    def _exit_reason(self) -> str:
         """How it ended, with the last line it wrote."""
         if self._garbled:
             return "what was started does not answer as a measuring process does; is it a Python?"

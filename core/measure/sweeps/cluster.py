@@ -1,7 +1,7 @@
-"""Sweeps on several machines through Dask: one lane a device, results streaming into one project.
+"""Sweeps on several machines through Dask: one slot per device, results streaming into one project.
 
 Dask brings the scheduler, the workers and their launchers (`pip install 'paretoscope[cluster]'`);
-this decides only which point goes to which lane, and what to do when a worker is lost. Workers need
+this decides only which point goes to which slot, and what to do when a worker is lost. Workers need
 this package and one thread each (`dask worker --nthreads 1 SCHEDULER`), one worker for each GPU.
 """
 
@@ -54,7 +54,7 @@ class ClusterSwept:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Slot:
     """One worker with the device it measures on and what it is doing."""
 
     worker: str
@@ -91,13 +91,13 @@ def cluster_sweep(
     wait_s: float = WAIT_S,
     place: Callable[[Point], Place | None] = lambda _: None,
 ) -> Steps:
-    """Steps: measure each point once, on whichever lane is free; yields Progress and stored results.
+    """Steps: measure each point once, on whichever slot is free; yields Progress and stored results.
 
     `device` is 'auto' (a worker for each GPU of a host, else one for its CPU), 'cpu' or 'cuda';
-    `per_host` limits the lanes of one host (default: its GPUs, or 1). A point whose worker dies is
-    given to another lane, at most three times, then flagged 'crashed'. Points whose key is in
+    `per_host` limits the slots of one host (default: its GPUs, or 1). A point whose worker dies is
+    given to another slot, at most three times, then flagged 'crashed'. Points whose key is in
     `already` on a device of the cluster are skipped. `place` may give the device that a point is
-    to be measured on (`place_of`), which is kept to while a lane has it. Workers may come and go
+    to be measured on (`place_of`), which is kept to while a slot has it. Workers may come and go
     meanwhile. Raises Unusable when no usable worker appears within `wait_s`.
     """
     begun = time.monotonic()
@@ -109,7 +109,7 @@ def cluster_sweep(
     queue = deque(_Task(p) for p in dict.fromkeys(points))
     total = len(queue)
     known = set(already)
-    lanes: dict[str, _Lane] = {}
+    slots: dict[str, _Slot] = {}
     seen: dict[str, list[Device]] = {}  # devices of each worker that was asked
     tasks: dict[str, _Task] = {}  # by worker
     counts: Counter[str] = Counter()
@@ -120,92 +120,92 @@ def cluster_sweep(
         while queue or tasks:
             now = time.monotonic()
             alive = set(client.scheduler_info(n_workers=-1)["workers"])
-            for worker in sorted(set(lanes) - alive):
-                lane = lanes.pop(worker)
+            for worker in sorted(set(slots) - alive):
+                slot = slots.pop(worker)
                 lost += 1
                 task = tasks.pop(worker, None)
                 if task is None:
                     continue
                 # forgotten here, so that a late answer of a worker cut off is never stored
-                lane.future.cancel()
+                slot.future.cancel()
                 task.lost.append(worker)
                 if len(task.lost) < ATTEMPTS:
                     retried += 1
                     queue.appendleft(task)
                     continue
-                result = _given_up(task, lane)
+                result = _given_up(task, slot)
                 measured += 1
                 yield store(result)
             if queue:
-                _open_lanes(client, lanes, seen, refusals, alive, device, per_host)
+                _open_slots(client, slots, seen, refusals, alive, device, per_host)
             refused = next((refusals[w] for w in sorted(alive) if w in refusals), "")
             # a queue is waited for, but not when what comes out of it cannot measure
             patience = min(wait_s, WAIT_S) if refused else wait_s
-            if lanes:
+            if slots:
                 alone_since = now
             elif now - alone_since > patience:
                 raise Unusable(refused or f"no Dask worker came within {wait_s:g} s; start one")
             over = budget_s is not None and now - begun >= budget_s
-            for lane in lanes.values():
-                if over or lane.future is not None:
+            for slot in slots.values():
+                if over or slot.future is not None:
                     continue
-                skipped += _drop_known(queue, lanes, known)
-                task = _next_for(queue, lane, lanes, place)
+                skipped += _drop_known(queue, slots, known)
+                task = _next_for(queue, slot, slots, place)
                 if task is None:
                     continue
-                tasks[lane.worker] = task
-                lane.point = task.point
-                lane.future = client.submit(
+                tasks[slot.worker] = task
+                slot.point = task.point
+                slot.future = client.submit(
                     _measure_there,
                     to_plain(task.point),
-                    lane.device_name,
+                    slot.device_name,
                     options,
-                    workers=[lane.worker],
+                    workers=[slot.worker],
                     pure=False,
                     retries=0,
                 )
             if over and not tasks:
                 break
-            for lane in [one for one in lanes.values() if one.future is not None]:
-                if not lane.future.done() or lane.worker not in alive:
+            for slot in [one for one in slots.values() if one.future is not None]:
+                if not slot.future.done() or slot.worker not in alive:
                     continue
-                task = tasks.pop(lane.worker)
-                if lane.future.status != "finished":
+                task = tasks.pop(slot.worker)
+                if slot.future.status != "finished":
                     # lost or cancelled by the scheduler: the next look at the workers tells which
-                    reason = lane.future.exception() if lane.future.status == "error" else None
-                    task.lost.append(lane.worker)
-                    lane.future = None
+                    reason = slot.future.exception() if slot.future.status == "error" else None
+                    task.lost.append(slot.worker)
+                    slot.future = None
                     if len(task.lost) < ATTEMPTS:
                         retried += 1
                         queue.appendleft(task)
                         continue
-                    result = _given_up(task, lane, reason)
+                    result = _given_up(task, slot, reason)
                 else:
-                    result = measurement_from_dict(lane.future.result())
-                    lane.future = None
-                lane.device = result.device
-                lane.results += 1
-                counts[lane.label] += 1
+                    result = measurement_from_dict(slot.future.result())
+                    slot.future = None
+                slot.device = result.device
+                slot.results += 1
+                counts[slot.label] += 1
                 known.add(task.point.key(result.device))
                 measured += 1
                 yield store(result)
-            yield _progress(measured, total - skipped, tasks, lanes, begun, refused)
+            yield _progress(measured, total - skipped, tasks, slots, begun, refused)
             if tasks or queue:
                 time.sleep(POLL_S)
         seconds = time.monotonic() - begun
         return ClusterSwept(measured, skipped, len(queue), retried, lost, dict(counts), seconds)
     finally:
-        for lane in lanes.values():
-            if lane.future is not None:
-                lane.future.cancel()
+        for slot in slots.values():
+            if slot.future is not None:
+                slot.future.cancel()
         # measuring processes must not outlive the sweep that asked for them
         with suppress(Exception):
-            client.run(_end_session, workers=list(lanes), wait=True, on_error="ignore")
+            client.run(_end_session, workers=list(slots), wait=True, on_error="ignore")
 
 
-def _open_lanes(
+def _open_slots(
     client: Any,
-    lanes: dict[str, _Lane],
+    slots: dict[str, _Slot],
     seen: dict[str, list[Device]],
     refusals: dict[str, str],
     alive: set[str],
@@ -214,9 +214,9 @@ def _open_lanes(
 ) -> None:
     """Give each new worker a device of its host that no other worker has; who cannot measure is
     noted with the reason, and not asked again."""
-    for worker in sorted(alive - set(lanes) - set(refusals)):
+    for worker in sorted(alive - set(slots) - set(refusals)):
         host = worker.rpartition(":")[0]
-        here = [one.device_name for one in lanes.values() if one.worker.rpartition(":")[0] == host]
+        here = [one.device_name for one in slots.values() if one.worker.rpartition(":")[0] == host]
         if worker not in seen:
             # as a task, not on the worker's event loop: it starts a process and waits for it
             asked = client.submit(_devices_there, workers=[worker], pure=False, retries=0)
@@ -235,16 +235,16 @@ def _open_lanes(
         limit = per_host if per_host is not None else len(names)
         if len(here) >= limit:
             continue
-        # more lanes than devices only where per_host asks for it
+        # more slots than devices only where per_host asks for it
         name = min(names, key=here.count)
-        lanes[worker] = _Lane(worker, name)
+        slots[worker] = _Slot(worker, name)
         mine = next((d for d in found if f"{d.kind}:{d.index}" == name or d.kind == name), None)
-        lanes[worker].device = mine
+        slots[worker].device = mine
 
 
-def _drop_known(queue: deque[_Task], lanes: dict[str, _Lane], known: set[Any]) -> int:
+def _drop_known(queue: deque[_Task], slots: dict[str, _Slot], known: set[Any]) -> int:
     """Take out of the queue what is known on a device of the cluster; how many."""
-    devices = [one.device for one in lanes.values() if one.device is not None]
+    devices = [one.device for one in slots.values() if one.device is not None]
     kept = [t for t in queue if not any(t.point.key(d) in known for d in devices)]
     dropped = len(queue) - len(kept)
     if dropped:
@@ -255,26 +255,26 @@ def _drop_known(queue: deque[_Task], lanes: dict[str, _Lane], known: set[Any]) -
 
 def _next_for(
     queue: deque[_Task],
-    lane: _Lane,
-    lanes: dict[str, _Lane],
+    slot: _Slot,
+    slots: dict[str, _Slot],
     place: Callable[[Point], Place | None],
 ) -> _Task | None:
     """The first point whose place this is, or is nowhere, and that did not take this worker down
     before, or any that did when there is no other worker."""
-    here = place_of(lane.device) if lane.device else None
-    there = {place_of(one.device) for one in lanes.values() if one.device}
+    here = place_of(slot.device) if slot.device else None
+    there = {place_of(one.device) for one in slots.values() if one.device}
     for task in queue:
         wanted = place(task.point)
         if wanted in there and wanted != here:
             continue
-        if lane.worker not in task.lost or set(lanes) <= set(task.lost):
+        if slot.worker not in task.lost or set(slots) <= set(task.lost):
             queue.remove(task)
             return task
     return None
 
 
-def _given_up(task: _Task, lane: _Lane, reason: BaseException | None = None) -> Measurement:
-    device = lane.device or Device("cpu", "a worker that was lost", 0, host=lane.worker)
+def _given_up(task: _Task, slot: _Slot, reason: BaseException | None = None) -> Measurement:
+    device = slot.device or Device("cpu", "a worker that was lost", 0, host=slot.worker)
     said = f" ({' '.join(str(reason).split())[:200]})" if reason else ""
     point = task.point
     return Measurement(
@@ -293,13 +293,13 @@ def _progress(
     measured: int,
     total: int,
     tasks: dict[str, _Task],
-    lanes: dict[str, _Lane],
+    slots: dict[str, _Slot],
     begun: float,
     refused: str,
 ) -> Progress:
-    doing = ", ".join(f"{lanes[w].label}: {t.point.label}" for w, t in tasks.items())
+    doing = ", ".join(f"{slots[w].label}: {t.point.label}" for w, t in tasks.items())
     left = (time.monotonic() - begun) / measured * (total - measured) if measured else None
-    waiting = f"{len(lanes)} workers" if lanes else refused or "waiting for a worker"
+    waiting = f"{len(slots)} workers" if slots else refused or "waiting for a worker"
     return Progress(measured, total, doing or waiting, left)
 
 

@@ -62,7 +62,7 @@ def _ssh(distributed: Any, text: str, python: str) -> Any:
         lambda: distributed.SSHCluster(
             list(hosts),
             connect_options=list(options),
-            # one lane a worker: two timings in one would be of each other
+            # one slot per worker: two timings in one would be of each other
             worker_options={"nthreads": 1},
             # any free port, and no web page: several may be at work on one machine
             scheduler_options={"port": 0, "dashboard": False},

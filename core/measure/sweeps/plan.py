@@ -1,4 +1,4 @@
-"""What a sweep would do and could cost, told before it starts. Arithmetic only: nothing is run."""
+"""What a sweep would do and could cost, known before it starts. Arithmetic only: nothing is run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from core.units import format_quantity, time_text
 
 @dataclass(frozen=True, slots=True)
 class PlannedPoint:
-    """A point with the visits it still gets (0: known already) and the bytes it will need."""
+    """A point with the repetitions it still gets (0: known already) and the bytes it will need."""
 
     point: Point
-    visits: int
+    repetitions: int
     needed_bytes: int
 
 
@@ -37,30 +37,32 @@ class Plan:
     most_s: float
 
     @property
-    def visits(self) -> int:
-        """Visits to make of all points together."""
-        return sum(p.visits for p in self.points)
+    def repetitions(self) -> int:
+        """Repetitions to make of all points together."""
+        return sum(p.repetitions for p in self.points)
 
     @property
     def known(self) -> int:
-        """Points that need no visit any more."""
-        return sum(not p.visits for p in self.points)
+        """Points that need no repetition any more."""
+        return sum(not p.repetitions for p in self.points)
 
     @property
     def too_large(self) -> tuple[Point, ...]:
-        """Points to visit that the device can never hold; they would be flagged 'oom' at once."""
+        """Points to measure that the device can never hold; they would be flagged 'oom' at once."""
         most = self.device.memory_bytes
-        return tuple(p.point for p in self.points if p.visits and 0 < most < p.needed_bytes)
+        return tuple(p.point for p in self.points if p.repetitions and 0 < most < p.needed_bytes)
 
     @property
     def text(self) -> str:
         """One line for a person."""
         if not self.points:
             return "There is nothing to measure."
-        if not self.visits:
+        if not self.repetitions:
             return f"All {counted(len(self.points), 'point')} measured already."
-        due = [p for p in self.points if p.visits]
-        times = f", {counted(self.visits, 'visit')}" if self.visits > len(due) else ""
+        due = [p for p in self.points if p.repetitions]
+        times = (
+            f", {counted(self.repetitions, 'repetition')}" if self.repetitions > len(due) else ""
+        )
         parts = [
             f"{counted(len(due), 'point')} to measure{times}: up to about {time_text(self.most_s)}"
         ]
@@ -80,27 +82,27 @@ def plan(
     device: Device,
     made: Mapping[Any, int],
     *,
-    visits: int = 1,
+    repetitions: int = 1,
     budget_s: float | None = None,
     energy_s: float = 0.0,
     settings: Settings | None = None,
-    lanes: int = 1,
+    devices: int = 1,
 ) -> Plan:
-    """The plan of a sweep that visits each point so often; `made` counts the visits made, by key.
+    """The plan of a sweep that repeats each point so often; `made` counts the repetitions made, by key.
 
-    `lanes` are alike devices that share the points.
+    `devices` is the number of alike devices that share the points.
     """
     chosen = settings or Settings()
     rows = []
     for point in points:
         done = made.get(point.key(device), 0)
-        left = 0 if done >= MOST else max(0, visits - done)
+        left = 0 if done >= MOST else max(0, repetitions - done)
         rows.append(PlannedPoint(point, left, needed_bytes(point)["total"]))
-    # a point's visits share its budget of time; each is warmed up anew
-    each = chosen.budget_s / max(1, visits) + chosen.warm_s
+    # a point's repetitions share its budget of time; each is warmed up anew
+    each = chosen.budget_s / max(1, repetitions) + chosen.warm_s
     if energy_s > 0:
         each += max(SHORTEST_S, energy_s) + IDLE_S + COOL_S
-    longest = each * sum(row.visits for row in rows) / lanes
+    longest = each * sum(row.repetitions for row in rows) / devices
     return Plan(tuple(rows), device, min(longest, budget_s or longest))
 
 

@@ -1,6 +1,6 @@
-"""Several devices of one machine at once: a lane each, which is an ordinary sweep in a thread.
+"""Several devices of one machine at once: each has an ordinary sweep in a thread of its own.
 
-Devices that are alike share the points, so that all visits of a point are on one of them; unlike ones
+Devices that are alike share the points, so that all repetitions of a point are on one of them; unlike ones
 each measure every point. Results stream in as they come. For GPUs: two sweeps on one processor would
 time each other.
 """
@@ -23,7 +23,7 @@ LOOK_S = 0.2
 
 
 @dataclass(slots=True)
-class _Lane:
+class _DeviceSweep:
     """One device, its points, and how far it is."""
 
     device: Device
@@ -40,7 +40,7 @@ class _Lane:
 def shares(points: Sequence[Point], devices: Sequence[Device]) -> list[tuple[Point, ...]]:
     """The points of each device: those of alike devices are dealt out in turn, heaviest first.
 
-    Dealing by weight keeps lanes about equally long; the sweep shuffles each share again.
+    Dealing by weight keeps sweeps about equally long; the sweep shuffles each share again.
     """
     from core.measure.timing.memory import needed_bytes
 
@@ -59,71 +59,71 @@ def sweep_on_all(
 ) -> Steps:
     """Steps: `start` a sweep for each device and follow them together; returns what they came to.
 
-    A lane that fails leaves the others to their work; its error is raised when they are through.
-    Closing ends every lane, and with it its measuring process.
+    A sweep that fails leaves the others to their work; its error is raised when they are through.
+    Closing ends every sweep, and with it its measuring process.
     """
-    said: SimpleQueue[tuple[_Lane, Any]] = SimpleQueue()
+    news: SimpleQueue[tuple[_DeviceSweep, Any]] = SimpleQueue()
     over = threading.Event()
-    lanes = [
-        _Lane(device, share)
+    sweeps = [
+        _DeviceSweep(device, share)
         for device, share in zip(devices, shares(points, devices), strict=True)
         if share
     ]
 
-    def run(lane: _Lane) -> None:
-        steps: Any = start(lane.points, lane.device)
+    def run(each: _DeviceSweep) -> None:
+        steps: Any = start(each.points, each.device)
         try:
             while not over.is_set():
-                said.put((lane, next(steps)))
+                news.put((each, next(steps)))
         except StopIteration as end:
-            said.put((lane, end.value))
+            news.put((each, end.value))
         except BaseException as error:
-            said.put((lane, error))
+            news.put((each, error))
         finally:
             steps.close()
 
-    threads = [threading.Thread(target=run, args=(lane,), daemon=True) for lane in lanes]
+    threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in sweeps]
     for thread in threads:
         thread.start()
     try:
-        while not all(lane.over for lane in lanes):
+        while not all(each.over for each in sweeps):
             try:
-                lane, step = said.get(timeout=LOOK_S)
+                each, step = news.get(timeout=LOOK_S)
             except Empty:
                 continue
             if isinstance(step, BaseException):
-                lane.error = step
+                each.error = step
             elif isinstance(step, Swept):
-                lane.swept = step
+                each.swept = step
             elif isinstance(step, Progress):
-                lane.progress = step
-                yield _progress(lanes)
+                each.progress = step
+                yield _progress(sweeps)
             else:
                 yield step
     finally:
         over.set()
         for thread in threads:
             thread.join()
-    for lane in lanes:
-        if lane.error is not None:
-            raise lane.error
-    return _sum([lane.swept for lane in lanes if lane.swept is not None])
+    for each in sweeps:
+        if each.error is not None:
+            raise each.error
+    return _sum([each.swept for each in sweeps if each.swept is not None])
 
 
-def _progress(lanes: Sequence[_Lane]) -> Progress:
-    """All lanes in one line."""
-    known = [lane.progress for lane in lanes if lane.progress is not None]
+def _progress(sweeps: Sequence[_DeviceSweep]) -> Progress:
+    """All sweeps in one line."""
+    known = [each.progress for each in sweeps if each.progress is not None]
     doing = [
-        f"{device_name(lane.device)}: {lane.progress.text}"
-        for lane in lanes
-        if lane.progress is not None and lane.progress.text and not lane.over
+        f"{device_name(each.device)}: {each.progress.text}"
+        for each in sweeps
+        if each.progress is not None and each.progress.text and not each.over
     ]
     left = [p.seconds_left for p in known if p.seconds_left is not None]
     return Progress(
         sum(p.done for p in known),
         sum(p.total for p in known),
         "; ".join(doing),
-        max(left) if len(left) == len(lanes) else None,
+        max(left) if len(left) == len(sweeps) else None,
     )
 
 

@@ -1,6 +1,6 @@
 """A sweep: point after point in a measuring process, each stored before the next starts.
 
-It may pass over its points several times, every pass shuffled anew and in a process of its own, so
+It may repeat its points several times, each repetition shuffled anew and in a process of its own, so
 that what changes between processes and within minutes shows in the intervals (`core.samples.repetitions`).
 A crash, a hang or a lack of memory is a flagged result, after which the sweep goes on in a fresh
 process. Closing the generator ends the process at once.
@@ -30,7 +30,7 @@ Steps = Generator[Progress | Measurement, None, "Swept"]
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How a sweep ended: visits made, visits skipped as known, visits left for lack of time."""
+    """How a sweep ended: repetitions made, skipped as known, and left for lack of time."""
 
     measured: int
     skipped: int
@@ -55,8 +55,8 @@ def sweep(
     already: Collection[Any] | Mapping[Any, int] = frozenset(),
     python: str | Path | None = None,
     pause: threading.Event | None = None,
-    passes: int = 1,
-    company: int = 1,
+    repetitions: int = 1,
+    interleave: int = 1,
     seed: int = 0,
     settings: Settings | None = None,
     threads: int = 0,
@@ -69,20 +69,20 @@ def sweep(
     """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
 
     Every result goes through `store` before the next point starts, and what `store` returns is
-    yielded. A sequence of points is measured in shuffled order, `passes` times over, the visits of a
-    point sharing its budget of time; one that failed is not visited again. `already` holds the keys
-    of visits made before, or how many of each: that is how a sweep resumes. Any other iterable is
-    asked for one point at a time, so that it may choose the next from what was stored, and each is
-    visited once. Up to `company` points are measured in turns where that is possible
-    (`core.measure.process.interleaved`), and are stored together. While `pause` is set nothing new starts.
+    yielded. A sequence of points is measured in shuffled order, `repetitions` times over, the
+    repetitions of a point sharing its budget of time; one that failed is not measured again. `already`
+    holds the keys of what was measured before, or how often each was: that is how a sweep resumes. Any
+    other iterable is asked for one point at a time, so that it may choose the next from what was
+    stored, and each is measured once. Up to `interleave` points are timed interleaved where that is
+    possible (`core.measure.process.interleaved`), and are stored together. While `pause` is set nothing new starts.
     `anchor` is True for the usual one, False or None for none. `threads` is the default for
     runtimes that name none. Raises Unusable when measuring cannot start at all.
     """
     target = device if isinstance(device, str) else device_name(device)
     chosen = settings or Settings(seed=seed)
     listed = points if isinstance(points, Sequence) else None
-    if listed is not None and passes > 1:
-        chosen = replace(chosen, budget_s=chosen.budget_s / passes)
+    if listed is not None and repetitions > 1:
+        chosen = replace(chosen, budget_s=chosen.budget_s / repetitions)
     fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
     session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
     begun = time.monotonic()
@@ -96,15 +96,15 @@ def sweep(
         # starting the process and measuring the device are not the user's budget
         begun = time.monotonic()
         queue: Iterator[tuple[int, tuple[Point, ...]]] = (
-            (0, group) for group in batched(points, max(1, company))
+            (0, group) for group in batched(points, max(1, interleave))
         )
         left = 0
         if listed is not None:
             before = [made[p.key(found)] for p in listed]
-            visits = _visits(listed, before, passes, seed, max(1, company))
-            left = sum(len(group) for _, group in visits)
-            skipped = passes * len(listed) - left
-            queue = iter(visits)
+            groups = _groups(listed, before, repetitions, seed, max(1, interleave))
+            left = sum(len(group) for _, group in groups)
+            skipped = repetitions * len(listed) - left
+            queue = iter(groups)
         current = 0
         while True:
             paused_at = time.monotonic()
@@ -129,14 +129,14 @@ def sweep(
             if not group:
                 continue
             if number != current:
-                # a pass of its own process: memory lies elsewhere, nothing is left warm
+                # a repetition has a process of its own: memory lies elsewhere, nothing is left warm
                 session.close()
                 current = number
             ahead = left if listed is not None else 1
             allowed = None
             if budget_s is not None:
                 remaining = budget_s - spent
-                # of a queue that goes on, a company may use a quarter of what is left
+                # of a queue that goes on, one group may use a quarter of what is left
                 most = remaining if listed is not None or len(group) == 1 else remaining / 4
                 allowed = min(_share(remaining, ahead), most / len(group))
             started = time.monotonic()
@@ -144,7 +144,7 @@ def sweep(
             inner: Generator[Progress, None, Any] = (
                 session.measure(group[0], allowed)
                 if alone
-                else session.measure_together(group, allowed)
+                else session.measure_interleaved(group, allowed)
             )
             name = group[0].label if alone else f"{len(group)} points"
             try:
@@ -162,14 +162,14 @@ def sweep(
             except StopIteration as end:
                 results: list[Measurement] = [end.value] if alone else end.value
             except GeneratorExit:
-                # whoever leaves keeps what a company had come to
+                # whoever leaves keeps what the interleaved run had measured
                 for m in session.so_far.values():
                     store(ended_early(m, "it was stopped"))
                 raise
             finally:
                 inner.close()
             pace.learn(time.monotonic() - started, len(group))
-            # all of them before one is told of: whoever hears it may leave
+            # all of them before one is yielded: whoever gets it may leave
             kept = [store(result) for result in results]
             for point, result in zip(group, kept, strict=True):
                 key = point.key(found)
@@ -191,16 +191,16 @@ def batched(points: Iterable[Point], size: int) -> Iterator[tuple[Point, ...]]:
         yield group
 
 
-def _visits(
-    points: Sequence[Point], made: Sequence[int], passes: int, seed: int, company: int
+def _groups(
+    points: Sequence[Point], made: Sequence[int], repetitions: int, seed: int, interleave: int
 ) -> list[tuple[int, tuple[Point, ...]]]:
-    """The visits still to make, pass by pass, each pass in an order and in companies of its own."""
+    """What is still to measure, repetition by repetition, each in an order and in groups of its own."""
     found: list[tuple[int, tuple[Point, ...]]] = []
-    for number in range(passes):
+    for number in range(repetitions):
         due = [p for p, count in zip(points, made, strict=True) if count <= number]
         random.Random(f"{seed} {number}").shuffle(due)
-        # companies of like size: a last one of two could not tell a level
-        count = -(-len(due) // company)
+        # groups of like size: in a last one of two no drift could be estimated
+        count = -(-len(due) // interleave)
         found += [(number, tuple(due[i::count])) for i in range(count)]
     return found
 

@@ -20,7 +20,7 @@ from core.samples.statistics import ordered_interval, scatter
 Samples = Mapping[str, Sequence[float]]
 
 
-class Subject(Protocol):
+class Runnable(Protocol):
     """Something that can be timed."""
 
     def warm(self) -> float:
@@ -56,7 +56,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Outcome:
-    """Samples of one subject by phase and block, and what became of the timing."""
+    """Samples of one runner by phase and block, and what became of the timing."""
 
     blocks: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)  # seconds of the clock, middle of each block
@@ -80,7 +80,7 @@ class Outcome:
             self.flags.append(name)
 
     def half_width(self) -> float:
-        """Widest 95 % half-width over the median among the phases; inf while it cannot be told."""
+        """Widest 95 % half-width over the median among the phases; inf while it is unknown."""
         widths = []
         for phase in ("ttft", "tpot"):
             medians = np.array([np.median(b) for b in self.blocks.get(phase, ())])
@@ -99,10 +99,10 @@ def nothing(_text: str, _fraction: float) -> None:
 
 
 def unheard(_outcomes: Mapping[str, Outcome]) -> None:
-    """Tell nobody of a round."""
+    """Report a round to nobody."""
 
 
-def warm_up(subject: Subject, settings: Settings, clock: Clock, outcome: Outcome) -> None:
+def warm_up(runner: Runnable, settings: Settings, clock: Clock, outcome: Outcome) -> None:
     """Run until the last few medians agree, or the time is up; flags a warm-up still falling."""
     values: list[float] = []
     start = clock.now()
@@ -110,7 +110,7 @@ def warm_up(subject: Subject, settings: Settings, clock: Clock, outcome: Outcome
     while True:
         try:
             mark = clock.mark()
-            value = subject.warm()
+            value = runner.warm()
             clock.check(mark)
             if not value > 0:
                 raise ClockError("a warm-up run took no time at all")
@@ -140,7 +140,7 @@ def warm_up(subject: Subject, settings: Settings, clock: Clock, outcome: Outcome
     outcome.warmups = len(values)
 
 
-def one_block(subject: Subject, settings: Settings, clock: Clock) -> dict[str, list[float]]:
+def one_block(runner: Runnable, settings: Settings, clock: Clock) -> dict[str, list[float]]:
     """Requests until the block has enough events or lasted long enough, with extra first tokens."""
     block: dict[str, list[float]] = {}
     start = clock.now()
@@ -154,7 +154,7 @@ def one_block(subject: Subject, settings: Settings, clock: Clock) -> dict[str, l
         return (clock.now() - start) / 1e9
 
     while True:
-        take(subject.request())
+        take(runner.request())
         events = max(len(block.get("tpot", ())), len(block.get("ttft", ())))
         if events >= settings.block_events or elapsed() >= settings.block_s:
             break
@@ -165,7 +165,7 @@ def one_block(subject: Subject, settings: Settings, clock: Clock) -> dict[str, l
         cost = float(np.median(block["ttft"])) if block.get("ttft") else float("inf")
         if (clock.now() - extra) / 1e9 + cost > allowed:
             break
-        more = subject.first()
+        more = runner.first()
         if not more:
             break
         take(more)
@@ -176,7 +176,7 @@ def one_block(subject: Subject, settings: Settings, clock: Clock) -> dict[str, l
 
 
 def run(
-    subjects: Mapping[str, Subject],
+    runners: Mapping[str, Runnable],
     settings: Settings,
     clock: Clock | None = None,
     report: Callable[[str, float], None] = nothing,
@@ -185,10 +185,10 @@ def run(
     compilations: Callable[[], int] = lambda: 0,
     so_far: Callable[[Mapping[str, Outcome]], None] = unheard,
 ) -> dict[str, Outcome]:
-    """Time subjects together, their blocks interleaved in shuffled order.
+    """Time runners together, their blocks interleaved in shuffled order.
 
     `companions` (anchors) are run in every round but never decide when to stop. `periods` gives the
-    number of 'tpot' samples of one request, to tell growth with context from noise. A subject whose
+    number of 'tpot' samples of one request, to tell growth with context from noise. A runner whose
     clock misbehaves three times in a row is flagged 'clock' and keeps no samples. `compilations`
     counts what was compiled so far: when it moves after the warm-up, all are flagged 'late-compile'.
     `so_far` is given the outcomes after each round in which there are enough blocks to keep.
@@ -196,19 +196,19 @@ def run(
     clock = clock or Clock()
     rng = random.Random(settings.seed)
     periods = periods or {}
-    companions = companions & subjects.keys()
-    outcomes = {name: Outcome() for name in subjects}
+    companions = companions & runners.keys()
+    outcomes = {name: Outcome() for name in runners}
     begun = clock.now()
-    for name, subject in subjects.items():
+    for name, runner in runners.items():
         report(f"warming up {name}", 0.0)
-        warm_up(subject, settings, clock, outcomes[name])
+        warm_up(runner, settings, clock, outcomes[name])
     timing, compiled = clock.now(), compilations()
     results = outcomes
     kept: dict[str, Outcome] = {}
     for attempt in range(settings.retries + 1):
         left = settings.budget_s - (clock.now() - timing) / 1e9
         _rounds(
-            subjects,
+            runners,
             results,
             replace(settings, budget_s=left),
             clock,
@@ -243,7 +243,7 @@ def run(
 
 
 def _rounds(
-    subjects: Mapping[str, Subject],
+    runners: Mapping[str, Runnable],
     outcomes: dict[str, Outcome],
     settings: Settings,
     clock: Clock,
@@ -252,7 +252,7 @@ def _rounds(
     companions: frozenset[str],
     so_far: Callable[[Mapping[str, Outcome]], None],
 ) -> None:
-    """Rounds of one block a subject until every subject is sure, or out of blocks or budget."""
+    """Rounds of one block a runner until every runner is sure, or out of blocks or budget."""
     start = clock.now()
     open_names = [n for n in outcomes if n not in companions and "clock" not in outcomes[n].flags]
     if not open_names:
@@ -267,7 +267,7 @@ def _rounds(
             outcome = outcomes[name]
             try:
                 began = clock.now()
-                block = one_block(subjects[name], settings, clock)
+                block = one_block(runners[name], settings, clock)
                 outcome.add(block, (began + clock.now()) / 2e9)
                 failures[name] = 0
             except ClockError as error:

@@ -112,6 +112,17 @@ def test_overrides_replace_the_runtimes_of_the_space(space, sweeps, tmp_path, ca
     assert runtimes == {("transformers", "bf16"), ("eager", "bf16")}
 
 
+@pytest.mark.parametrize(
+    "words", [("--visits", "2", "--in-turns", "4"), ("--repetitions", "2", "--interleave", "4")]
+)
+def test_options_keep_their_earlier_names(space, sweeps, tmp_path, capsys, words):
+    status, _, _, _ = run(capsys, space, "--project", str(tmp_path / "p.paretoscope"), *words)
+    assert status == 0 and (sweeps[0].repetitions, sweeps[0].interleave) == (2, 4)
+    with pytest.raises(SystemExit):
+        main(["profile", "--help"])
+    assert "--visits" not in capsys.readouterr().out
+
+
 def test_until_error_measures_less_than_everything(space, sweeps, tmp_path, capsys):
     project = str(tmp_path / "p.paretoscope")
     status, answer, _, _ = run(capsys, space, "--project", project, "--until-error", "5%")

@@ -46,13 +46,13 @@ def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
             client.wait_for_workers(1, timeout=60)
             address = client.scheduler_info()["address"]
         words = (space, "--project", project, "--cluster", address, "--threads", 1, "--points", 3)
-        words += ("--visits", 2)
+        words += ("--repetitions", 2)
         status, answer, out, err = run(capsys, *words, "--device", "cpu")
         assert status == 0 and answer["reason"] == "all measured"
         with Project.open(project) as stored:
             rows = stored.measurements()
         assert len(rows) == answer["measured"] == 6
-        # one visit of each, then the second
+        # each once, then each a second time
         assert len({m.key for m in rows[:3]}) == len({m.key for m in rows[3:]}) == 3
         assert {m.key for m in rows[:3]} == {m.key for m in rows[3:]}
         assert not any(m.failed for m in rows) and rows[0].device.host
@@ -60,7 +60,7 @@ def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
         assert err.count("TPOT") == 6
         status, again, out, _ = run(capsys, *words)
         assert (status, again["measured"], again["skipped"]) == (0, 0, 6)
-        _, third, _, _ = run(capsys, *words, "--visits", 3)
+        _, third, _, _ = run(capsys, *words, "--repetitions", 3)
         assert (third["measured"], third["skipped"]) == (3, 6)
     finally:
         cluster.close()

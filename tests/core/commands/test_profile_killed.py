@@ -47,7 +47,7 @@ def test_a_killed_sweep_reopens_with_what_was_measured_and_goes_on(tmp_path, mon
     space.write_text(SPACE)
     command = [sys.executable, "-m", "core", "profile", space, "--project", project]
     command += ["--points", "4", "--threads", "1", "--budget-s", "16"]
-    command += ["--visits", "2"]
+    command += ["--repetitions", "2"]
     program = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""Visits of one point: pooled so that the interval is the one between them."""
+"""Repetitions of one point: pooled so that the interval is the one between them."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from core.fit.latency import fit_latency
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement
-from core.samples.repetitions import MOST, together, visits_made
+from core.samples.repetitions import MOST, repetitions_made, together
 from core.samples.statistics import estimate
 
 CPU = Device("cpu", "test processor", 2**34)
@@ -19,7 +19,7 @@ SHAPE = Architecture(4, 256, 4, 4, 64, 704, 4096)
 WORK = Workload(1, 16, 5)
 
 
-def visit(level, flags=(), blocks=6, day=1, **environment):
+def repetition(level, flags=(), blocks=6, day=1, **environment):
     """One whose blocks agree to a thousandth, four tokens a request and two requests a block."""
     rng = np.random.default_rng(round(level * 1e6) + day)
     tpot = tuple(tuple(level * (1 + 1e-3 * rng.standard_normal(8))) for _ in range(blocks))
@@ -38,13 +38,13 @@ def visit(level, flags=(), blocks=6, day=1, **environment):
 
 
 def test_one_visit_is_itself():
-    m = visit(0.01)
+    m = repetition(0.01)
     assert together([m]) == (m,) and together([m])[0] is m
 
 
 def test_three_visits_have_the_interval_between_them():
     levels = (0.010, 0.012, 0.014)
-    rows = [visit(v, day=i + 1) for i, v in enumerate(levels)]
+    rows = [repetition(v, day=i + 1) for i, v in enumerate(levels)]
     (one,) = together(rows)
     found = estimate(one, "tpot")
     assert found.value == pytest.approx(0.012, rel=2e-3)
@@ -58,7 +58,7 @@ def test_three_visits_have_the_interval_between_them():
 
 
 def test_two_visits_lie_side_by_side():
-    rows = [visit(0.010), visit(0.011, day=2)]
+    rows = [repetition(0.010), repetition(0.011, day=2)]
     (one,) = together(rows)
     assert one.samples["tpot"] == rows[0].samples["tpot"] + rows[1].samples["tpot"]
     low, high = estimate(one, "tpot").low, estimate(one, "tpot").high
@@ -66,8 +66,10 @@ def test_two_visits_lie_side_by_side():
 
 
 def test_a_visit_cut_short_counts_and_does_not_speak_for_the_others():
-    rows = [visit(0.01 + 0.001 * d, day=d) for d in (1, 2, 3)]
-    short = replace(visit(0.014, day=4, ended_early=True), message="timed until it ended early")
+    rows = [repetition(0.01 + 0.001 * d, day=d) for d in (1, 2, 3)]
+    short = replace(
+        repetition(0.014, day=4, ended_early=True), message="timed until it ended early"
+    )
     (one,) = together([*rows, short])
     assert one.environment["visits"] == 4 and len(one.samples["tpot"]) == 4
     assert not one.message and "ended_early" not in one.environment
@@ -77,32 +79,36 @@ def test_a_visit_cut_short_counts_and_does_not_speak_for_the_others():
 
 
 def test_only_the_latest_software_counts():
-    old = [visit(0.02, torch="1"), visit(0.02, torch="1", day=2)]
-    new = visit(0.01, day=3)
+    old = [repetition(0.02, torch="1"), repetition(0.02, torch="1", day=2)]
+    new = repetition(0.01, day=3)
     assert together([*old, new]) == (new,)
 
 
 def test_runs_against_a_server_are_not_pooled():
-    rows = [replace(visit(0.01 * d, day=d), runtime=Runtime("served")) for d in (1, 2, 3)]
+    rows = [replace(repetition(0.01 * d, day=d), runtime=Runtime("served")) for d in (1, 2, 3)]
     assert together(rows) == (rows[-1],)
 
 
 def test_a_calm_visit_overrules_disturbed_ones():
-    calm = visit(0.01)
-    assert together([calm, visit(0.02, flags=("busy",), day=2)]) == (calm,)
-    (both,) = together([visit(0.01, flags=("busy",)), visit(0.02, flags=("busy",), day=2)])
+    calm = repetition(0.01)
+    assert together([calm, repetition(0.02, flags=("busy",), day=2)]) == (calm,)
+    (both,) = together(
+        [repetition(0.01, flags=("busy",)), repetition(0.02, flags=("busy",), day=2)]
+    )
     assert both.environment["visits"] == 2 and both.flags == ("busy",)
 
 
 def test_a_flag_stays_when_most_raise_it_and_drift_is_answered():
-    rows = [visit(0.01, flags=("noisy", "drift"), day=d) for d in (1, 2)] + [visit(0.01, day=3)]
+    rows = [repetition(0.01, flags=("noisy", "drift"), day=d) for d in (1, 2)] + [
+        repetition(0.01, day=3)
+    ]
     assert together(rows)[0].flags == ("noisy",)
-    assert together([*rows[1:], visit(0.01, day=4)])[0].flags == ()
+    assert together([*rows[1:], repetition(0.01, day=4)])[0].flags == ()
 
 
 def test_failures_count_only_without_a_success():
-    failed = replace(visit(0.01, day=2), samples={}, flags=("crashed",), message="gone")
-    ok = visit(0.01)
+    failed = replace(repetition(0.01, day=2), samples={}, flags=("crashed",), message="gone")
+    ok = repetition(0.01)
     assert together([ok, failed]) == (ok,)
     assert together([failed, replace(failed, message="again")])[0].message == "again"
 
@@ -110,7 +116,7 @@ def test_failures_count_only_without_a_success():
 @given(st.permutations(range(5)))
 def test_the_order_of_points_does_not_matter_to_their_values(order):
     shapes = [replace(SHAPE, n_layers=n + 1) for n in range(5)]
-    rows = [replace(visit(0.01 * (n + 1) * f), architecture=shapes[n])
+    rows = [replace(repetition(0.01 * (n + 1) * f), architecture=shapes[n])
             for n in order for f in (1.0, 1.1, 0.9)]  # fmt: skip
     found = together(rows)
     assert [m.architecture for m in found] == [shapes[n] for n in order]
@@ -119,12 +125,12 @@ def test_the_order_of_points_does_not_matter_to_their_values(order):
 
 
 def test_visits_are_counted_and_what_cannot_be_is_done_with():
-    pooled = together([visit(0.01), visit(0.01, day=2), visit(0.01, day=3)])[0]
-    assert visits_made([visit(0.01)])[visit(0.01).key] == 1
-    assert visits_made([pooled, visit(0.01, day=4)])[pooled.key] == 4
-    oom = replace(visit(0.01), samples={}, flags=("oom",))
-    crashed = replace(visit(0.01), samples={}, flags=("crashed",))
-    assert visits_made([oom])[oom.key] == MOST and not visits_made([crashed])
+    pooled = together([repetition(0.01), repetition(0.01, day=2), repetition(0.01, day=3)])[0]
+    assert repetitions_made([repetition(0.01)])[repetition(0.01).key] == 1
+    assert repetitions_made([pooled, repetition(0.01, day=4)])[pooled.key] == 4
+    oom = replace(repetition(0.01), samples={}, flags=("oom",))
+    crashed = replace(repetition(0.01), samples={}, flags=("crashed",))
+    assert repetitions_made([oom])[oom.key] == MOST and not repetitions_made([crashed])
 
 
 def test_a_law_takes_visits_of_a_point_as_one():
@@ -134,7 +140,7 @@ def test_a_law_takes_visits_of_a_point_as_one():
     for day, level in enumerate((1.0, 1.2, 0.9), 1):
         for a in shapes:
             seconds = level * (1e-5 * a.n_layers + a.params_read_per_step * 1e-10)
-            rows.append(replace(visit(seconds, day=day), architecture=a))
+            rows.append(replace(repetition(seconds, day=day), architecture=a))
     law = next(f for f in fit_latency(rows) if f.metric == "tpot")
     assert law.n == law.n_shapes == len(shapes)
     truth = 1e-5 * 8 + shapes[7].params_read_per_step * 1e-10

@@ -162,7 +162,7 @@ def test_stopping_as_soon_as_the_interval_is_narrow_costs_little_of_its_honesty(
 
 @pytest.mark.parametrize("blocks", [2, 3, 5, 6, 12])
 def test_the_interval_of_a_percentile_holds_it_from_few_blocks_on(blocks):
-    """Three visits are the rule: resampling three blocks alone would hold the truth 2 times in 3."""
+    """Three repetitions are the rule: resampling three blocks alone would hold the truth 2 times in 3."""
 
     def draw(rng, count):
         return [

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from measured import DEVICE, measured, shape
 
-from core.samples.summary import told
+from core.samples.summary import summary_lines
 
 
 def line(m, start):
-    return next(text for text in told(m) if text.startswith(start))
+    return next(text for text in summary_lines(m) if text.startswith(start))
 
 
 def test_unknown_things_are_said_to_be_unknown():
@@ -16,8 +16,8 @@ def test_unknown_things_are_said_to_be_unknown():
     assert "bandwidth was not measured" in line(m, "Memory floor: unknown")
     assert "GPUs only" in line(m, "Launch overhead: unknown")
     assert line(m, "Memory: ") == "Memory: unknown"
-    assert "does not tell" in line(m, "Energy: unknown")
-    assert not any(text.startswith("Measured in") for text in told(m))
+    assert "does not report" in line(m, "Energy: unknown")
+    assert not any(text.startswith("Measured in") for text in summary_lines(m))
 
 
 def test_what_is_known_is_told_with_units():
@@ -35,9 +35,12 @@ def test_what_is_known_is_told_with_units():
     assert "40.0 GB/s" in line(m, "Memory floor")
     assert line(m, "Memory: ") == "Memory: weights 400 MB, most allocated 600 MB"
     assert line(m, "Energy") == "Energy: 250 mJ a token; 60.0 W when idle, not taken off"
-    assert line(m, "Measured") == "Measured in 3 visits, in turns with 11 others and on their level"
+    assert (
+        line(m, "Measured")
+        == "Measured 3 times, interleaved with 11 others and corrected for drift"
+    )
     assert "%" in line(m, "Time per output token") and "ms" in line(m, "Time to first token")
 
 
 def test_a_failed_one_has_no_lines():
-    assert told(replace(measured(shape(4, 128)), samples={}, flags=("oom",))) == ()
+    assert summary_lines(replace(measured(shape(4, 128)), samples={}, flags=("oom",))) == ()

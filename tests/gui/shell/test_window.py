@@ -219,10 +219,10 @@ def test_pin_and_baseline(window, opened):
 def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     opened.set_devices((DEVICE,))
     panel = window.show_panel("measure")
-    # each was visited once so far
-    assert panel.visits.value() == 3 and len(panel.ticked()) > 0
-    assert panel.points.topLevelItem(0).text(1) == "1 of 3 visits"
-    panel.visits.setValue(1)
+    # each was measured once so far
+    assert panel.repetitions.value() == 3 and len(panel.ticked()) > 0
+    assert panel.points.topLevelItem(0).text(1) == "1 of 3 repetitions"
+    panel.repetitions.setValue(1)
     assert panel.ticked() == ()
     assert panel.points.topLevelItem(0).text(1) == "measured"
     assert panel.results.topLevelItemCount() == len(opened.state.contents.measurements)
@@ -238,11 +238,11 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
 
     opened.measuring.sweeper = sweeper
     panel.budget.setText("10min")
-    panel.visits.setValue(2)
-    panel.turns.setValue(6)
+    panel.repetitions.setValue(2)
+    panel.interleave.setValue(6)
     panel.again.click()
     panel.again.click()
-    assert f"{len(planned)} points to measure, {2 * len(planned)} visits" in panel.words.text()
+    assert f"{len(planned)} points to measure, {2 * len(planned)} repetitions" in panel.words.text()
     assert "up to about 4 min" in panel.words.text()
     panel.start.click()
     assert panel.cancel.isEnabled()
@@ -251,7 +251,7 @@ def test_measure_panel_plans_measures_and_shows_results(qtbot, window, opened):
     settle(qtbot, opened)
     assert asked["budget_s"] == 600
     assert asked["again"] is True
-    assert (asked["visits"], asked["turns"]) == (2, 6)
+    assert (asked["repetitions"], asked["interleave"]) == (2, 6)
     assert asked["points"] == planned
     assert panel.results.topLevelItem(0).text(6) == "noisy"
     assert "noisy: samples scatter" in panel.results.topLevelItem(0).toolTip(0)

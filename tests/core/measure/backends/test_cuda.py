@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 import cuda_stand_in  # noqa: E402
 
 from core.measure.backends.decoder import GraphStep  # noqa: E402
-from core.measure.backends.torch_backend import DecoderSubject, Pulse  # noqa: E402
+from core.measure.backends.torch_backend import DecoderRunner, Pulse  # noqa: E402
 from core.measure.process import run_point as bench  # noqa: E402
-from core.measure.process.interleaved import measure_together  # noqa: E402
-from core.measure.process.run_point import Laboratory, measure  # noqa: E402
+from core.measure.process.interleaved import measure_interleaved  # noqa: E402
+from core.measure.process.run_point import BenchContext, measure  # noqa: E402
 from core.measure.timing import energy  # noqa: E402
 from core.measure.timing.clock import Clock  # noqa: E402
 from core.measure.timing.protocol import Settings  # noqa: E402
@@ -45,7 +45,7 @@ def card(monkeypatch):
 
 
 def laboratory(**more):
-    return Laboratory(Device("cuda", "the card", 8 * 2**30), QUICK, **more)
+    return BenchContext(Device("cuda", "the card", 8 * 2**30), QUICK, **more)
 
 
 def point(execution="eager", weights="fp32", cache="fp32", work=WORK):
@@ -71,7 +71,7 @@ def test_every_execution_is_timed_by_host_and_device(card, execution):
 
 def test_device_and_host_stamps_tell_of_the_same_request(card):
     with torch.inference_mode():
-        subject = DecoderSubject(point(), "cuda:0", Clock(), Pulse())
+        subject = DecoderRunner(point(), "cuda:0", Clock(), Pulse())
         samples = subject.request()
     host = list(itertools.accumulate([*samples["ttft"], *samples["tpot"]]))
     assert host[-1] == pytest.approx(samples["e2e"][0])
@@ -98,13 +98,13 @@ def test_memory_that_runs_out_in_mid_run_is_a_result(card, monkeypatch):
     def broken(*_args):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    monkeypatch.setattr(bench, "subject_for", broken)
+    monkeypatch.setattr(bench, "start_runner", broken)
     m = measure(point(), laboratory())
     assert m.flags == ("oom",) and "memory ran out" in m.message
 
 
 def test_points_of_a_gpu_are_measured_one_by_one(card):
-    found = measure_together([point(), point("graph")], laboratory())
+    found = measure_interleaved([point(), point("graph")], laboratory())
     assert [m.runtime.execution for m in found] == ["eager", "graph"]
     assert not any(m.failed or "company" in m.environment for m in found)
 

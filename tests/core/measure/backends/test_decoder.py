@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from core.errors import Unsupported  # noqa: E402
 from core.measure.backends import linear_kernels as products  # noqa: E402
 from core.measure.backends.decoder import Decoder, GraphStep  # noqa: E402
-from core.measure.backends.linear_kernels import Unsupported  # noqa: E402
-from core.measure.backends.torch_backend import DecoderSubject, Pulse  # noqa: E402
+from core.measure.backends.torch_backend import DecoderRunner, Pulse  # noqa: E402
 from core.measure.backends.weights import LlamaSource, RandomSource  # noqa: E402
 from core.measure.timing.clock import Clock  # noqa: E402
 from core.measure.timing.memory import needed_bytes  # noqa: E402
@@ -187,7 +187,7 @@ def test_random_weights_repeat_by_seed_and_are_not_copies_of_each_other():
 def test_a_request_has_a_sample_for_every_token():
     point = Point(GQA, Workload(2, 8, 12), Runtime())
     pulse = Pulse()
-    subject = DecoderSubject(point, "cpu", Clock(), pulse)
+    subject = DecoderRunner(point, "cpu", Clock(), pulse)
     samples = subject.request()
     assert [len(samples[k]) for k in ("ttft", "tpot", "e2e")] == [1, 11, 1]
     assert sum(samples["ttft"]) + sum(samples["tpot"]) == pytest.approx(samples["e2e"][0])
@@ -198,11 +198,11 @@ def test_a_request_has_a_sample_for_every_token():
 
 def test_generate_makes_exactly_the_tokens_asked_for():
     pytest.importorskip("transformers")
-    from core.measure.backends.transformers_backend import GenerateSubject
+    from core.measure.backends.transformers_backend import GenerateRunner
 
     for a in (GQA, KINDS["tied"], KINDS["qwen3"]):
         point = Point(a, Workload(1, 8, 12), Runtime("transformers"))
-        subject = GenerateSubject(point, "cpu", Clock(), Pulse())
+        subject = GenerateRunner(point, "cpu", Clock(), Pulse())
         samples = subject.request()
         assert [len(samples[k]) for k in ("ttft", "tpot", "e2e")] == [1, 11, 1]
         assert subject.memory()["weights"] == 4 * a.params_total
@@ -217,7 +217,7 @@ def test_a_model_folder_is_measured_with_its_own_weights(execution, tmp_path):
 
     from core.measure.backends.folder import read_folder
     from core.measure.backends.transformers_backend import hugging_face_config
-    from core.measure.process.run_point import Laboratory, measure
+    from core.measure.process.run_point import BenchContext, measure
     from core.measure.timing.devices import cpu_device
     from core.measure.timing.protocol import Settings
 
@@ -226,7 +226,7 @@ def test_a_model_folder_is_measured_with_its_own_weights(execution, tmp_path):
     folder = read_folder(tmp_path / "tiny-llama")
     point = Point(folder.architecture, Workload(1, 8, 12), Runtime(execution), str(folder.path))
     quick = Settings(warm_s=0.1, max_blocks=6, budget_s=0.5, retries=0)
-    m = measure(point, Laboratory(cpu_device(), quick, threads=1))
+    m = measure(point, BenchContext(cpu_device(), quick, threads=1))
     assert not m.failed, m.message
     assert m.model == "tiny-llama" and m.architecture == GQA
     assert m.memory_bytes["weights"] == 4 * GQA.params_total
@@ -240,7 +240,7 @@ def test_what_does_not_work_here_says_why():
     with pytest.raises(Unsupported, match="int8 cache"):
         Decoder(GQA, Runtime(cache="int8"), "cpu", 1, 8)
     with pytest.raises(Unsupported, match="served"):
-        DecoderSubject(Point(GQA, Workload(), Runtime("served")), "cpu", Clock(), Pulse())
+        DecoderRunner(Point(GQA, Workload(), Runtime("served")), "cpu", Clock(), Pulse())
 
 
 class Rerun(GraphStep):
@@ -285,7 +285,7 @@ def test_the_packed_program_says_that_it_cannot_compile(monkeypatch):
     monkeypatch.setattr("sys.frozen", True, raising=False)
     point = Point(GQA, Workload(1, 8, 12), Runtime("compile"))
     with pytest.raises(Unsupported, match="--python"):
-        DecoderSubject(point, "cpu", Clock(), Pulse())
+        DecoderRunner(point, "cpu", Clock(), Pulse())
 
 
 @pytest.mark.parametrize(("quicker", "kernel"), [(True, "onednn-packed"), (False, "linear+onednn")])

@@ -1,19 +1,19 @@
-"""Points measured in company: in turns, on one level, each as if it had been alone."""
+"""Points measured interleaved: corrected for drift, each as if it had been alone."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from core.measure.process.interleaved import company_levels, measure_together, standing
-from core.measure.process.run_point import Laboratory
+from core.measure.process.interleaved import drift_factors_by_phase, measure_interleaved, standing
+from core.measure.process.run_point import BenchContext
 from core.measure.timing.devices import cpu_device
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Point
 from core.samples.repetitions import together
-from core.samples.statistics import estimate, levelled, metric_blocks
+from core.samples.statistics import corrected, estimate, metric_blocks
 from core.table.table import measured_text
 
 QUICK = Settings(max_blocks=6, min_blocks=6, warm_s=0.1, budget_s=0.5, retries=0, block_s=0.02)
@@ -21,17 +21,17 @@ SHAPES = [Architecture(n, 64, 4, 2, 16, 128, 257) for n in (2, 3, 4)]
 
 
 def laboratory():
-    return Laboratory(cpu_device(), QUICK, threads=1)
+    return BenchContext(cpu_device(), QUICK, threads=1)
 
 
 @pytest.fixture(scope="module")
-def company():
+def interleaved():
     points = [Point(a, Workload(b, 8, 6)) for a in SHAPES for b in (1, 2)]
-    return points, measure_together(points, laboratory())
+    return points, measure_interleaved(points, laboratory())
 
 
-def test_each_point_has_its_measurement_in_order(company):
-    points, found = company
+def test_each_point_has_its_measurement_in_order(interleaved):
+    points, found = interleaved
     assert [(m.architecture, m.workload) for m in found] == [
         (p.architecture, p.workload) for p in points
     ]
@@ -43,11 +43,11 @@ def test_each_point_has_its_measurement_in_order(company):
         assert m.memory_bytes["weights"] > 0 and m.memory_bytes["cache"] > 0
 
 
-def test_the_level_is_divided_out_and_the_clock_kept(company):
-    _, found = company
+def test_the_drift_is_divided_out_and_the_clock_kept(interleaved):
+    _, found = interleaved
     m = found[0]
     factors = m.environment["levels"]["tpot"]
-    raw, flat = m.samples["tpot"], levelled(m)["tpot"]
+    raw, flat = m.samples["tpot"], corrected(m)["tpot"]
     for block, factor, shown in zip(raw, factors, flat, strict=True):
         assert np.allclose(np.array(block) / factor, shown)
     assert estimate(m, "tpot").value == pytest.approx(
@@ -61,7 +61,7 @@ def test_the_level_is_divided_out_and_the_clock_kept(company):
 def test_what_cannot_run_says_so_and_the_rest_goes_on():
     points = [Point(SHAPES[0]), Point(SHAPES[1], runtime=Runtime("eager", "fp8", "bf16"))]
     points = [*points, Point(SHAPES[2], Workload(1, 8, 6))]
-    first, second, third = measure_together(points, laboratory())
+    first, second, third = measure_interleaved(points, laboratory())
     assert not first.failed and not third.failed
     assert second.flags == ("unsupported",) and "fp8" in second.message
 
@@ -69,11 +69,11 @@ def test_what_cannot_run_says_so_and_the_rest_goes_on():
 def test_what_does_not_fit_beside_the_others_is_measured_alone(monkeypatch):
     room = iter([10**9] + [0] * 1000)
     monkeypatch.setattr("core.measure.process.interleaved.available_bytes", lambda _: next(room))
-    found = measure_together([Point(a, Workload(1, 8, 6)) for a in SHAPES], laboratory())
+    found = measure_interleaved([Point(a, Workload(1, 8, 6)) for a in SHAPES], laboratory())
     assert all(not m.failed and "company" not in m.environment for m in found)
 
 
-def test_levels_of_a_company_are_by_phase():
+def test_drift_factors_are_by_phase():
     weather = np.exp(0.3 * np.sin(np.arange(120) / 9))
     outcomes = [Outcome() for _ in range(12)]
     rng = np.random.default_rng(1)
@@ -82,7 +82,7 @@ def test_levels_of_a_company_are_by_phase():
         who.add(
             {"tpot": [factor * (1 + i % 12)] * 4, "ttft": [1.0 + 0.01 * rng.random()]}, float(i)
         )
-    told = company_levels(outcomes)
+    told = drift_factors_by_phase(outcomes)
     tpot = np.array([told[i % 12]["tpot"][i // 12] for i in range(120)])
     ttft = np.array([told[i % 12]["ttft"][i // 12] for i in range(120)])
     assert np.corrcoef(tpot, weather)[0, 1] > 0.95
@@ -99,12 +99,12 @@ def test_flags_are_judged_on_what_the_level_leaves():
     assert set(standing(outcome, {}, Settings(), work)) == {"clock", "noisy", "budget"}
 
 
-def test_a_number_tells_that_it_was_measured_in_company_or_in_visits(company):
-    _, found = company
-    assert "in turns with 5 others and on their level" in measured_text(found[0], "tpot_s")
+def test_a_number_shows_that_it_was_interleaved_or_repeated(interleaved):
+    _, found = interleaved
+    assert "interleaved with 5 others and corrected for drift" in measured_text(found[0], "tpot_s")
     (pooled,) = together([replace(m, environment={}) for m in [found[0]] * 3])
     told = measured_text(pooled, "tpot_s")
-    assert "3 visits" in told and "in turns" not in told
+    assert "3 repetitions" in told and "interleaved" not in told
 
 
 def test_other_executions_of_a_shape_take_turns_where_they_can():
@@ -113,7 +113,7 @@ def test_other_executions_of_a_shape_take_turns_where_they_can():
     pytest.importorskip("transformers")
     runtimes = [Runtime("eager"), Runtime("onnx"), Runtime("transformers")]
     points = [Point(a, Workload(1, 8, 6), r) for a in SHAPES[:2] for r in runtimes]
-    found = measure_together(points, laboratory())
+    found = measure_interleaved(points, laboratory())
     assert [m.runtime for m in found] == [p.runtime for p in points]
     for m in found:
         assert not m.failed, m.message
@@ -125,21 +125,21 @@ def test_other_executions_of_a_shape_take_turns_where_they_can():
 
 def test_one_number_of_threads_holds_for_all_that_take_turns():
     points = [Point(a, Workload(1, 8, 6), Runtime(threads=n)) for a in SHAPES for n in (1, 2)]
-    found = measure_together(points, laboratory())
+    found = measure_interleaved(points, laboratory())
     for m in found:
         assert m.environment["threads"] == m.runtime.threads
     together = {m.runtime.threads for m in found if m.environment.get("company") == 3}
     assert len(together) == 1
 
 
-def test_what_a_company_would_come_to_is_told_while_it_lasts(monkeypatch):
+def test_what_an_interleaved_run_has_measured_is_sent_while_it_lasts(monkeypatch):
     monkeypatch.setattr("core.measure.process.interleaved.KEEP_S", 0.0)
     points = [Point(a, Workload(1, 8, 6)) for a in SHAPES]
     lab = laboratory()
     lab.settings = replace(QUICK, min_blocks=3, interval=0.0)
     told = []
     words = []
-    found = measure_together(
+    found = measure_interleaved(
         points, lab, lambda text, _: words.append(text), lambda kept: told.append(dict(kept))
     )
     # six rounds, told from the third on; and the end
@@ -152,7 +152,7 @@ def test_what_a_company_would_come_to_is_told_while_it_lasts(monkeypatch):
     assert "ended_early" not in found[0].environment
     # the rounds that were told of are the rounds of the end
     assert told[-1][1].samples["ttft"] == found[1].samples["ttft"][:5]
-    assert any("3 points in turns, round 4, widest ± " in text for text in words)
+    assert any("3 points interleaved, round 4, widest ± " in text for text in words)
 
 
 def test_what_is_measured_alone_is_told_of_beside_what_took_turns():
@@ -161,5 +161,5 @@ def test_what_is_measured_alone_is_told_of_beside_what_took_turns():
     points = [Point(a, Workload(1, 8, 6)) for a in SHAPES]
     points += [Point(SHAPES[0], Workload(1, 8, n), Runtime("onnx")) for n in (6, 7)]
     told = []
-    measure_together(points, laboratory(), keep=lambda kept: told.append(sorted(kept)))
+    measure_interleaved(points, laboratory(), keep=lambda kept: told.append(sorted(kept)))
     assert told == [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]

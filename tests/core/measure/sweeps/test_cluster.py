@@ -10,10 +10,10 @@ from dask_cluster import POINTS, QUICK, Cluster
 
 from core.errors import Unusable
 from core.measure.sweeps.cluster import (
-    _Lane,
     _next_for,
-    _open_lanes,
+    _open_slots,
     _progress,
+    _Slot,
     _Task,
     cluster_sweep,
     place_of,
@@ -74,7 +74,7 @@ def test_a_killed_workers_point_is_retried_and_nothing_is_measured_twice(cluster
             except StopIteration as stop:
                 end = stop.value
                 break
-            # both lanes have a point in flight: one worker dies with its own
+            # both slots have a point in flight: one worker dies with its own
             if not killed and isinstance(step, Progress) and step.text.count("batch") == 2:
                 workers[0].send_signal(signal.SIGKILL)
                 killed = True
@@ -100,7 +100,7 @@ def test_what_is_known_is_skipped_and_lanes_are_one_a_host(cluster):
         again, end = run([*POINTS, new], client, known)
     assert [m.architecture.n_layers for m in again] == [7]
     assert (end.measured, end.skipped) == (1, 6)
-    # one CPU is one lane, however many workers its host runs
+    # one CPU is one slot, however many workers its host runs
     assert len(end.by_lane) == 1
 
 
@@ -123,15 +123,15 @@ def test_a_point_goes_to_the_device_it_was_measured_on_while_that_is_there():
     # alike machines have one key, but are not one
     near, far = (Device("cpu", "alike", 2**30, host=host) for host in ("near", "far"))
     queue = deque(_Task(p) for p in POINTS[:3])
-    lanes = {"a": _Lane("a", "cpu", near), "b": _Lane("b", "cpu", far)}
+    slots = {"a": _Slot("a", "cpu", near), "b": _Slot("b", "cpu", far)}
     gone = Device("cpu", "alike", 2**30, host="gone")
     places = dict(zip(POINTS, map(place_of, (far, near, gone)), strict=False))
     place = places.__getitem__
-    assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[1]
+    assert _next_for(queue, slots["a"], slots, place).point == POINTS[1]
     # a device that is there no more binds nobody
-    assert _next_for(queue, lanes["a"], lanes, place).point == POINTS[2]
-    assert _next_for(queue, lanes["a"], lanes, place) is None
-    assert _next_for(queue, lanes["b"], lanes, place).point == POINTS[0]
+    assert _next_for(queue, slots["a"], slots, place).point == POINTS[2]
+    assert _next_for(queue, slots["a"], slots, place) is None
+    assert _next_for(queue, slots["b"], slots, place).point == POINTS[0]
 
 
 class Asked:
@@ -152,10 +152,10 @@ def test_a_worker_that_cannot_measure_does_not_keep_the_others_from_it():
 
     device = to_plain(Device("cpu", "good", 2**30))
     client = Asked({"tcp://a:1": broken, "tcp://b:1": lambda: [device]})
-    lanes, seen, refusals = {}, {}, {}
+    slots, seen, refusals = {}, {}, {}
     for _ in range(3):
-        _open_lanes(client, lanes, seen, refusals, set(client.answers), "auto", None)
-    assert list(lanes) == ["tcp://b:1"] and client.count == 2
+        _open_slots(client, slots, seen, refusals, set(client.answers), "auto", None)
+    assert list(slots) == ["tcp://b:1"] and client.count == 2
     assert "tcp://a:1 cannot measure: No module named 'torch'" in refusals["tcp://a:1"]
     told = _progress(0, 3, {}, {}, time.monotonic(), refusals["tcp://a:1"])
     assert "cannot measure" in told.text

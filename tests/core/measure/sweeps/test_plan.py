@@ -19,16 +19,18 @@ SETTINGS = Settings(budget_s=12.0, warm_s=2.0)
 
 def test_visits_made_are_not_planned_again():
     made = {SMALL.key(DEVICE): 2}
-    told = plan([SMALL, LARGE], DEVICE, made, visits=3, settings=SETTINGS)
-    assert [p.visits for p in told.points] == [1, 3] and told.visits == 4 and told.known == 0
-    # a third of the point's budget a visit, and a warm-up each
+    told = plan([SMALL, LARGE], DEVICE, made, repetitions=3, settings=SETTINGS)
+    assert (
+        [p.repetitions for p in told.points] == [1, 3] and told.repetitions == 4 and told.known == 0
+    )
+    # a third of the point's budget for each repetition, and a warm-up each
     assert told.most_s == 4 * (12 / 3 + 2)
-    assert plan([SMALL], DEVICE, made, visits=2).text == "All 1 point measured already."
+    assert plan([SMALL], DEVICE, made, repetitions=2).text == "All 1 point measured already."
 
 
 def test_what_failed_for_good_is_known():
-    told = plan([SMALL], DEVICE, {SMALL.key(DEVICE): MOST}, visits=MOST * 2)
-    assert told.visits == 0 and told.known == 1
+    told = plan([SMALL], DEVICE, {SMALL.key(DEVICE): MOST}, repetitions=MOST * 2)
+    assert told.repetitions == 0 and told.known == 1
 
 
 def test_the_budget_caps_the_time_and_energy_adds_to_it():

@@ -268,7 +268,7 @@ def test_passes_visit_every_point_again_in_a_fresh_process(monkeypatch):
 
     monkeypatch.setattr(core.measure.process.session, "Worker", Counted)
     points = [point(8), point(9), point(8, weights="fp8")]
-    generator = steps(points, passes=3)
+    generator = steps(points, repetitions=3)
     found = []
     try:
         while True:
@@ -276,8 +276,8 @@ def test_passes_visit_every_point_again_in_a_fresh_process(monkeypatch):
             found += [step] if isinstance(step, Measurement) else []
     except StopIteration as end:
         swept = end.value
-    visits = [m for m in found if not m.failed]
-    assert [len({m.key for m in visits[i : i + 2]}) for i in (0, 2, 4)] == [2, 2, 2]
+    timed = [m for m in found if not m.failed]
+    assert [len({m.key for m in timed[i : i + 2]}) for i in (0, 2, 4)] == [2, 2, 2]
     # what cannot run is not tried again
     assert len(found) == 7 and [m.flags for m in found if m.failed] == [("unsupported",)]
     assert (swept.measured, swept.skipped, swept.left) == (7, 2, 0)
@@ -287,15 +287,15 @@ def test_passes_visit_every_point_again_in_a_fresh_process(monkeypatch):
 def test_a_sweep_resumes_with_the_visits_that_are_missing():
     points = [point(8), point(9)]
     (first,) = results(steps(points[:1]))
-    rest = results(steps(points, passes=2, already={first.key: 1}))
+    rest = results(steps(points, repetitions=2, already={first.key: 1}))
     assert sorted(m.workload.prompt_tokens for m in rest) == [8, 9, 9]
-    # the one visited less often comes first
+    # the one measured less often comes first
     assert rest[0].workload.prompt_tokens == 9
 
 
-def test_points_in_company_are_stored_like_any_other():
+def test_interleaved_points_are_stored_like_any_other():
     points = [point(8 + n) for n in range(7)]
-    found = results(steps(points, company=4, passes=2))
+    found = results(steps(points, interleave=4, repetitions=2))
     assert len(found) == 14 and all(not m.failed for m in found)
     # seven in companies of four and three
     sizes = sorted(m.environment["company"] for m in found)
@@ -303,9 +303,9 @@ def test_points_in_company_are_stored_like_any_other():
 
 
 @pytest.mark.timeout(200)
-def test_a_fault_in_company_is_found_by_measuring_each_alone():
+def test_a_fault_among_interleaved_points_is_found_by_measuring_each_alone():
     points = [point(8), point(faults.KILLED), point(9)]
-    found = results(steps(points, command=FAULTY, company=3))
+    found = results(steps(points, command=FAULTY, interleave=3))
     told = {m.workload.prompt_tokens: m for m in found}
     assert told[faults.KILLED].flags == ("crashed",)
     assert not told[8].failed and not told[9].failed
@@ -318,9 +318,9 @@ LONG = Settings(
 
 
 @pytest.mark.timeout(200)
-def test_a_company_that_crashes_late_keeps_its_rounds():
+def test_an_interleaved_run_that_crashes_late_keeps_its_rounds():
     points = [point(8), point(faults.DYING), point(9)]
-    found = results(steps(points, command=FAULTY, company=3, settings=LONG))
+    found = results(steps(points, command=FAULTY, interleave=3, settings=LONG))
     assert len(found) == 3 and not any(m.failed for m in found)
     early = [m for m in found if m.environment.get("ended_early")]
     for m in early:
@@ -333,27 +333,27 @@ def test_a_company_that_crashes_late_keeps_its_rounds():
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("told", [True, False])
-def test_the_point_that_ends_a_company_is_named_and_the_others_take_turns_again(told):
+@pytest.mark.parametrize("sent", [True, False])
+def test_the_point_that_ends_an_interleaved_run_is_named_and_the_others_run_again(sent):
     points = [point(8), point(faults.FALLING), point(9)]
-    settings = replace(LONG, min_blocks=2 if told else 6, max_blocks=7)
-    found = results(steps(points, command=FAULTY, company=3, settings=settings))
+    settings = replace(LONG, min_blocks=2 if sent else 6, max_blocks=7)
+    found = results(steps(points, command=FAULTY, interleave=3, settings=settings))
     by_prompt = {m.workload.prompt_tokens: m for m in found}
     fallen = by_prompt.pop(faults.FALLING)
     assert fallen.flags == ("crashed",) and "status 11" in fallen.message and not fallen.samples
     for m in by_prompt.values():
         assert not m.failed
-        # what they had told of is kept; had they told nothing, they have a company of their own
-        assert m.environment["company"] == (3 if told else 2)
-        assert bool(m.environment.get("ended_early")) == told
+        # what they had sent is kept; had they sent nothing, they are interleaved again
+        assert m.environment["company"] == (3 if sent else 2)
+        assert bool(m.environment.get("ended_early")) == sent
 
 
 @pytest.mark.timeout(200)
-def test_leaving_a_company_keeps_what_it_had_told():
+def test_leaving_an_interleaved_run_keeps_what_it_had_sent():
     stored = []
     points = [point(8), point(faults.TELLING), point(9)]
     going = steps(
-        points, command=FAULTY, company=3, settings=LONG, store=lambda m: stored.append(m) or m
+        points, command=FAULTY, interleave=3, settings=LONG, store=lambda m: stored.append(m) or m
     )
     for step in going:
         if "round 5" in getattr(step, "text", ""):
