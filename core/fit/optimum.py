@@ -44,7 +44,7 @@ def optimal_interval(
 
 def _optimal(fit: Fit, theta: Floats, train_flops: float) -> tuple[Floats, Floats]:
     """Best N and D of every parameter vector (K,P); NaN where there is none."""
-    if fit.law not in ("chinchilla", "inference-aware", "u-shaped"):
+    if not fit.definition.closed_optimum:
         raise Unusable(f"the best size at a budget has no closed form for the {fit.law} law")
     names = list(fit.theta)
     at = {name: theta[:, i] for i, name in enumerate(names)}

@@ -102,7 +102,7 @@ def disagreements(fit: Fit, resamples: Floats) -> list[str]:
     """Parameters of shape whose sign the resamples do not agree on."""
     told = []
     for i, name in enumerate(fit.theta):
-        if name not in ("epsilon", "c"):
+        if name not in fit.definition.signed:
             continue
         negative = float((resamples[:, i] < 0).mean())
         if 0.025 < negative < 0.975:

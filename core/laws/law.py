@@ -65,6 +65,13 @@ class Law:
     shape_parameters: tuple[str, ...] = ()  # empty: the law knows nothing of shape
     loss_meanings: tuple[str, ...] = ("train average", "validation", "unknown")
     note: str = ""
+    # size and data terms are those of Chinchilla, and shape multiplies them: the best N and D for a
+    # budget have their closed form
+    closed_optimum: bool = False
+    # parameters whose sign says which way shape works
+    signed: tuple[str, ...] = ()
+    # what parameters imply beyond themselves, e.g. the best aspect ratio
+    implied: Callable[[Mapping[str, float]], dict[str, float]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

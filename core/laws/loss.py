@@ -124,6 +124,21 @@ def over_training(p: Parameters, x: Logs, slopes: bool = False) -> Term:
     return value, {"a": n, "b": d, "E": np.ones_like(value), "eta": eta}
 
 
+def best_aspect(p: Mapping[str, float]) -> dict[str, float]:
+    """'R_star', the best aspect ratio of the u-shaped law; with c below zero it is the worst one."""
+    return {"R_star": float(np.exp(np.clip(p["ln_R_star"], -700, 700)))} if p["c"] > 0 else {}
+
+
+def best_ratios(p: Mapping[str, float]) -> dict[str, float]:
+    """'x_star' and 'r_star' of the conditional law, each where its factor has a turning point."""
+    found = {}
+    if p["a1"] * p["a2"] > 0:
+        found["x_star"] = X_REFERENCE * p["a2"] / p["a1"]
+    if p.get("b1", 0.0) * p.get("b2", 0.0) > 0:
+        found["r_star"] = R_REFERENCE * p["b2"] / p["b1"]
+    return found
+
+
 # ---------------------------------------------------------------------------------------------
 
 EXPONENT_STARTS = (0.05, 0.15, 0.3, 0.5, 0.8)
@@ -150,6 +165,7 @@ LAWS: dict[str, Law] = {
             (Tying("tied", {"beta": "alpha"}), Tying("free")),
             ANY_N,
             note="knows nothing of shape: shapes of one size get one loss",
+            closed_optimum=True,
         ),
         Law(
             "inference-aware",
@@ -176,6 +192,8 @@ LAWS: dict[str, Law] = {
             "published with total parameters, both embeddings counted",
             ("epsilon", "gamma"),
             note="monotone in R: it cannot hold a best aspect ratio",
+            closed_optimum=True,
+            signed=("epsilon",),
         ),
         Law(
             "u-shaped",
@@ -194,6 +212,9 @@ LAWS: dict[str, Law] = {
             (Tying("tied", {"beta": "alpha"}), Tying("free")),
             ANY_N,
             ("c", "ln_R_star"),
+            closed_optimum=True,
+            signed=("c",),
+            implied=best_aspect,
         ),
         Law(
             "width-depth",
@@ -231,6 +252,7 @@ LAWS: dict[str, Law] = {
             (Tying("tied", {"beta": "alpha"}), Tying("free")),
             "published with non-embedding parameters",
             ("a1", "a2", "b1", "b2"),
+            implied=best_ratios,
         ),
         Law(
             "over-training",
