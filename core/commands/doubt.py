@@ -9,7 +9,7 @@ from typing import Any
 from core.commands.fit import add_runs, runs_of
 from core.commands.options import whole
 from core.errors import Unusable
-from core.fit.can_answer import can_answer
+from core.fit.identify import can_answer
 from core.fit.sensitivity import sensitivity
 from core.fit.solve import METHODS, fit
 from core.laws.columns import CONVENTIONS

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
-from core.laws.columns import log_columns
+from core.laws.columns import fit_columns, log_columns
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
@@ -364,19 +364,8 @@ def _normal_quantile(level: float) -> float:
 
 def derived(fit: Fit) -> dict[str, float]:
     """What the parameters imply: the best aspect ratio, the best x and r, where the law has them."""
-    theta, found = fit.theta, {}
-    # with c below zero the aspect ratio R* is the worst one, not the best
-    if theta.get("c", 0.0) > 0:
-        found["R_star"] = float(np.exp(np.clip(theta["ln_R_star"], -700, 700)))
-    if "a1" in theta and theta["a1"] * theta["a2"] > 0:
-        from core.laws.loss import X_REFERENCE
-
-        found["x_star"] = X_REFERENCE * theta["a2"] / theta["a1"]
-    if "b1" in theta and theta["b1"] * theta["b2"] > 0:
-        from core.laws.loss import R_REFERENCE
-
-        found["r_star"] = R_REFERENCE * theta["b2"] / theta["b1"]
-    return found
+    implied = fit.definition.implied
+    return implied(fit.theta) if implied is not None and fit.theta else {}
 
 
 def quality(fit: Fit, fitted: TrainingRuns, everything: TrainingRuns) -> Fit:
@@ -396,8 +385,6 @@ def quality(fit: Fit, fitted: TrainingRuns, everything: TrainingRuns) -> Fit:
 
 def predicted(fit: Fit, runs: TrainingRuns) -> Floats:
     """Loss of the runs' own rows, NaN where a column is not known; withheld fits answer too."""
-    from core.fit.solve import fit_columns
-
     return replace(fit, withheld="").predict(fit_columns(runs))
 
 

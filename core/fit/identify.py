@@ -1,23 +1,27 @@
-"""Can this data answer? What the runs cannot tell apart, in plain words."""
+"""Can this data answer? What a table of runs can and cannot tell apart, question by question."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import Floats
+from core.fit.fit import Fit
+from core.fit.groups import groups_of, sizes_of
 from core.fit.minimise import Minima, Problem
+from core.laws.columns import params_column
 from core.laws.law import Law
-
-if TYPE_CHECKING:
-    from core.fit.fit import Fit
+from core.records.training_runs import TrainingRuns
+from core.units import format_quantity
 
 # below this share of ln D that ln N leaves free, tokens cannot be told from parameters
 LEAST_FREE_TOKENS = 0.02
-# slopes this close to dependent make single constants meaningless, though not predictions
-WORST_CONDITION = 1e4
+# from here on tokens and parameters can be told apart well
+WELL_FREE_TOKENS = 0.15
+# a condition number of the parameters' correlations from which single parameters mean little
+LARGEST_CONDITION = 1e4
 # below this share of ln R that ln N leaves free, shape cannot be told from size
 LEAST_FREE_SHAPE = 1 / 3
 # and below this standard deviation of the free part of ln R there is nothing to learn from
@@ -93,3 +97,146 @@ def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
         if fit.theta.get(name, 1.0) < 0:
             told.append(f"{name} is negative: more of something good would raise the loss")
     return told
+
+
+# --- question by question -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question in plain words, 'yes', 'barely' or 'no', and why."""
+
+    question: str
+    verdict: str
+    why: str
+
+
+def can_answer(fit: Fit, runs: TrainingRuns) -> tuple[Answer, ...]:
+    """What the runs that this law was fitted to can answer, the most basic question first."""
+    columns = runs.columns
+    size = columns.get(params_column(fit.params), np.full(len(runs), np.nan))
+    known = (size > 0) & (columns["tokens"] > 0) & (columns["loss"] > 0)
+    kept = runs.take(known)
+    if len(kept) < 3:
+        told = f"{len(kept)} runs have parameters, tokens and a loss"
+        return (Answer("Is there enough to fit a law to?", "no", told),)
+    n, d = np.log(size[known]), np.log(kept.columns["tokens"])
+    found = [_enough(fit, kept), _size_and_tokens(n, d), _sizes(n)]
+    if {"d_model", "n_layers"} <= set(columns):
+        found.append(_shape(n, kept))
+        found += _sign(fit)
+    found += [*_bounds(fit), *_pinned(fit), *_reach(fit)]
+    return tuple(found)
+
+
+def _enough(fit: Fit, runs: TrainingRuns) -> Answer:
+    shapes = int(groups_of(runs, "shape").max()) + 1
+    wanted = max(len(fit.theta), 1)
+    told = f"{len(runs)} runs of {shapes} shapes for {wanted} parameters"
+    verdict = "no" if len(runs) < wanted else "yes" if shapes >= 2 * wanted else "barely"
+    if verdict == "barely":
+        told += "; shapes, not runs, are what a shape term learns from"
+    return Answer("Are there enough runs for the law's parameters?", verdict, told)
+
+
+def _size_and_tokens(n: Floats, d: Floats) -> Answer:
+    question = "Can it tell more parameters from more tokens?"
+    share = free_share(d, n)
+    told = f"{100 * share:.0f} % of the variance of ln D is free of ln N"
+    if share < LEAST_FREE_TOKENS:
+        return Answer(
+            question,
+            "no",
+            f"{told}: tokens grew in step with parameters; add runs with more tokens per parameter",
+        )
+    return Answer(question, "yes" if share >= WELL_FREE_TOKENS else "barely", told)
+
+
+def _sizes(n: Floats) -> Answer:
+    question = "Does it span sizes enough to see a trend?"
+    factor = float(np.exp(np.ptp(n)))
+    classes = int(sizes_of(np.exp(n)).max()) + 1
+    told = f"{classes} sizes over a factor of {factor:.3g}"
+    verdict = "yes" if factor >= 8 and classes >= 4 else "barely" if factor >= 3 else "no"
+    return Answer(question, verdict, told)
+
+
+def _shape(n: Floats, runs: TrainingRuns) -> Answer:
+    question = "Can it tell shape from size?"
+    ratio = np.log(runs.columns["d_model"] / runs.columns["n_layers"])
+    known = np.isfinite(ratio)
+    share, shapes = shape_share(ratio[known], n[known])
+    told = f"{100 * share:.0f} % of the variance of ln R is free of ln N over {shapes} shapes"
+    if share < LEAST_FREE_SHAPE:
+        wanted = f"at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted"
+        return Answer(
+            question, "no", f"{told} ({wanted}); add shapes of equal size and unlike width"
+        )
+    return Answer(question, "yes", told)
+
+
+def _sign(fit: Fit) -> Sequence[Answer]:
+    question = "Is it sure which way shape works?"
+    if fit.resamples is None or not len(fit.resamples):
+        return ()
+    for i, name in enumerate(fit.theta):
+        if name in fit.definition.signed:
+            share = float(np.mean(fit.resamples[:, i] > 0))
+            told = (
+                f"{100 * max(share, 1 - share):.0f} % of the resamples agree on the sign of {name}"
+            )
+            verdict = "yes" if max(share, 1 - share) >= 0.975 else "no"
+            return (Answer(question, verdict, told),)
+    return ()
+
+
+def _bounds(fit: Fit) -> Sequence[Answer]:
+    held = [w for w in fit.warnings if "bound" in w or "negative:" in w]
+    if not fit.theta:
+        return ()
+    question = "Do the parameters keep a meaning?"
+    if not held:
+        return (Answer(question, "yes", "none is at a bound, none has the wrong sign"),)
+    return (Answer(question, "no", "; ".join(held)),)
+
+
+def _pinned(fit: Fit) -> Sequence[Answer]:
+    if fit.resamples is None or len(fit.resamples) < 30 or len(fit.theta) < 2:
+        return ()
+    drawn = fit.resamples[np.isfinite(fit.resamples).all(axis=1)]
+    spread = drawn.std(axis=0)
+    if not (spread > 0).all():
+        return ()
+    condition = float(np.linalg.cond(np.corrcoef(drawn.T)))
+    told = f"condition number {condition:.1e} of the parameters' correlations over resamples"
+    if condition > LARGEST_CONDITION:
+        return (
+            Answer(
+                "Do single parameters mean something by themselves?",
+                "no",
+                f"{told}: they trade off; trust predictions, not constants",
+            ),
+        )
+    return (Answer("Do single parameters mean something by themselves?", "yes", told),)
+
+
+def _reach(fit: Fit) -> Sequence[Answer]:
+    if not fit.ranges:
+        return ()
+    words = {"N": "parameters", "D": "tokens", "R": "width over depth"}
+    told = [
+        f"{words[key]} {_quantity(key, low)} to {_quantity(key, high)}"
+        for key, (low, high) in fit.ranges.items()
+        if key in words
+    ]
+    return (
+        Answer(
+            "How far may it be asked?",
+            "barely",
+            f"{', '.join(told)}; beyond that every prediction is marked and its interval widens",
+        ),
+    )
+
+
+def _quantity(key: str, value: float) -> str:
+    return format_quantity(value, "" if key == "R" else "count", 3)

@@ -11,8 +11,8 @@ from core.arrays import Floats
 from core.fit.fit import Fit
 from core.fit.groups import groups_of
 from core.fit.resample import bootstrap_starts, refit
-from core.fit.solve import fit_columns, problem_of
-from core.laws.columns import params_column
+from core.fit.solve import problem_of
+from core.laws.columns import fit_columns, params_column
 from core.records.training_runs import TrainingRuns
 
 

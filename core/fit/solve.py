@@ -11,10 +11,9 @@ from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
 from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
-from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend
-from core.fit.nonnegative import linear_solve
+from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend, linear_solve
 from core.fit.row_filter import kept as matching
-from core.laws.columns import log_columns, params_column
+from core.laws.columns import fit_columns, log_columns, params_column
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
@@ -162,18 +161,6 @@ def the_tying(law: Law, tied: bool | str) -> Tying:
         return law.tying(tying_name(tied))
     except KeyError as error:
         raise Unusable(str(error.args[0])) from None
-
-
-def fit_columns(runs: TrainingRuns) -> dict[str, Floats]:
-    """The columns laws read, with the FFN-to-attention ratio worked out where the file has it."""
-    columns = dict(runs.columns)
-    for name in ("tokens", "loss"):
-        if name not in columns:
-            raise Unusable(f"{runs.suite or 'the table'} has no column '{name}'")
-    if "ffn_to_attention" not in columns and "d_ff" in columns and "d_model" in columns:
-        # gated FFN and multi-head attention: 3 d f over 4 d^2
-        columns["ffn_to_attention"] = 0.75 * columns["d_ff"] / columns["d_model"]
-    return columns
 
 
 def law_logs(law: Law, columns: Mapping[str, Floats], params: str) -> dict[str, Floats]:

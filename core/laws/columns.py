@@ -1,4 +1,4 @@
-"""From the columns of a table to the logarithms a law reads, in one N convention."""
+"""From a table of runs to the columns laws read, and their logarithms in one N convention."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from core.arrays import Floats
 from core.errors import Unusable
+from core.records.training_runs import TrainingRuns
 
 CONVENTIONS = ("total", "non-embedding")
 # what each symbol needs, for a message when it is missing
@@ -20,6 +21,18 @@ MEANING = {
     "x": "d_model/sqrt(N) ('d_model')",
     "r": "FFN over attention parameters ('ffn_to_attention', or 'd_ff' and 'd_model')",
 }
+
+
+def fit_columns(runs: TrainingRuns) -> dict[str, Floats]:
+    """The columns laws read, with the FFN-to-attention ratio worked out where the file has it."""
+    columns = dict(runs.columns)
+    for name in ("tokens", "loss"):
+        if name not in columns:
+            raise Unusable(f"{runs.suite or 'the table'} has no column '{name}'")
+    if "ffn_to_attention" not in columns and "d_ff" in columns and "d_model" in columns:
+        # gated FFN and multi-head attention: 3 d f over 4 d^2
+        columns["ffn_to_attention"] = 0.75 * columns["d_ff"] / columns["d_model"]
+    return columns
 
 
 def params_column(params: str) -> str:

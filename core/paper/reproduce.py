@@ -16,9 +16,10 @@ from core.arrays import Floats, Indices
 from core.fit.fit import Fit, derived
 from core.fit.minimise import Minima, Problem, descend
 from core.fit.resample import Steps
-from core.fit.solve import fit, fit_columns, law_logs, minimum, the_law
+from core.fit.solve import fit, law_logs, minimum, the_law
 from core.fit.validate import judge_largest
 from core.formats.runs.suites import suite
+from core.laws.columns import fit_columns
 from core.paper.minpack import minpack
 from core.records.progress import Progress
 from core.records.training_runs import TrainingRuns

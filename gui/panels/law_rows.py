@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.fit.can_answer import Answer
 from core.fit.compare import Comparison
 from core.fit.fit import Fit, derived
+from core.fit.identify import Answer
 from core.fit.resample import percentiles
 from core.fit.residuals import Residuals
 from core.fit.sensitivity import Change

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 
 from core.analysis.pipeline import Contents
 from core.errors import Unusable
-from core.fit.can_answer import can_answer
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit
+from core.fit.identify import can_answer
 from core.fit.resample import bootstrap
 from core.fit.residuals import Residuals, residuals
 from core.fit.row_filter import kept

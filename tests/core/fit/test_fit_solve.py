@@ -8,8 +8,7 @@ from scipy.optimize import minimize, nnls
 
 from core.errors import Unusable
 from core.fit.fit import Fit
-from core.fit.minimise import Problem
-from core.fit.nonnegative import linear_solve
+from core.fit.minimise import Problem, linear_solve
 from core.fit.solve import fit, minimum, problem_of
 from core.formats.runs.suites import suite
 from core.laws.loss import LAWS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.fit.can_answer import can_answer
+from core.fit.identify import can_answer
 from core.fit.resample import with_resamples
 from core.fit.residuals import mean_error, residuals
 from core.fit.solve import fit
