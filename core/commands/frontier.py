@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.analysis.describe import cell, describe
 from core.commands.options import whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
-from core.table.table import Table
 
 HELP = "the Pareto front of a project under limits"
 
@@ -105,29 +104,6 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return human(answer, x.key, y.key), answer
 
 
-def describe(table: Table, row: int) -> dict[str, Any]:
-    """One candidate with every known metric, its interval and its source."""
-    known: dict[str, Any] = {}
-    for key in METRICS:
-        estimates = table.estimates(key)
-        value = float(estimates.value[row])
-        if not math.isfinite(value):
-            continue
-        source = table.source(key, row)
-        known[key] = {"value": value, "source": source.kind, "provenance": source.text}
-        low, high = float(estimates.low[row]), float(estimates.high[row])
-        if math.isfinite(low) and math.isfinite(high) and source.kind != "exact":
-            known[key] |= {"low": low, "high": high}
-        if estimates.outside[row]:
-            known[key]["outside_fitted_range"] = True
-    return {
-        "id": table.id_of(row),
-        "label": table.label(row),
-        "full_label": table.full_label(row),
-        "metrics": known,
-    }
-
-
 def human(answer: dict[str, Any], x: str, y: str) -> str:
     """The table a person reads: axes first, then size and memory, with a mark for what was measured."""
     columns = [k for k in dict.fromkeys((x, y, "params_total", "memory_bytes", "train_tokens"))]
@@ -151,13 +127,3 @@ def human(answer: dict[str, Any], x: str, y: str) -> str:
         )
     lines.append("* measured   ~ predicted   ! outside the range the law was fitted on")
     return "\n".join([*lines, *answer["sentences"], *answer["notes"]])
-
-
-def cell(known: dict[str, Any] | None, key: str) -> str:
-    """A value with its mark: measured and predicted never look alike."""
-    if known is None:
-        return "-"
-    mark = {"measured": "*", "predicted": "~"}.get(known["source"], "")
-    if known.get("outside_fitted_range"):
-        mark = "!"
-    return f"{METRICS[key].format(known['value'])}{mark}"

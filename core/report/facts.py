@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from core.analysis.describe import cell, describe
 from core.analysis.explain import sentences
 from core.analysis.pipeline import Contents, Frame, Laws, loss_text, unlike
 from core.analysis.validation import loss_sentence, unmeasured_on_front
-from core.commands.frontier import cell, describe
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit
 from core.project.choices import Choices, choices_to_dict

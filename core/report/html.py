@@ -14,9 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from core.analysis.describe import cell
 from core.analysis.pipeline import Contents, Frame, Laws
 from core.analysis.validation import judge_loss
-from core.commands.frontier import cell
 from core.fit.resample import Steps
 from core.project.choices import Choices
 from core.records.measurement import FLAGS
