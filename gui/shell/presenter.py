@@ -16,13 +16,13 @@ from core.analysis.pipeline import Frame, make_frame
 from core.errors import Unusable
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
+from core.project.scenes import scene_parts, scene_title
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.app.theme import Theme
 from gui.panels.picture_scene import scene_of
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.scene import Colours, LiveState, Scene
-from gui.shell.share_actions import scene_parts, scene_title
 from gui.state.job import Steps
 from gui.state.state import State
 from gui.state.store import Store
@@ -277,7 +277,7 @@ class Presenter(QWidget):
 
 def steps_of(state: State) -> tuple[tuple[str, str], ...]:
     """The saved scenes, or what the window shows as the only one."""
-    return state.choices.scenes or ((scene_title(state), ""),)
+    return state.choices.scenes or ((scene_title(state.choices), ""),)
 
 
 def few_series(scene: Scene) -> Scene:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from core.analysis.overlays import other_devices
-from core.project.choices import choices_from_dict, choices_to_dict
 from core.project.project import SUFFIX
-from core.records.metrics import METRICS
+from core.project.scenes import scene_text, scene_title
 from gui.shell.actions import ActionRow, with_project, with_table
 from gui.shell.dropped_files import Dropping
 from gui.state.state import State
@@ -210,7 +208,7 @@ class Showing:
     def save_scene(self) -> None:
         """Add the present choices to the scenes of the presentation."""
         choices = self._store.state.choices
-        scene = (scene_title(self._store.state), scene_text(self._store.state))
+        scene = (scene_title(choices), scene_text(choices))
         self._store.choose(scenes=(*choices.scenes, scene))
 
     def copy_picture(self) -> None:
@@ -259,48 +257,6 @@ class Showing:
         from gui.shell.about import AboutDialog
 
         AboutDialog(self._window).open()
-
-
-# parts of the choices that make a scene; the rest (pins, laws, device) stays as it is
-SCENE_PARTS = (
-    "x",
-    "y",
-    "x_log",
-    "y_log",
-    "limits",
-    "selected",
-    "baseline",
-    "feasible_shown",
-    "front_shown",
-    "dominated_shown",
-)
-
-
-def scene_title(state: State) -> str:
-    """E.g. 'Loss against time per output token; peak memory ≤ 24.0 GB'."""
-    c = state.choices
-    labels = [label[:1].lower() + label[1:] for label in (limit.label for limit in c.limits)]
-    several = f"; {len(labels)} limits" if len(labels) > 1 else ""
-    limits = several or "".join(f"; {label}" for label in labels)
-    return f"{METRICS[c.y].label} against {METRICS[c.x].label.lower()}{limits}"
-
-
-def scene_text(state: State) -> str:
-    """The parts of the choices that make a scene, as JSON."""
-    every = choices_to_dict(state.choices)
-    return json.dumps({name: every[name] for name in SCENE_PARTS})
-
-
-def scene_parts(text: str) -> dict[str, object]:
-    """The parts that a scene's text holds, ready for `Store.choose`; Unusable for a damaged one."""
-    from core.errors import Unusable
-
-    try:
-        data = json.loads(text)
-        stored = choices_from_dict(data)
-        return {name: getattr(stored, name) for name in SCENE_PARTS if name in data}
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise Unusable(f"a saved scene is damaged ({error})") from error
 
 
 def _several_devices(state: State) -> bool:

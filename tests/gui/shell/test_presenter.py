@@ -9,7 +9,6 @@ from core.pareto.limits import parse_limit
 from core.records.metrics import METRICS
 from gui.app.theme import DARK, LIGHT
 from gui.shell.presenter import Presenter, few_series, plain, plain_words
-from gui.shell.share_actions import SCENE_PARTS, scene_parts, scene_text, scene_title
 
 
 @pytest.fixture
@@ -114,15 +113,6 @@ def test_words_without_jargon():
     jargon = re.compile(r"pareto|dominat|metric|TPOT|TTFT|nats", re.IGNORECASE)
     assert not any(jargon.search(text) for text in (*(m.plain for m in METRICS.values()), words))
     assert plain("params_total") == "has fewer parameters"
-
-
-def test_a_scene_reads_back_to_the_choices_it_was_saved_from(window):  # noqa: F811
-    window.store.choose(limits=(parse_limit("tpot<=3ms"),), y="params_total")
-    state = window.store.state
-    parts = scene_parts(scene_text(state))
-    assert set(parts) == set(SCENE_PARTS)
-    assert all(parts[name] == getattr(state.choices, name) for name in SCENE_PARTS)
-    assert scene_title(state).startswith("Parameters against time per output token")
 
 
 def test_a_damaged_scene_is_said(qtbot, window):  # noqa: F811
