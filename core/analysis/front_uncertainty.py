@@ -7,45 +7,88 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.front_band import picture_band
 from core.analysis.pipeline import Frame, minimised
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import nondominated
-from core.pareto.front_chance import FARTHEST, ever_on_front
+from core.pareto.front_chance import FARTHEST, band_along_front, draws_from_intervals, ever_on_front
 from core.pareto.limits import Limit, feasible
 from core.records.metrics import METRICS, timed_parts
 from core.table.ratio_interval import Z
 from core.table.table import Table
 
 DRAWS = 400
-# each could be on the front and costs a draw of every resample; past this the chances are left out
+# each could be on the front and costs a draw of every resample; past this neither band nor chances
+# are made
 MOST_CANDIDATES = 20_000
+# points of the front at which the band is given; more could not be told apart in a picture
+MOST_PLACES = 400
 # draws between two places at which the work can be stopped
 AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Doubt:
+class FrontUncertainty:
     """What is uncertain about one frame's front. `band` is x (m,), low and high y (m,); `chance`
-    (rows of the table,) is NaN for rows outside the limits (those, too, that a draw brings inside),
-    0 for those that cannot be on it. None
-    where nothing is uncertain, or more candidates could be on the front than can be drawn."""
+    (rows of the table,) is NaN for rows outside the limits (those, too, that a draw brings inside)
+    and 0 for those that cannot be on it. Either is None where nothing is uncertain, or where more
+    candidates could be on the front than can be drawn."""
 
     front: Indices
     band: tuple[Floats, Floats, Floats] | None
     chance: Floats | None
 
 
-def picture_doubt(table: Table, frame: Frame) -> Generator[None, None, Doubt]:
+def front_uncertainty(table: Table, frame: Frame) -> Generator[None, None, FrontUncertainty]:
     """Steps that return how sure a frame's front is."""
     yield None
-    band = picture_band(table, frame)
+    band = frame_band(table, frame)
     yield None
-    chance = yield from picture_chance(table, frame)
-    return Doubt(frame.front, band, chance)
+    chance = yield from frame_chance(table, frame)
+    return FrontUncertainty(frame.front, band, chance)
 
 
-def picture_chance(
+def frame_band(
+    table: Table, frame: Frame, coverage: float = 0.9
+) -> tuple[Floats, Floats, Floats] | None:
+    """x (m,), low and high y (m,) of the front in the metrics' own units, x rising; each pair of y
+    holds from its x to the next.
+
+    A predicted loss moves with the law's resamples, all candidates together; any other uncertain
+    metric by its intervals, independent of each other. The horizontal metric is taken as it is.
+    None where the vertical metric is certain, or there is no front to speak of.
+    """
+    if len(frame.front) < 2 or not (METRICS[frame.x].better and METRICS[frame.y].better):
+        return None
+    x, y = minimised(table, frame.x), minimised(table, frame.y)
+    estimates = table.estimates(frame.y)
+    higher = METRICS[frame.y].better == "higher"
+    low, high = (-estimates.high, -estimates.low) if higher else (estimates.low, estimates.high)
+    low, high = np.fmin(low, y), np.fmax(high, y)
+    few = ever_on_front(x, x, low, high, frame.feasible)
+    if len(few) > MOST_CANDIDATES or not (high[few] > low[few]).any():
+        return None
+    draws = table.loss_draws(few) if frame.y == "loss" else np.empty((0, len(few)))
+    if len(draws) < 2:
+        # the intervals hold 95 %
+        draws = draws_from_intervals(y[few], low[few], high[few], DRAWS, 0, level=0.95)
+    else:
+        known = np.flatnonzero(estimates.measured[few])
+        draws = np.array(draws)
+        draws[:, known] = y[few][known]
+    at = x[frame.front]
+    if len(at) > MOST_PLACES:
+        at = at[np.linspace(0, len(at) - 1, MOST_PLACES).round().astype(int)]
+    below, above = band_along_front(np.broadcast_to(x[few], draws.shape), draws, at, coverage)
+    if higher:
+        below, above = -above, -below
+    if METRICS[frame.x].better == "higher":
+        # turned round, what is attained at an x holds down to the one before it
+        at, below, above = -at[::-1], below[::-1], above[::-1]
+        below, above = np.append(below[1:], below[-1]), np.append(above[1:], above[-1])
+    return at, below, above
+
+
+def frame_chance(
     table: Table, frame: Frame, draws: int = DRAWS, seed: int = 0
 ) -> Generator[None, None, Floats | None]:
     """Steps that return the share of draws in which each row (n,) is on the front.

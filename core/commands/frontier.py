@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
     from core.analysis.explain import sentences
-    from core.analysis.front_uncertainty import picture_chance
+    from core.analysis.front_uncertainty import frame_chance
     from core.analysis.pipeline import (
         make_frame,
         make_laws,
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             reason = table.source(row.key, 0).text
             raise Unusable(f"no candidate of {options.project} has a {row.label.lower()}: {reason}")
     frame = make_frame(table, choices)
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     rows = rows_of(frame)
     shown = rows[: options.top]
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.analysis.front_uncertainty import Doubt, chance_text
+from core.analysis.front_uncertainty import FrontUncertainty, chance_text
 from core.analysis.pipeline import Frame, minimised
 from core.model.architecture import Architecture
 from core.pareto.front import dominators, neighbours_on_front
@@ -54,7 +54,7 @@ class Inspector(QWidget):
         self._store = store
         self._live: int | None = None
         self._shown: tuple[State, int] | None = None
-        self._doubt: Doubt | None = None
+        self._uncertainty: FrontUncertainty | None = None
         self._built_for: Table | None = None
         self.setAccessibleName("Inspector")
         self.setMinimumWidth(300)
@@ -187,9 +187,9 @@ class Inspector(QWidget):
         self._fill(table, row)
 
     @Slot(object)
-    def show_doubt(self, doubt: Doubt) -> None:
+    def show_uncertainty(self, found: FrontUncertainty) -> None:
         """Say how likely the candidate is on the front, for the front it was found for."""
-        self._doubt = doubt
+        self._uncertainty = found
         self._show_why()
 
     def _show_why(self) -> None:
@@ -198,9 +198,9 @@ class Inspector(QWidget):
         state, row = self._shown
         assert state.table is not None and state.frame is not None
         told = why_text(state.table, state.frame, row)
-        doubt = self._doubt
-        if doubt is not None and doubt.front is state.frame.front and doubt.chance is not None:
-            told = f"{told} {chance_text(float(doubt.chance[row]))}".rstrip()
+        found = self._uncertainty
+        if found is not None and found.front is state.frame.front and found.chance is not None:
+            told = f"{told} {chance_text(float(found.chance[row]))}".rstrip()
         self.why.setText(told)
 
     def _fill(self, table: Table, row: int) -> None:

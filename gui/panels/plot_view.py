@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.explain import alone_sentence, nothing_feasible
-from core.analysis.front_uncertainty import Doubt, picture_doubt
+from core.analysis.front_uncertainty import FrontUncertainty, front_uncertainty
 from core.arrays import Floats
 from core.pareto.limits import Limit
 from core.project.choices import SHOWN
@@ -60,7 +60,7 @@ class PlotView(QWidget):
     live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand
     live_counts = Signal(str)  # empty: nothing in hand
     live_limit = Signal(object, object)  # key and value (None: no limit) of the limit in hand
-    doubted = Signal(object)  # how sure the front shown is (Doubt)
+    uncertainty_found = Signal(object)  # how sure the front shown is (FrontUncertainty)
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -257,7 +257,7 @@ class PlotView(QWidget):
         self._shown = new
         if scene is not None:
             self._refresh_band(new)
-            self.plot.refresh(self._doubted(scene), before)
+            self.plot.refresh(self._with_uncertainty(scene), before)
             if before is None or scene.overlays is not before.overlays:
                 self._refresh_caution(scene.overlays)
 
@@ -269,8 +269,10 @@ class PlotView(QWidget):
         self._band, self._chance, self._band_of = None, None, frame.front
         if self._band_job is not None and shiboken6.isValid(self._band_job):
             self._band_job.cancel()
-        self._band_job = self._store.background(lambda: picture_doubt(table, frame), lane="band")
-        self._band_job.returned.connect(self.on_band)
+        self._band_job = self._store.background(
+            lambda: front_uncertainty(table, frame), lane="band"
+        )
+        self._band_job.returned.connect(self.on_uncertainty)
         self._band_job.ended.connect(self._on_band_ended)
 
     @property
@@ -284,18 +286,18 @@ class PlotView(QWidget):
             self._band_job = None
 
     @Slot(object)
-    def on_band(self, found: Doubt) -> None:
+    def on_uncertainty(self, found: FrontUncertainty) -> None:
         """The band along a front and the chances to be on it are known."""
         scene = self.plot.scene
         if found.front is not self._band_of or scene is None:
             return
         self._band = None if found.band is None else Band(*found.band)
         self._chance = found.chance
-        self.doubted.emit(found)
+        self.uncertainty_found.emit(found)
         if self._live is None and (found.band is not None or found.chance is not None):
-            self.plot.refresh(self._doubted(scene), scene)
+            self.plot.refresh(self._with_uncertainty(scene), scene)
 
-    def _doubted(self, scene: Scene) -> Scene:
+    def _with_uncertainty(self, scene: Scene) -> Scene:
         """A scene with what is known of how sure its front is."""
         shown = self._shown is None or self._shown.choices.chance_shown
         return replace(scene, band=self._band, chance=self._chance if shown else None)

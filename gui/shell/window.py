@@ -120,7 +120,7 @@ class Window(QMainWindow):
         self.limits = LimitsPanel(self.store, self)
         self.plot_view.recolour(self.theme)
         self.plot_view.live_best.connect(self.inspector.show_live)
-        self.plot_view.doubted.connect(self.inspector.show_doubt)
+        self.plot_view.uncertainty_found.connect(self.inspector.show_uncertainty)
         self.plot_view.live_counts.connect(self.on_live_counts)
         self.plot_view.live_limit.connect(self.limits.show_live)
         self.limits.dragged.connect(self.plot_view.preview)

@@ -1,10 +1,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from measured import measured
 from pictured import SPACE, Law, pictured
 
-from core.analysis.front_uncertainty import chance_text, picture_chance, picture_doubt
+from core.analysis.front_uncertainty import (
+    chance_text,
+    frame_band,
+    frame_chance,
+    front_uncertainty,
+)
 from core.analysis.pipeline import make_frame
 from core.fit.latency import fit_latency
 from core.fit.resample import outcome
@@ -32,21 +38,21 @@ def latency_table():
 
 def test_loss_errors_that_move_together_leave_the_front_certain():
     table, frame = pictured(0.5)
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     assert (chance[frame.front] == 1).all()
     assert np.nansum(chance) == len(frame.front)
 
 
 def test_nothing_uncertain_has_no_chance_and_no_band():
     table, frame = pictured(0.0)
-    found = outcome(picture_doubt(table, frame))
+    found = outcome(front_uncertainty(table, frame))
     assert found.chance is None and found.band is None and found.front is frame.front
 
 
 def test_an_uncertain_latency_makes_the_front_uncertain():
     table = latency_table()
     frame = make_frame(table, Choices(x="tpot_s", y="loss"))
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     assert ((chance >= 0) & (chance <= 1)).all()
     assert (chance[frame.front] < 1).any() and (chance[frame.front] > 0).all()
     # something is on the front in every draw, and what is of the lowest loss cannot be beaten
@@ -60,7 +66,7 @@ def test_alike_shapes_err_alike():
     # two trainings of one shape: the dearer one has the lower loss at the same time per token
     table = latency_table()
     frame = make_frame(table, Choices(x="tpot_s", y="loss"))
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     c = table.candidates
     for row in frame.front:
         same = (c.shapes.n_layers == c.shapes.n_layers[row]) & (
@@ -74,7 +80,7 @@ def test_alike_shapes_err_alike():
 def test_rows_outside_the_limits_have_none():
     table = latency_table()
     frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(parse_limit("params<=20M"),)))
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     assert np.isnan(chance[~frame.feasible]).all() and np.isfinite(chance[frame.feasible]).all()
 
 
@@ -98,7 +104,7 @@ def test_a_row_at_its_limits_edge_is_less_sure_than_far_inside():
     limit = Limit("tpot_s", "<=", float(time[free.best]))
     frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
     assert frame.best == free.best
-    sure, edge = (outcome(picture_chance(table, f)) for f in (free, frame))
+    sure, edge = (outcome(frame_chance(table, f)) for f in (free, frame))
     assert sure[free.best] == 1
     assert abs(edge[free.best] - 0.5) < 0.1
     # far from the limit nothing changes but the draws
@@ -114,7 +120,7 @@ def test_rows_just_outside_compete_in_some_draws():
     limit = Limit("tpot_s", "<=", float(time[free.best]) * 0.999)
     frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
     assert not frame.feasible[free.best]
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     assert np.isnan(chance[free.best])
     # where it keeps the limit after all, it alone has the lowest loss
     assert chance[frame.best] < 1
@@ -133,14 +139,14 @@ def test_a_limit_on_speed_is_turned_with_its_axis():
     lowest = float(speed.value[some.best]) * 0.9999
     frame = limited(lowest)
     assert frame.best == some.best
-    chance = outcome(picture_chance(table, frame))
+    chance = outcome(frame_chance(table, frame))
     front = frame.front
     # the fastest keep it for certain, and the chance of some other is cut by it
     fastest = front[speed.low[front] > 1.5 * lowest]
     assert len(fastest) and (chance[fastest] > 0).all()
     assert np.isnan(chance[~frame.feasible]).all() and np.nansum(chance) > 0
     free = make_frame(table, Choices(x="tokens_per_s", y="loss"))
-    unbound = outcome(picture_chance(table, free))
+    unbound = outcome(frame_chance(table, free))
     assert chance[frame.best] <= 1 and unbound[free.best] == 1
     assert chance[frame.best] < 0.9
 
@@ -151,7 +157,7 @@ def test_another_statistic_is_taken_as_it_is():
     free = make_frame(table, Choices(x="tpot_s", y="loss"))
     limit = Limit("tpot_s", "<=", float(time[free.best]), "high")
     frame = make_frame(table, Choices(x="tpot_s", y="loss", limits=(limit,)))
-    assert outcome(picture_chance(table, frame))[frame.best] == 1
+    assert outcome(frame_chance(table, frame))[frame.best] == 1
 
 
 def test_the_chance_in_words():
@@ -160,3 +166,33 @@ def test_the_chance_in_words():
     assert chance_text(0.998) == "On the front in more than 99 % of the draws."
     assert chance_text(1.0) == "On the front in 100 % of the draws."
     assert chance_text(float("nan")) == ""
+
+
+# --- the band along the front
+
+
+def test_errors_that_move_together_give_a_band_of_their_width():
+    table, frame = pictured(0.2)
+    x, low, high = frame_band(table, frame, coverage=0.9)
+    loss = table.column("loss")[frame.front]
+    assert list(x) == list(table.column("params_total")[frame.front])
+    assert np.allclose(low, loss - 0.18, atol=0.005)
+    assert np.allclose(high, loss + 0.18, atol=0.005)
+
+
+def test_a_certain_metric_has_no_band():
+    table, frame = pictured(0.0)
+    assert frame_band(table, frame) is None
+
+
+def test_limits_cut_the_band():
+    table, frame = pictured(0.2, limits=(parse_limit("params<=20M"),))
+    x, _, _ = frame_band(table, frame)
+    assert x.max() <= 20e6
+
+
+@pytest.mark.parametrize("key", ["n_layers", "d_model"])
+def test_an_axis_without_a_goal_has_no_band(key):
+    table = Table(parse_space(SPACE).candidates(), loss=Law(0.2))
+    frame = make_frame(table, Choices(x=key, y="loss"))
+    assert frame_band(table, frame) is None
