@@ -9,7 +9,7 @@ from typing import Any
 from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
 from core.commands.options import whole
 from core.export.export import ExportOrder, Written, export, write_measurements
-from core.export.formats import FORMATS
+from core.export.formats import format_of, formats
 from core.formats.own.training_plan import TrainingDevice
 from core.project.demo import open_any
 
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=whole, metavar="K", help="for csv, json and plan: at most K rows of the front"
     )
-    parser.add_argument("--to", required=True, choices=tuple(FORMATS), help="the format")
+    parser.add_argument("--to", required=True, choices=tuple(formats()), help="the format")
     parser.add_argument("--out", required=True, metavar="PATH", help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.add_argument("--name", help="name inside the export (the file's project and candidate)")
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     order.check_target()
     with open_any(options.project) as project:
         contents, choices = read_contents(project), project.choices()
-    if FORMATS[order.format].kind == "measurements" and not order.candidates:
+    if format_of(order.format).kind == "measurements" and not order.candidates:
         # no law is needed for what was measured
         return answer(write_measurements(contents.measurements, order))
     laws = make_laws(contents, choices)

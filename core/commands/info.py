@@ -187,12 +187,12 @@ def _folder(path: Path) -> _Found:
 
 
 def _file(path: Path) -> _Found:
-    from core.export.formats import FORMATS, read_shape
+    from core.formats.configs.config_formats import read_shape
     from core.formats.configs.hf import read_config
 
-    shape, key = read_shape(path)
-    if key != "hf":
-        return _Found(shape, f"{path} ({FORMATS[key].title})")
+    shape, form = read_shape(path)
+    if form.key != "hf":
+        return _Found(shape, f"{path} ({form.title})")
     reading = read_config(path)
     return _Found(
         reading.architecture,

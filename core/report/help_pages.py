@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.export.formats import FORMATS
+from core.export.formats import formats
 from core.formats.results.readers import result_formats
 from core.laws.downstream import ERROR_LAWS, GADRE
 from core.laws.latency import TERMS
@@ -144,7 +144,7 @@ def formats_page() -> str:
                 ("Format", "Name", "File", "Checked against"),
                 [
                     (f.title, f"`{f.key}`", f"`{f.file}`", f.checked_against)
-                    for f in FORMATS.values()
+                    for f in formats().values()
                 ],
             ),
             "Each written shape is read back and must give the same architecture.",

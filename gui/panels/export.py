@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import Unusable
 from core.export.export import ExportOrder, export
-from core.export.formats import FORMATS, refusal
+from core.export.formats import format_of, formats, refusal
 from core.resources import command_line
 from gui.app.settings import Settings
 from gui.state.job import Steps
@@ -66,7 +66,7 @@ class ExportDialog(QDialog):
         self.formats.setAccessibleName("Format")
         self.formats.currentRowChanged.connect(lambda _: self._refresh())
         self.formats.itemDoubleClicked.connect(lambda _: self.on_save())
-        for key, row in FORMATS.items():
+        for key, row in formats().items():
             self._add(
                 key, row.title, f"usual name: {row.file}; checked against {row.checked_against}"
             )
@@ -137,10 +137,10 @@ class ExportDialog(QDialog):
             self.command.setText("")
         else:
             self.about.setText(
-                f"{FORMATS[key].title}, checked against {FORMATS[key].checked_against}."
+                f"{format_of(key).title}, checked against {format_of(key).checked_against}."
                 f"{predicted_note(state, what)}"
             )
-            words = command_words(state.path, key, what, FORMATS[key].file)
+            words = command_words(state.path, key, what, format_of(key).file)
             # a command reads the choices from the file, which may lag behind the window
             stored = ", with the choices stored in the file" if state.read_only else ""
             self.command.setText(
@@ -164,7 +164,7 @@ class ExportDialog(QDialog):
         key = self.format_key
         if not self.save.isEnabled():
             return
-        usual = PICTURES[key][1] if key in PICTURES else FORMATS[key].file
+        usual = PICTURES[key][1] if key in PICTURES else format_of(key).file
         folder = Path(self._settings["folder"] or Path.home())
         name, _ = QFileDialog.getSaveFileName(self, "Export", str(folder / usual))
         if name:
@@ -255,13 +255,11 @@ def problem_of(state: State, key: str, what: What) -> str:
         return ""
     if state.table is None or not what.text:
         return "There is no candidate to export."
-    if FORMATS[key].kind == "measurements" and not state.contents.measurements:
+    if format_of(key).kind == "measurements" and not state.contents.measurements:
         return "Nothing was measured yet."
-    if FORMATS[key].kind == "shape":
+    if format_of(key).kind == "shape":
         if len(what.identities) != 1:
-            return (
-                f"{FORMATS[key].title} describes one candidate; choose the chosen candidate above."
-            )
+            return f"{format_of(key).title} describes one candidate; choose the chosen candidate above."
         row = state.table.find(what.identities[0])
         if row is not None:
             reason = refusal(key, state.table.point(row).architecture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from core.errors import Unusable
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
 
@@ -118,3 +119,14 @@ def read(text: str) -> Architecture:
         },
         what,
     )
+
+
+FORMAT = ConfigFormat(
+    key="litgpt",
+    title="litgpt model_config.yaml",
+    file="model_config.yaml",
+    checked_against="litgpt 0.5.13: same parameter count on the meta device",
+    recognises=lambda text, values: not values and "n_embd:" in text,
+    read=read,
+    write=write,
+)

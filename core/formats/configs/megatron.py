@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 
 from core.errors import Unusable
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
 
@@ -65,7 +67,7 @@ def read(text: str) -> Architecture:
     words = [part for word in words for part in word.partition("=")[::2] if part]
     words = [word.strip("()") for word in words]
     flags: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word.startswith("--"):
             flags[word] = "" if following.startswith("--") else following
 
@@ -108,3 +110,14 @@ def read(text: str) -> Architecture:
         },
         what,
     )
+
+
+FORMAT = ConfigFormat(
+    key="megatron",
+    title="Megatron-LM arguments",
+    file="model_args.sh",
+    checked_against="source of NVIDIA/Megatron-LM, training/arguments.py",
+    recognises=lambda text, values: not values and "--num-layers" in text,
+    read=read,
+    write=write,
+)

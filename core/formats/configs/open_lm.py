@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core.errors import Unusable
 from core.files import json_object, key_of, to_json
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture, rounded_ffn
 
@@ -84,3 +85,14 @@ def read(text: str) -> Architecture:
         },
         what,
     )
+
+
+FORMAT = ConfigFormat(
+    key="open_lm",
+    title="open_lm model JSON",
+    file="model.json",
+    checked_against="source of mlfoundations/open_lm, model.py",
+    recognises=lambda text, values: "hidden_dim" in values,
+    read=read,
+    write=write,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.formats.configs import serve
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.serve import read
 from core.formats.configs.writing import ExportContext
 from core.model.architecture import Architecture
@@ -31,3 +32,14 @@ def write(architecture: Architecture, context: ExportContext) -> str:
         tuple(arguments),
         ("--load-format", "dummy", "--skip-tokenizer-init"),
     )
+
+
+FORMAT = ConfigFormat(
+    key="sglang",
+    title="SGLang serve script",
+    file="serve_sglang.sh",
+    checked_against="documented server arguments",
+    recognises=lambda text, values: not values and "sglang.launch_server" in text,
+    read=read,
+    write=write,
+)

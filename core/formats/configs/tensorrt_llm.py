@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import Unusable
 from core.files import json_object, key_of, to_json
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
 
@@ -90,3 +91,14 @@ def read(text: str) -> Architecture:
         },
         what,
     )
+
+
+FORMAT = ConfigFormat(
+    key="tensorrt_llm",
+    title="TensorRT-LLM checkpoint config",
+    file="config.json",
+    checked_against="source of NVIDIA/TensorRT-LLM, models/modeling_utils.py",
+    recognises=lambda text, values: "architecture" in values and "model_type" not in values,
+    read=read,
+    write=write,
+)

@@ -11,6 +11,7 @@ import ast
 from typing import Any
 
 from core.errors import Unusable
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
 
@@ -177,3 +178,14 @@ def read(text: str) -> Architecture:
         },
         what,
     )
+
+
+FORMAT = ConfigFormat(
+    key="torchtitan",
+    title="torchtitan llama3 arguments",
+    file="model_args.py",
+    checked_against="torchtitan 0.3.0: same parameter count on the meta device",
+    recognises=lambda text, values: not values and CALL in text,
+    read=read,
+    write=write,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.formats.configs import serve
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.serve import read
 from core.formats.configs.writing import ExportContext
 from core.model.architecture import Architecture
@@ -32,3 +33,14 @@ def write(architecture: Architecture, context: ExportContext) -> str:
         tuple(arguments),
         ("--load-format", "dummy", "--skip-tokenizer-init"),
     )
+
+
+FORMAT = ConfigFormat(
+    key="vllm",
+    title="vLLM serve script",
+    file="serve_vllm.sh",
+    checked_against="vLLM 0.32.0 on a CPU: starts from it and answers",
+    recognises=lambda text, values: not values and "vllm serve" in text,
+    read=read,
+    write=write,
+)

@@ -11,9 +11,17 @@ from collections.abc import Sequence
 
 from core.errors import Unusable
 from core.files import json_object
+from core.formats.own.own_formats import OwnFormat
 from core.records.measurement import Measurement
 from core.records.serial import measurement_from_dict, measurement_to_dict
 
+FORMAT = OwnFormat(
+    key="raw",
+    title="Raw measurements (JSON, every token's time)",
+    file="measurements.json",
+    checked_against="read back by this program",
+    kind="measurements",
+)
 SCHEMA_VERSION = 1
 
 

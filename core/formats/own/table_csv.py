@@ -13,11 +13,13 @@ from typing import Any
 
 from core.errors import Unusable
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.formats.own.own_formats import OwnFormat
 from core.formats.own.selection import FIELDS, Row, Value
 from core.model.architecture import SIZES, SWITCHES, Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
 
+FORMAT = OwnFormat(key="csv", title="CSV table", file="selection.csv", checked_against="read back")
 SHAPE = (*SIZES, *SWITCHES)
 _WORKLOAD = tuple(f.name for f in fields(Workload))
 _RUNTIME = tuple(f.name for f in fields(Runtime))

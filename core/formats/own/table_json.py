@@ -9,12 +9,16 @@ from typing import Any
 from core.errors import Unusable
 from core.files import json_object, key_of, to_json
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.formats.own.own_formats import OwnFormat
 from core.formats.own.selection import Row, Value
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
 from core.records.serial import from_plain
 
+FORMAT = OwnFormat(
+    key="json", title="JSON table", file="selection.json", checked_against="read back"
+)
 KIND = "paretoscope selection"
 
 

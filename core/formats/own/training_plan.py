@@ -9,10 +9,12 @@ from typing import Any
 from core.errors import Unusable
 from core.files import json_object, key_of, to_json
 from core.formats.configs.writing import SCHEMA_VERSION
+from core.formats.own.own_formats import OwnFormat
 from core.formats.own.selection import Row
 from core.model.architecture import Architecture
 from core.records.serial import from_plain
 
+FORMAT = OwnFormat(key="plan", title="Training plan", file="plan.json", checked_against="read back")
 KIND = "paretoscope training plan"
 # dense bf16 peaks of the makers' data sheets, FLOP/s
 PEAKS: Mapping[str, float] = {

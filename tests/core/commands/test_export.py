@@ -10,7 +10,8 @@ from measured import measured, shape
 from core.__main__ import main
 from core.analysis.pipeline import make_laws, make_table, read_contents
 from core.errors import Unusable
-from core.export.formats import FORMATS, read_shape
+from core.export.formats import format_of
+from core.formats.configs.config_formats import config_formats, read_shape
 from core.formats.configs.hf import read_config
 from core.formats.own.table_csv import read as read_csv
 from core.formats.own.table_json import read as read_json
@@ -87,12 +88,12 @@ def refused(capsys, *words):
     return captured.err
 
 
-@pytest.mark.parametrize("key", [k for k, row in FORMATS.items() if row.kind == "shape"])
+@pytest.mark.parametrize("key", [row.key for row in config_formats()])
 def test_a_candidate_in_every_format(key, project, table, identity, tmp_path, capsys):
-    out = tmp_path / FORMATS[key].file
+    out = tmp_path / format_of(key).file
     answer = export(capsys, project, "--candidate", identity, "--to", key, "--out", out)
     wanted = table.candidates.shapes.row(table.find(identity))
-    assert read_shape(out) == (wanted, key)
+    assert read_shape(out) == (wanted, format_of(key))
     assert answer["params_total"] == [wanted.params_total]
     assert out.suffix != ".sh" or key == "megatron" or os.access(out, os.X_OK)
     about = json.loads(Path(f"{out}.paretoscope.json").read_text())

@@ -6,7 +6,8 @@ from known_shapes import LLAMA_2_7B, LLAMA_31_8B, QWEN_25_05B
 
 from core.__main__ import main
 from core.commands.info import counts
-from core.export.formats import FORMATS, format_of, write_shape
+from core.export.formats import format_of, write_shape
+from core.formats.configs.config_formats import config_formats
 from core.formats.configs.hf import write_config
 from core.formats.configs.writing import ExportContext
 from core.model.workload import Workload
@@ -51,7 +52,7 @@ def test_parts_add_up():
     assert n["decode_flops"] == LLAMA_31_8B.decode_flops(1012, 4)
 
 
-@pytest.mark.parametrize("key", [k for k, row in FORMATS.items() if row.kind == "shape"])
+@pytest.mark.parametrize("key", [row.key for row in config_formats()])
 def test_every_file_we_write_is_read(key, tmp_path, capsys):
     file = tmp_path / format_of(key).file
     file.write_text(write_shape(key, LLAMA_2_7B, ExportContext()))

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 
 from core.analysis.explain import sentences
-from core.export.formats import read_shape
+from core.formats.configs.config_formats import read_shape
 from core.project.demo import create_demo
 from gui.app.settings import Settings
 from gui.panels.export import KEY, ExportDialog
@@ -196,8 +196,8 @@ def test_a_demonstration_from_first_start_to_report(qtbot, window, tmp_path, mon
     click(export.save)
     qtbot.waitUntil(config.exists, timeout=60_000)
     qtbot.waitUntil(lambda: store.settled and "rote" in export.about.text(), timeout=60_000)
-    shape, key = read_shape(config)
-    assert key == "hf"
+    shape, form = read_shape(config)
+    assert form.key == "hf"
     assert shape == table.point(store.state.frame.selected).architecture
     export.reject()
 

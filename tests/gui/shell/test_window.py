@@ -312,7 +312,7 @@ def test_space_panel_checks_while_typing_and_applies(qtbot, window, opened):
 
 
 def test_export_dialog_writes_what_reads_back(qtbot, window, opened, tmp_path):
-    from core.export.formats import read_shape
+    from core.formats.configs.config_formats import read_shape
     from gui.panels.export import ExportDialog
 
     dialog = ExportDialog(opened, Settings(None), window)
@@ -321,8 +321,8 @@ def test_export_dialog_writes_what_reads_back(qtbot, window, opened, tmp_path):
     path = tmp_path / "config.json"
     with qtbot.waitSignal(dialog.exported, timeout=60_000):
         dialog.write(path)
-    shape, key = read_shape(path)
-    assert key == "hf"
+    shape, form = read_shape(path)
+    assert form.key == "hf"
     assert shape == opened.state.table.point(opened.state.frame.selected).architecture
     keys = [
         dialog.formats.item(i).data(Qt.ItemDataRole.UserRole) for i in range(dialog.formats.count())
