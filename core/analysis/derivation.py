@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-from core.analysis.pipeline import Contents, Frame, Laws, make_frame, make_laws, make_table, unlike
+from core.analysis.pipeline import (
+    Contents,
+    Frame,
+    Laws,
+    make_frame,
+    make_laws,
+    make_table,
+    refitted,
+    unlike,
+)
 from core.errors import Unusable
-from core.fit.latency import fit_latency
-from core.fit.memory import fit_memory
 from core.project.choices import Choices
 from core.records.metrics import METRICS
 from core.records.progress import Progress
@@ -84,11 +91,7 @@ def derive(now: Inputs, made: Derived | None) -> Generator[Progress, None, Deriv
         laws = make_laws(contents, choices)
     elif latency_stale(made.inputs, now):
         yield Progress(0, 3, "fitting the laws of latency")
-        laws = replace(
-            made.laws,
-            latency=fit_latency(contents.measurements),
-            memory=fit_memory(contents.measurements),
-        )
+        laws = refitted(made.laws, contents)
     else:
         laws = made.laws
     if made is not None and not table_stale(made.inputs, now):

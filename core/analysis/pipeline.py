@@ -89,8 +89,15 @@ def make_laws(contents: Contents, choices: Choices) -> Laws:
         message = loss.message
     except Unusable as error:
         message = str(error)
-    return Laws(
-        loss, message, fit_latency(contents.measurements), fit_memory(contents.measurements)
+    return refitted(Laws(loss, message, (), ()), contents)
+
+
+def refitted(laws: Laws, contents: Contents) -> Laws:
+    """The same loss law, with the laws of latency and memory fitted on the measurements."""
+    return replace(
+        laws,
+        latency=fit_latency(contents.measurements),
+        memory=fit_memory(contents.measurements),
     )
 
 
