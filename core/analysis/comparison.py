@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.pipeline import Contents, Laws, make_table
+from core.analysis.contents import Contents
+from core.analysis.pipeline import Laws, make_table
 from core.fit.fit import Fit
 from core.project.choices import Choices
 from core.records.metrics import METRICS

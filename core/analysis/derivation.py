@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-from core.analysis.pipeline import (
-    Contents,
-    Frame,
-    Laws,
-    make_frame,
-    make_laws,
-    make_table,
-    refitted,
-    unlike,
-)
+from core.analysis.contents import Contents
+from core.analysis.frame import Frame, make_frame
+from core.analysis.pipeline import Laws, make_laws, make_table, refitted, unlike
 from core.errors import Unusable
 from core.project.choices import Choices
 from core.records.metrics import METRICS

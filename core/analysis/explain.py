@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.pipeline import Frame, minimised
+from core.analysis.frame import Frame, minimised
 from core.arrays import Bools, Floats
 from core.pareto.limits import feasible
 from core.project.choices import Choices

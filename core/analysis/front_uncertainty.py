@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.pipeline import Frame, minimised
+from core.analysis.frame import Frame, minimised
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import nondominated
 from core.pareto.front_chance import FARTHEST, band_along_front, draws_from_intervals, ever_on_front

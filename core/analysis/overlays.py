@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.pipeline import Contents, Laws, make_laws, make_table, minimised, read_contents
+from core.analysis.contents import Contents, read_contents
+from core.analysis.frame import minimised
+from core.analysis.pipeline import Laws, make_laws, make_table
 from core.arrays import Bools, Floats, Indices
 from core.fit.resample import Steps
 from core.formats.results.imported import ImportedPoint

@@ -1,74 +1,32 @@
-"""From what a project holds to what is drawn: laws, then the table, then the front under limits.
+"""From what a project holds to the table that is drawn: the laws in use, then the candidates.
 
-Three steps of falling cost, each a plain function of values, so that a caller redoes only what a
-change touched: laws when runs, measurements or the law chosen change; the table when laws, space or
-what-if change; the frame when axes or limits change.
+Two steps of falling cost, each a plain function of values, so that a caller redoes only what a change
+touched: laws when runs, measurements or the law chosen change; the table when laws, space or what-if
+change. `core.analysis.frame` is the third: axes and limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from core.arrays import Bools, Floats, Indices
+from core.analysis.contents import Contents
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.fit.latency import fit_latency
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit, fit_memory
-from core.formats.runs.suites import bundled_suites, suite
 from core.model.workload import Runtime
-from core.pareto.front import front_indices, oriented
-from core.pareto.limits import Limit, feasible, hidden_by
 from core.project.choices import Choices, WhatIf
-from core.project.project import Project
-from core.records.measurement import Measurement
-from core.records.metrics import METRICS
-from core.records.training_runs import TrainingRuns
 from core.space.candidates import Candidates
-from core.space.space import Space, weights_cache
-from core.space.space_file import parse_space
+from core.space.space import weights_cache
 from core.table.speculative import Drafting
 from core.table.table import Table
 
 # enough for a 95 % band on the picture; the bootstrap command takes a thousand and more
 RESAMPLES = 400
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contents:
-    """What a project holds, as one frozen value."""
-
-    name: str
-    space: Space | None
-    measurements: tuple[Measurement, ...]
-    runs: tuple[TrainingRuns, ...]
-    imported: tuple[Mapping[str, Any], ...] = ()
-
-    def suite(self, name: str) -> TrainingRuns:
-        """A suite of the project, or a bundled one; Unusable lists what there is."""
-        for runs in self.runs:
-            if runs.suite == name:
-                return runs
-        if name in bundled_suites():
-            return suite(name)
-        known = ", ".join((*(r.suite for r in self.runs), *bundled_suites()))
-        raise Unusable(f"there is no suite of runs '{name}' (known: {known})")
-
-
-def read_contents(project: Project) -> Contents:
-    """All of a project but its choices."""
-    text = project.text("space")
-    return Contents(
-        project.path.stem,
-        parse_space(text) if text else None,
-        project.measurements(),
-        project.runs(),
-        project.imported(),
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,51 +148,6 @@ def loss_text(laws: Laws) -> str:
     return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss){held}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """The table under the chosen axes and limits.
-
-    `front` is in order of better to worse x; `best` is the feasible row of best y (ties: best x);
-    `hidden` says for each limit how many rows it alone hides; `selected` is the chosen row, or
-    `best` where nothing is chosen.
-    """
-
-    x: str
-    y: str
-    limits: tuple[Limit, ...]
-    feasible: Bools
-    front: Indices
-    best: int | None
-    selected: int | None
-    hidden: tuple[int, ...]
-
-
-def make_frame(table: Table, choices: Choices) -> Frame:
-    """Bools, front and best row under the choices; a few milliseconds for 100,000 rows."""
-    rows = len(table)
-    inside = feasible(table.column, choices.limits, rows)
-    x = minimised(table, choices.x)
-    y = minimised(table, choices.y)
-    front = front_indices(x, y, inside)
-    best = int(front[-1]) if len(front) else None
-    selected = table.find(choices.selected) if choices.selected else None
-    return Frame(
-        choices.x,
-        choices.y,
-        choices.limits,
-        inside,
-        front,
-        best,
-        selected if selected is not None else best,
-        hidden_by(table.column, choices.limits, rows),
-    )
-
-
-def minimised(table: Table, key: str) -> Floats:
-    """A metric's column turned so that smaller is better; descriptions count as costs."""
-    return oriented(table.column(key), METRICS[key].better or "lower")
-
-
 def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
     """Warnings where unlike things stand on one axis."""
     notes = []
@@ -250,9 +163,3 @@ def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
             f"The project holds measurements of {len(devices)} devices; shown: {table.device_key}."
         )
     return tuple(notes)
-
-
-def rows_of(frame: Frame, count: int | None = None) -> Sequence[int]:
-    """The front's rows from best y down, at most `count`."""
-    ordered = [int(i) for i in frame.front[::-1]]
-    return ordered if count is None else ordered[:count]

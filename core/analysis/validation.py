@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.pipeline import Contents, Frame
+from core.analysis.contents import Contents
+from core.analysis.frame import Frame
 from core.arrays import Bools, Floats
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit

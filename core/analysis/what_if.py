@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.analysis.contents import Contents
 from core.analysis.explain import nothing_feasible
-from core.analysis.pipeline import Contents, Frame, Laws, make_frame, make_table
+from core.analysis.frame import Frame, make_frame
+from core.analysis.pipeline import Laws, make_table
 from core.errors import Unusable
 from core.fit.latency_fit import LatencyFit
 from core.laws.speculative import MAX_LOOKAHEAD, best_lookahead, expected_tokens, speedup

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
+from core.analysis.contents import read_contents
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import make_laws, make_table
 from core.commands.options import whole
 from core.export.export import ExportOrder, Written, export, write_measurements
 from core.export.formats import format_of, formats

@@ -38,16 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
+    from core.analysis.contents import read_contents
     from core.analysis.explain import sentences
+    from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
-    from core.analysis.pipeline import (
-        make_frame,
-        make_laws,
-        make_table,
-        read_contents,
-        rows_of,
-        unlike,
-    )
+    from core.analysis.pipeline import make_laws, make_table, unlike
     from core.fit.resample import outcome
     from core.project.demo import open_any
 

@@ -39,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Write the page; the facts on it as JSON."""
-    from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
+    from core.analysis.contents import read_contents
+    from core.analysis.frame import make_frame
+    from core.analysis.pipeline import make_laws, make_table
     from core.files import check_target, write_atomically
     from core.fit.resample import outcome
     from core.project.demo import open_any

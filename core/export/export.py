@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.analysis.pipeline import Contents, Frame, Laws, loss_text, rows_of
+from core.analysis.contents import Contents
+from core.analysis.frame import Frame, rows_of
+from core.analysis.pipeline import Laws, loss_text
 from core.errors import Unusable
 from core.export.formats import format_of, write_shape
 from core.files import check_target, to_json, write_atomically

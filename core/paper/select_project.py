@@ -39,7 +39,8 @@ def project_shapes(
     Trained models in it are left out: there is nothing to choose about them. Raises Unusable where
     the project has several workloads and none was named, no latency, or no usable loss law.
     """
-    from core.analysis.pipeline import loss_text, make_laws, make_table, read_contents
+    from core.analysis.contents import read_contents
+    from core.analysis.pipeline import loss_text, make_laws, make_table
     from core.project.demo import open_any
 
     with open_any(name) as project:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from core.analysis.contents import Contents
 from core.analysis.describe import cell, describe
 from core.analysis.explain import sentences
-from core.analysis.pipeline import Contents, Frame, Laws, loss_text, unlike
+from core.analysis.frame import Frame
+from core.analysis.pipeline import Laws, loss_text, unlike
 from core.analysis.validation import loss_sentence, unmeasured_on_front
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit

@@ -14,8 +14,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from core.analysis.contents import Contents
 from core.analysis.describe import cell
-from core.analysis.pipeline import Contents, Frame, Laws
+from core.analysis.frame import Frame
+from core.analysis.pipeline import Laws
 from core.analysis.validation import judge_loss
 from core.fit.resample import Steps
 from core.project.choices import Choices

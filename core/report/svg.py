@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from core.analysis.pipeline import Frame
+from core.analysis.frame import Frame
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import staircase
 from core.pareto.limits import Limit

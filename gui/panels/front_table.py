@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.explain import nothing_feasible
-from core.analysis.pipeline import rows_of
+from core.analysis.frame import rows_of
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.inspector import MARKS

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.analysis.frame import Frame, minimised
 from core.analysis.front_uncertainty import FrontUncertainty, chance_text
-from core.analysis.pipeline import Frame, minimised
 from core.model.architecture import Architecture
 from core.pareto.front import dominators, neighbours_on_front
 from core.records.metric import Metric

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.analysis.pipeline import Contents
+from core.analysis.contents import Contents
 from core.errors import Unusable
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit

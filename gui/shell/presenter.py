@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from core.analysis.derivation import ROWS_AT_ONCE
 from core.analysis.explain import alone_sentence, sentences
-from core.analysis.pipeline import Frame, make_frame
+from core.analysis.frame import Frame, make_frame
 from core.errors import Unusable
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.analysis.contents import Contents
+from core.analysis.frame import Frame
 from core.analysis.overlays import Other
-from core.analysis.pipeline import Contents, Frame, Laws
+from core.analysis.pipeline import Laws
 from core.project.choices import Choices
 from core.records.measurement import Device
 from core.records.progress import Progress

@@ -11,9 +11,9 @@ from typing import Any
 from PySide6.QtCore import QLockFile, QObject, QTimer, Signal, Slot
 
 from core.analysis import derivation
+from core.analysis.contents import Contents, read_contents
 from core.analysis.derivation import Derived, Inputs
 from core.analysis.overlays import Other
-from core.analysis.pipeline import Contents, read_contents
 from core.errors import Unusable
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.analysis.pipeline import make_frame
+from core.analysis.frame import make_frame
 from core.project.choices import Choices
 from core.space.space_file import parse_space
 from core.table.table import Table

@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.analysis.pipeline import Contents, Laws, make_table
+from core.analysis.contents import Contents
+from core.analysis.pipeline import Laws, make_table
 from core.fit.latency import fit_latency
 from core.project.choices import Choices
 from core.records.measurement import Device, Measurement

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.analysis.comparison import compare_rows, difference, percent_text
-from core.analysis.pipeline import Contents, Laws
+from core.analysis.contents import Contents
+from core.analysis.pipeline import Laws
 from core.fit.fit import Fit
 from core.model.workload import Runtime, Workload
 from core.project.choices import Choices

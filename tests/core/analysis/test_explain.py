@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from measured import measured
 
+from core.analysis.contents import Contents
 from core.analysis.explain import (
     apart,
     difference_half_width,
@@ -12,7 +13,8 @@ from core.analysis.explain import (
     same_size_reference,
     sentences,
 )
-from core.analysis.pipeline import Contents, make_frame, make_laws, make_table
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import make_laws, make_table
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices
 from core.resources import resource

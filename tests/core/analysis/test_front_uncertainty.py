@@ -5,13 +5,13 @@ import pytest
 from measured import measured
 from pictured import SPACE, Law, pictured
 
+from core.analysis.frame import make_frame
 from core.analysis.front_uncertainty import (
     chance_text,
     frame_band,
     frame_chance,
     front_uncertainty,
 )
-from core.analysis.pipeline import make_frame
 from core.fit.latency import fit_latency
 from core.fit.resample import outcome
 from core.pareto.limits import Limit, parse_limit

@@ -6,6 +6,7 @@ import pytest
 from measured import DEVICE, measured, shape
 
 from core.__main__ import main
+from core.analysis.contents import read_contents
 from core.analysis.overlays import (
     cautions,
     imported_layers,
@@ -18,7 +19,7 @@ from core.analysis.overlays import (
     other_layer,
     overlay_layers,
 )
-from core.analysis.pipeline import make_laws, make_table, read_contents
+from core.analysis.pipeline import make_laws, make_table
 from core.fit.resample import outcome
 from core.formats.results.imported import Estimate, ImportedPoint
 from core.model.workload import Workload

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.analysis.pipeline import Contents, Laws, make_frame, make_table
+from core.analysis.contents import Contents
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import Laws, make_table
 from core.analysis.validation import (
     judge_loss,
     latency_sentence,

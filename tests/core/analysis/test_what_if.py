@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tried import made as made
 
-from core.analysis.pipeline import make_frame, make_table
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import make_table
 from core.analysis.what_if import as_described, drafts_for, percent_change, snapshot, speculation
 from core.errors import Unusable
 from core.laws.speculative import speedup

@@ -8,7 +8,8 @@ from known_shapes import counted_by_transformers
 from measured import measured, shape
 
 from core.__main__ import main
-from core.analysis.pipeline import make_laws, make_table, read_contents
+from core.analysis.contents import read_contents
+from core.analysis.pipeline import make_laws, make_table
 from core.errors import Unusable
 from core.export.formats import format_of
 from core.formats.configs.config_formats import config_formats, read_shape

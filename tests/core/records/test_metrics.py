@@ -7,7 +7,9 @@ import pytest
 from measured import DEVICE, measured
 
 from core.analysis.comparison import compare_rows
-from core.analysis.pipeline import Contents, make_frame, make_laws, make_table
+from core.analysis.contents import Contents
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import make_laws, make_table
 from core.errors import Unusable
 from core.formats.own import table_csv
 from core.formats.own.selection import FIELDS, rows_of_table

@@ -9,7 +9,9 @@ import pytest
 from measured import measured
 
 from core.__main__ import main
-from core.analysis.pipeline import make_frame, make_laws, make_table, read_contents
+from core.analysis.contents import read_contents
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import make_laws, make_table
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices
 from core.project.project import Project

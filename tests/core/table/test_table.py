@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from measured import measured, shape, true_tpot, true_ttft
 
-from core.analysis.pipeline import Contents, Laws, make_frame, make_laws, make_table, unlike
+from core.analysis.contents import Contents
+from core.analysis.frame import make_frame
+from core.analysis.pipeline import Laws, make_laws, make_table, unlike
 from core.errors import Unusable
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, LossChoice, WhatIf

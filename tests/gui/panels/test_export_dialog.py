@@ -4,7 +4,7 @@ import json
 
 from PySide6.QtCore import Qt
 
-from core.analysis.pipeline import make_frame, rows_of
+from core.analysis.frame import make_frame, rows_of
 from core.formats.own.table_json import read as read_json
 from core.pareto.limits import parse_limit
 from core.project.project import Project

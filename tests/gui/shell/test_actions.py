@@ -1,7 +1,7 @@
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
-from core.analysis.pipeline import Contents
+from core.analysis.contents import Contents
 from core.project.choices import Choices
 from gui.app.settings import Settings
 from gui.shell.actions import ActionRow, Actions, keys_help, with_project

@@ -1,0 +1,48 @@
+"""What a project holds, its choices apart, as one frozen value that everything else is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import Unusable
+from core.formats.runs.suites import bundled_suites, suite
+from core.project.project import Project
+from core.records.measurement import Measurement
+from core.records.training_runs import TrainingRuns
+from core.space.space import Space
+from core.space.space_file import parse_space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What a project holds, as one frozen value."""
+
+    name: str
+    space: Space | None
+    measurements: tuple[Measurement, ...]
+    runs: tuple[TrainingRuns, ...]
+    imported: tuple[Mapping[str, Any], ...] = ()
+
+    def suite(self, name: str) -> TrainingRuns:
+        """A suite of the project, or a bundled one; Unusable lists what there is."""
+        for runs in self.runs:
+            if runs.suite == name:
+                return runs
+        if name in bundled_suites():
+            return suite(name)
+        known = ", ".join((*(r.suite for r in self.runs), *bundled_suites()))
+        raise Unusable(f"there is no suite of runs '{name}' (known: {known})")
+
+
+def read_contents(project: Project) -> Contents:
+    """All of a project but its choices."""
+    text = project.text("space")
+    return Contents(
+        project.path.stem,
+        parse_space(text) if text else None,
+        project.measurements(),
+        project.runs(),
+        project.imported(),
+    )
