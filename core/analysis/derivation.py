@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from core.analysis.contents import Contents
-from core.analysis.frame import Frame, make_frame
+from core.analysis.frame import Frame, make_frame, selected_row
 from core.analysis.pipeline import Laws, make_laws, make_table, refitted, unlike
 from core.errors import Unusable
 from core.project.choices import Choices
@@ -114,8 +114,7 @@ def reframed(made: Derived, choices: Choices) -> Derived:
         if frame_stale(made.inputs, now):
             frame = make_frame(made.table, choices)
         elif selection_stale(made.inputs, now):
-            found = made.table.find(choices.selected) if choices.selected else None
-            frame = replace(frame, selected=frame.best if found is None else found)
+            frame = replace(frame, selected=selected_row(made.table, choices, frame.best))
     return replace(made, inputs=now, frame=frame)
 
 

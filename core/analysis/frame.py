@@ -40,7 +40,6 @@ def make_frame(table: Table, choices: Choices) -> Frame:
     y = minimised(table, choices.y)
     front = front_indices(x, y, inside)
     best = int(front[-1]) if len(front) else None
-    selected = table.find(choices.selected) if choices.selected else None
     return Frame(
         choices.x,
         choices.y,
@@ -48,9 +47,15 @@ def make_frame(table: Table, choices: Choices) -> Frame:
         inside,
         front,
         best,
-        selected if selected is not None else best,
+        selected_row(table, choices, best),
         hidden_by(table.column, choices.limits, rows),
     )
+
+
+def selected_row(table: Table, choices: Choices, best: int | None) -> int | None:
+    """The chosen row; the best one where nothing is chosen, or what was chosen is not in the table."""
+    found = table.find(choices.selected) if choices.selected else None
+    return best if found is None else found
 
 
 def minimised(table: Table, key: str) -> Floats:

@@ -1,30 +1,71 @@
-"""One derivation makes each number once."""
+"""What a change touches is made again, and nothing else."""
 
-from core.analysis import pipeline
-from core.analysis.derivation import Inputs, derive
-from core.errors import Unusable
+from dataclasses import replace
+
+import pytest
+from tiny_project import SPACE, timed
+
+from core.analysis.contents import Contents
+from core.analysis.derivation import Inputs, derive, latency_stale, loss_stale, reframed
 from core.fit.resample import outcome
-from core.project.demo import demo_in_memory, recorded_sweep
-from core.samples import statistics
+from core.pareto.limits import parse_limit
+from core.project.choices import Choices, LossChoice, WhatIf
+from core.space.space_file import parse_space
 
 
-def test_every_measurement_is_summarised_once_per_phase(monkeypatch):
-    """The recorded sweep: laws and columns share the medians, and nothing unasked is worked out."""
-    made = []
-    summarise = statistics.summarise
+@pytest.fixture(scope="module")
+def made():
+    space = parse_space(SPACE)
+    contents = Contents("tiny", space, tuple(map(timed, space.measurement_points())), ())
+    return outcome(derive(Inputs(contents, Choices()), None))
 
-    def counted(blocks, statistic):
-        made.append(statistic)
-        return summarise(blocks, statistic)
 
-    def no_loss_law(contents, choices):
-        raise Unusable("left out of this test")
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LossChoice(suite="other"),
+        LossChoice(law="chinchilla"),
+        LossChoice(tied="free"),
+        LossChoice(where=("seed=1",)),
+        LossChoice(params="non-embedding"),
+        LossChoice(method="huber"),
+        LossChoice(insist=True),
+    ],
+    ids=str,
+)
+def test_every_part_of_the_choice_of_a_loss_law_asks_for_another_fit(made, loss):
+    now = replace(made.inputs, choices=made.inputs.choices.changed(loss=loss))
+    assert loss_stale(made.inputs, now) and not latency_stale(made.inputs, now)
 
-    monkeypatch.setattr(statistics, "summarise", counted)
-    monkeypatch.setattr(pipeline, "fit_loss", no_loss_law)
-    project = demo_in_memory()
-    contents, choices = pipeline.read_contents(project), project.choices()
-    derived = outcome(derive(Inputs(contents, choices), None))
-    assert derived.table is not None and derived.frame is not None
-    phases = ("ttft", "tpot", "e2e")
-    assert len(made) == len(phases) * len(recorded_sweep())
+
+def test_an_equal_choice_of_a_loss_law_asks_for_nothing(made):
+    choices = made.inputs.choices
+    again = choices.changed(
+        loss=replace(choices.loss), x="ttft_s", limits=(parse_limit("tpot<=3ms"),)
+    )
+    now = outcome(derive(replace(made.inputs, choices=again), made))
+    assert now.laws is made.laws and now.table is made.table
+    assert now.frame.x == "ttft_s" and len(now.frame.limits) == 1
+
+
+def test_a_what_if_makes_the_table_again_with_the_same_laws(made):
+    tried = made.inputs.choices.changed(what_if=WhatIf(batch=4))
+    now = outcome(derive(replace(made.inputs, choices=tried), made))
+    assert now.laws is made.laws and now.table is not made.table
+
+
+def test_a_measurement_refits_latency_and_keeps_the_loss_law(made):
+    contents = made.inputs.contents
+    fewer = replace(contents, measurements=contents.measurements[:-1])
+    now = outcome(derive(replace(made.inputs, contents=fewer), made))
+    assert now.laws.loss is made.laws.loss
+    counts = [sum(fit.n for fit in d.laws.latency if fit.metric == "tpot") for d in (made, now)]
+    assert counts[1] == counts[0] - 1
+
+
+def test_another_chosen_row_changes_the_frame_alone(made):
+    row = int(made.frame.front[0])
+    chosen = reframed(made, made.inputs.choices.changed(selected=made.table.id_of(row)))
+    assert chosen.frame.selected == row and chosen.frame.front is made.frame.front
+    lost = reframed(chosen, made.inputs.choices.changed(selected="L1-gone"))
+    assert lost.frame.selected == made.frame.best
