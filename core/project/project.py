@@ -10,9 +10,8 @@ import json
 import os
 import sqlite3
 import threading
-import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +19,13 @@ from typing import Any
 
 from core.errors import Unusable
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
+from core.project.migrations import SCHEMA_VERSION, migrate, migrated_copy, version_of
+from core.project.packing import pack, unpack
 from core.records.measurement import Measurement
 from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
 from core.records.training_runs import TrainingRuns
 
 SUFFIX = ".paretoscope"
-SCHEMA_VERSION = 1
 APPLICATION_ID = 0x50415245  # 'PARE', so that `file` and we can tell a project from other SQLite
 TABLES = """
 CREATE TABLE measurement (
@@ -35,8 +35,6 @@ CREATE TABLE runs (suite TEXT PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE imported (id INTEGER PRIMARY KEY, source TEXT NOT NULL, record BLOB NOT NULL);
 CREATE TABLE text (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-# from version N to N + 1; a released version's rows are never edited here again
-MIGRATIONS: dict[int, str] = {}
 
 
 class Project:
@@ -107,8 +105,13 @@ class Project:
                     f"this program reads up to {SCHEMA_VERSION}); update the program to open it"
                 )
             _check_whole(path, db)
-            if not read_only and version < SCHEMA_VERSION:
-                _migrate(db, version)
+            if version < SCHEMA_VERSION and read_only:
+                db = migrated_copy(db)
+            elif version < SCHEMA_VERSION:
+                migrate(db)
+        except sqlite3.Error as error:
+            db.close()
+            raise Unusable(_refusal(path, error)) from error
         except BaseException:
             db.close()
             raise
@@ -141,7 +144,7 @@ class Project:
 
     def add_measurement(self, measurement: Measurement) -> Measurement:
         """The measurement with its row number, once it is on disk."""
-        record = _pack(measurement_to_dict(measurement))
+        record = pack(measurement_to_dict(measurement))
         label = f"{measurement.architecture.label} | {measurement.runtime.label}"
         row = self._write(
             "INSERT INTO measurement (added_at, label, flags, record) VALUES (?, ?, ?, ?)",
@@ -152,7 +155,8 @@ class Project:
     def measurements(self) -> tuple[Measurement, ...]:
         """All measurements in the order they were stored."""
         rows = self._read("SELECT id, record FROM measurement ORDER BY id")
-        return tuple(measurement_from_dict(_unpack(record), row) for row, record in rows)
+        with _damage_named("measurement"):
+            return tuple(measurement_from_dict(unpack(record), row) for row, record in rows)
 
     # --- training runs and imported results ---------------------------------------------------
 
@@ -160,28 +164,27 @@ class Project:
         """Store a suite of runs, in place of an earlier one of the same name."""
         self._write(
             "INSERT OR REPLACE INTO runs (suite, record) VALUES (?, ?)",
-            (runs.suite, _pack(to_plain(runs))),
+            (runs.suite, pack(to_plain(runs))),
         )
 
     def runs(self) -> tuple[TrainingRuns, ...]:
         """The project's own suites, by name."""
-        return tuple(
-            from_plain(TrainingRuns, _unpack(record))
-            for (record,) in self._read("SELECT record FROM runs ORDER BY suite")
-        )
+        rows = self._read("SELECT record FROM runs ORDER BY suite")
+        with _damage_named("suite of runs"):
+            return tuple(from_plain(TrainingRuns, unpack(record)) for (record,) in rows)
 
     def add_imported(self, source: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Append imported points (as dictionaries of their own module) from one file."""
         with self._transaction():
             for record in records:
                 self._db.execute(
-                    "INSERT INTO imported (source, record) VALUES (?, ?)", (source, _pack(record))
+                    "INSERT INTO imported (source, record) VALUES (?, ?)", (source, pack(record))
                 )
 
     def imported(self) -> tuple[dict[str, Any], ...]:
         """All imported points, as dictionaries."""
         rows = self._read("SELECT record FROM imported ORDER BY id")
-        return tuple(_unpack(record) for (record,) in rows)
+        return tuple(unpack(record) for (record,) in rows)
 
     # --- named texts: the space, the choices --------------------------------------------------
 
@@ -293,6 +296,17 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
     return f"{path} could not be written ({reason})"
 
 
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Raise Unusable for a stored record whose fields are not those of this version."""
+    try:
+        yield
+    except Unusable:
+        raise
+    except ValueError as error:
+        raise Unusable(f"a stored {what} is damaged ({error})") from error
+
+
 def _because(project: Project, why: str) -> Project:
     project.because = why
     return project
@@ -320,7 +334,7 @@ def _look_into(path: Path, mode: str, more: str = "") -> tuple[sqlite3.Connectio
     """The connection, the schema's version and the application's number."""
     db = _connect(path, mode, more)
     try:
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        version = version_of(db)
         kind = int(db.execute("PRAGMA application_id").fetchone()[0])
     except BaseException:
         db.close()
@@ -362,20 +376,3 @@ def _check_whole(path: Path, db: sqlite3.Connection) -> None:
         answer = str(error)
     if answer != "ok":
         raise Unusable(f"{path} is damaged ({answer}); it was left as it is")
-
-
-def _migrate(db: sqlite3.Connection, version: int) -> None:
-    for old in range(version, SCHEMA_VERSION):
-        db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
-
-
-def _pack(record: Mapping[str, Any]) -> bytes:
-    return zlib.compress(json.dumps(record, separators=(",", ":")).encode(), 3)
-
-
-def _unpack(blob: bytes) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(zlib.decompress(blob))
-    except (zlib.error, ValueError) as error:
-        raise Unusable(f"a stored record is damaged ({error})") from error
-    return record

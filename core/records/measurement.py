@@ -74,6 +74,20 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How samples were taken, as far as it changes the numbers that are made of them."""
+
+    # by phase one factor per block, above 1 while the machine was slower than usual; samples are divided
+    # by it (`core.samples.drift_correction`), and are stored as the clock gave them
+    drift_factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    interleaved_with: int = 0  # other points that were timed in turns with this one
+    repetitions: int = 1  # how often the point was measured, minutes and processes apart
+    ended_early: bool = False  # the points timed in turns did not come to their end
+    anchor_s: float | None = None  # time per token of the anchor shape beside it
+    kernel_s_per_token: float | None = None  # in which a kernel ran; None: not counted
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """Architecture (or model folder) x Workload x Runtime x Device, with every raw sample kept.
 
@@ -82,7 +96,7 @@ class Measurement:
     '_device' for device time where the device has its own clock. `memory_bytes` holds 'weights',
     'cache', 'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds
     'joules_per_token' and 'idle_watts' where known. A measurement that failed has no samples, a
-    flag of FAILED_FLAGS and a message.
+    flag of FAILED_FLAGS and a message. `environment` is reported and changes no time.
     """
 
     architecture: Architecture
@@ -97,6 +111,7 @@ class Measurement:
     )  # 'loss', 'loss_low', 'loss_high', ...
     flags: tuple[str, ...] = ()
     message: str = ""
+    timing: Timing = Timing()
     environment: Mapping[str, Any] = field(default_factory=dict)
     started_at: str = ""  # ISO 8601, UTC
     model: str = ""  # name of a real model; empty for a design with random weights
@@ -104,6 +119,14 @@ class Measurement:
     id: int = 0  # row in the project; 0: not stored
     # statistics of the samples that were worked out already (`core.samples.statistics.estimate`)
     estimated: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for phase, factors in self.timing.drift_factors.items():
+            blocks = len(self.samples.get(phase, ()))
+            if self.samples and len(factors) != blocks:
+                raise ValueError(
+                    f"the timing has {len(factors)} drift factors for the {blocks} blocks of '{phase}'"
+                )
 
     @property
     def failed(self) -> bool:

@@ -14,9 +14,9 @@ NOT_TIMED = "nothing measured yet with {runtime} on this device"
 
 def launch_overhead(m: Measurement, median: Median) -> Reading | None:
     """Wall time per token in which no kernel ran, s; None where kernels were not counted."""
-    kernels = m.environment.get("kernel_s_per_token")
-    gap = median("itl") if kernels else None
-    return None if gap is None or not kernels else one_value(max(0.0, gap - float(kernels)))
+    kernels = m.timing.kernel_s_per_token
+    gap = None if kernels is None else median("itl")
+    return None if gap is None or kernels is None else one_value(max(0.0, gap - kernels))
 
 
 # fmt: off

@@ -34,18 +34,13 @@ def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     Repetitions under the latest one's software count, the disturbed ones among them only when there is
     no other. Every sample of those is kept, corrected for drift where that is known: two repetitions
     lie side by side in blocks as they were measured, of three and more each is one block. A flag stays
-    when most repetitions raised it. `environment['visits']` is their number. A key that only ever failed
+    when most repetitions raised it. `timing.repetitions` is their number. A key that only ever failed
     gives its latest failure.
     """
     groups: dict[Any, list[Measurement]] = {}
     for m in measurements:
         groups.setdefault(m.key, []).append(m)
     return tuple(_one(rows) for rows in groups.values())
-
-
-def repetitions_of(m: Measurement) -> int:
-    """How many repetitions stand behind a measurement."""
-    return int(m.environment.get("visits", 1))
 
 
 def repetitions_made(measurements: Iterable[Measurement]) -> Counter[Any]:
@@ -55,7 +50,7 @@ def repetitions_made(measurements: Iterable[Measurement]) -> Counter[Any]:
         if SETTLED.intersection(m.flags):
             made[m.key] += MOST
         elif not m.failed:
-            made[m.key] += repetitions_of(m)
+            made[m.key] += m.timing.repetitions
     return made
 
 
@@ -69,7 +64,7 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         return last
     alike = [m for m in usable if _software(m) == _software(last)]
     # what is noted of a repetition that was cut short is not true of all of them
-    last = next((m for m in reversed(alike) if not m.environment.get("ended_early")), last)
+    last = next((m for m in reversed(alike) if not m.timing.ended_early), last)
     calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
     if len(calm) == 1:
         return calm[0]
@@ -89,7 +84,9 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         energy=next((m.energy for m in reversed(calm) if m.energy), last.energy),
         quality=next((m.quality for m in reversed(calm) if m.quality), last.quality),
         # the samples have been corrected already
-        environment={**last.environment, "visits": sum(map(repetitions_of, calm)), "levels": {}},
+        timing=replace(
+            last.timing, repetitions=sum(m.timing.repetitions for m in calm), drift_factors={}
+        ),
         started_at=min(m.started_at for m in calm),
     )
 

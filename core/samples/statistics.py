@@ -113,10 +113,10 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
 def corrected(measurement: Measurement) -> dict[str, list[Floats]]:
     """Samples by phase and block, each block divided by its drift factor where one is known.
 
-    `environment['levels']` maps a phase to one factor per block (`core.samples.drift_correction`); the
-    samples themselves are kept as the clock gave them.
+    The factors are `timing.drift_factors` (`core.samples.drift_correction`); the samples themselves are
+    kept as the clock gave them.
     """
-    known = measurement.environment.get("levels") or {}
+    known = measurement.timing.drift_factors
     found = {}
     for phase, blocks in measurement.samples.items():
         factors = known.get(phase) or (1.0,) * len(blocks)

@@ -35,11 +35,11 @@ def _time(m: Measurement, metric: Metric) -> str:
 
 
 def _repetitions(m: Measurement) -> str:
-    repetitions, together = m.environment.get("visits", 1), m.environment.get("company", 1)
-    if repetitions == 1 and together == 1:
+    repetitions, others = m.timing.repetitions, m.timing.interleaved_with
+    if repetitions == 1 and not others:
         return ""
     often = "once" if repetitions == 1 else f"{repetitions} times"
-    beside = f", interleaved with {together - 1} others" if together > 1 else ""
+    beside = f", interleaved with {others} others" if others else ""
     return f"Measured {often}{beside}" + (" and corrected for drift" if beside else "")
 
 

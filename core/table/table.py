@@ -319,11 +319,9 @@ def measured_text(m: Measurement, key: str) -> str:
     phase = METRICS[key].phase
     samples = sum(len(block) for block in m.samples.get(phase, ())) if phase else 0
     count = f"{samples:,} samples, " if samples else ""
-    repetitions = m.environment.get("visits", 1)
+    repetitions, others = m.timing.repetitions, m.timing.interleaved_with
     count += f"{repetitions} repetitions, " if repetitions > 1 else ""
-    together = m.environment.get("company", 1)
-    if together > 1:
-        count += f"interleaved with {together - 1} others and corrected for drift, "
+    count += f"interleaved with {others} others and corrected for drift, " if others else ""
     software = m.environment.get("torch", "")
     flags = f"; {', '.join(m.flags)}" if m.flags else ""
     when = m.started_at[:16].replace("T", " ")

@@ -107,11 +107,11 @@ def bridged(first: Sequence[Measurement], second: Sequence[Measurement]) -> list
         change[phase] = float(np.median(ratios))
     for m in second:
         if m.key not in found:
-            levels = {
-                phase: [round(factor * change[phase], 5) for factor in factors]
-                for phase, factors in m.environment["levels"].items()
+            factors = {
+                phase: tuple(round(factor * change[phase], 5) for factor in each)
+                for phase, each in m.timing.drift_factors.items()
             }
-            found[m.key] = replace(m, environment={**m.environment, "levels": levels})
+            found[m.key] = replace(m, timing=replace(m.timing, drift_factors=factors))
     return list(found.values())
 
 

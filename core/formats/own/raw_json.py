@@ -7,12 +7,14 @@ large file can be read line by line; the sweeps that ship with the program are s
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from core.errors import Unusable
 from core.files import json_object
 from core.formats.own.own_formats import OwnFormat
 from core.records.measurement import Measurement
+from core.records.migrations import measurement_1_to_2
 from core.records.serial import measurement_from_dict, measurement_to_dict
 
 FORMAT = OwnFormat(
@@ -22,7 +24,9 @@ FORMAT = OwnFormat(
     checked_against="read back by this program",
     kind="measurements",
 )
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# how measurements of an earlier version become those of today
+OLDER: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: measurement_1_to_2}
 
 
 def write(measurements: Sequence[Measurement]) -> str:
@@ -36,13 +40,15 @@ def write(measurements: Sequence[Measurement]) -> str:
 
 
 def read(text: str, what: str) -> tuple[Measurement, ...]:
-    """The measurements of such a file. Raises Unusable, naming what is wrong, for any other."""
+    """The measurements of such a file, of this version or an earlier one. Raises Unusable, naming what
+    is wrong, for any other."""
     values = json_object(text, what)
-    if values.get("schema_version") != SCHEMA_VERSION:
-        found = values.get("schema_version")
-        raise Unusable(f"{what} has schema_version {found!r}; this reads {SCHEMA_VERSION}")
+    version = values.get("schema_version")
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        raise Unusable(f"{what} has schema_version {version!r}; this reads 1 to {SCHEMA_VERSION}")
+    update = OLDER.get(version, dict)
     try:
-        return tuple(measurement_from_dict(record) for record in values["measurements"])
+        return tuple(measurement_from_dict(update(record)) for record in values["measurements"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error) or type(error).__name__
         raise Unusable(f"{what} holds no measurements of this program ({reason})") from error

@@ -38,7 +38,7 @@ from core.measure.timing.memory import (
 )
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.workload import Workload
-from core.records.measurement import Measurement, Point
+from core.records.measurement import Measurement, Point, Timing
 from core.samples.drift_correction import drift_factors
 from core.samples.statistics import scatter
 
@@ -216,8 +216,7 @@ def _timed(
     def so_far(outcomes: Mapping[str, Outcome]) -> None:
         nonlocal kept_at
         if time.monotonic() - kept_at >= KEEP_S:
-            note = {**environment, "ended_early": True}
-            keep(_records(loaded, outcomes, context, note, [], started))
+            keep(_records(loaded, outcomes, context, environment, [], started, ended_early=True))
             kept_at = time.monotonic()
 
     outcomes = protocol.run(
@@ -243,6 +242,7 @@ def _records(
     environment: Mapping[str, Any],
     raised: Sequence[str],
     started: str,
+    ended_early: bool = False,
 ) -> dict[int, Measurement]:
     """One measurement for each loaded point, with the drift that all of them show together."""
     factors_of = drift_factors_by_phase([outcomes[str(one.number)] for one in loaded])
@@ -267,9 +267,12 @@ def _records(
                 "stopped_by": outcome.stopped_by,
                 "seconds": round(outcome.seconds, 3),
                 "seed": context.settings.seed,
-                "company": len(loaded),
-                "levels": factors,
             },
+            timing=Timing(
+                drift_factors={phase: tuple(each) for phase, each in factors.items()},
+                interleaved_with=len(loaded) - 1,
+                ended_early=ended_early,
+            ),
             started_at=started,
             model=one.point.model,
         )

@@ -13,11 +13,11 @@ from core.measure.backends.torch_backend import WARM_STEPS
 from core.measure.timing.protocol import Runnable
 
 
-def kernel_seconds(runner: Runnable, output_tokens: int) -> dict[str, float]:
-    """'kernel_s_first' for the prompt and 'kernel_s_per_token' for a decode step, on CUDA.
+def kernel_seconds(runner: Runnable, output_tokens: int) -> tuple[float | None, float | None]:
+    """Seconds in which kernels ran for the prompt, and for one decode step, on CUDA.
 
-    A short request less a first token alone, divided by the steps between. Empty where the profiler
-    may not look (containers without the right to count) or saw nothing.
+    The latter is a short request less a first token alone, divided by the steps between. None where
+    the profiler may not look (containers without the right to count) or saw nothing.
     """
     try:
         first = _busy(runner.first)
@@ -25,13 +25,10 @@ def kernel_seconds(runner: Runnable, output_tokens: int) -> dict[str, float]:
         short = _busy(runner.warm) if steps > 0 else first
     except Exception:
         # torch refuses in many ways (no CUPTI, no right to count), and the timing is there already
-        return {}
+        return None, None
     if first <= 0:
-        return {}
-    found = {"kernel_s_first": first}
-    if steps > 0 and short > first:
-        found["kernel_s_per_token"] = (short - first) / steps
-    return found
+        return None, None
+    return first, (short - first) / steps if steps > 0 and short > first else None
 
 
 def _busy(call: Callable[[], Any]) -> float:

@@ -26,7 +26,7 @@ from core.measure.timing.memory import PeakMemory, is_out_of_memory, needed_byte
 from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Device, Measurement, Point
+from core.records.measurement import Device, Measurement, Point, Timing
 
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
@@ -254,12 +254,16 @@ def _timed(
         seconds=round(outcome.seconds, 3),
         seed=context.settings.seed,
     )
+    timing = Timing()
     if context.device.kind == "cuda" and outcome.blocks:
         report(f"kernels of {name}", 0.9)
-        environment.update(kernel_seconds(runner, point.workload.output_tokens))
+        first_s, token_s = kernel_seconds(runner, point.workload.output_tokens)
+        timing = replace(timing, kernel_s_per_token=token_s)
+        if first_s is not None:
+            environment["kernel_s_first"] = first_s
     if anchor is not None and outcomes[ANCHOR].blocks.get("tpot"):
         medians = [float(np.median(b)) for b in outcomes[ANCHOR].blocks["tpot"]]
-        environment["anchor_s"] = float(np.median(medians))
+        timing = replace(timing, anchor_s=float(np.median(medians)))
     measurement = Measurement(
         architecture=point.architecture,
         workload=point.workload,
@@ -269,6 +273,7 @@ def _timed(
         memory_bytes={"needed": needed, **runner.memory(), **peak.read()},
         flags=tuple(outcome.flags),
         message=outcome.message if "clock" in outcome.flags else "",
+        timing=timing,
         environment=environment,
         started_at=started,
         model=point.model,

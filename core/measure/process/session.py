@@ -204,12 +204,12 @@ class Session:
 
     def _drifted(self, measurement: Measurement) -> Measurement:
         """The measurement, flagged when the anchor is not what it was at the first point."""
-        now = measurement.environment.get("anchor_s")
-        if not now:
+        now = measurement.timing.anchor_s
+        if now is None:
             return measurement
         if self._anchor_s is None:
-            self._anchor_s = float(now)
-        change = float(now) / self._anchor_s - 1
+            self._anchor_s = now
+        change = now / self._anchor_s - 1
         environment = {**measurement.environment, "anchor_change": round(change, 4)}
         flags = measurement.flags
         if abs(change) > DRIFT:
@@ -260,7 +260,7 @@ def _whose_turn(file: str, due: Sequence[int]) -> int | None:
 
 def ended_early(measurement: Measurement, why: str) -> Measurement:
     """A measurement of an interleaved run that ended early, with a message; any other as it is."""
-    if measurement.message or not measurement.environment.get("ended_early"):
+    if measurement.message or not measurement.timing.ended_early:
         return measurement
     message = f"timed until the interleaved run ended early ({why})"
     return replace(measurement, message=message)

@@ -16,7 +16,7 @@ from core.measure.sweeps.sweep import Swept
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.project.project import Project
-from core.records.measurement import Device, Measurement
+from core.records.measurement import Device, Measurement, Timing
 from core.records.progress import Progress
 from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
 from core.samples.statistics import estimate
@@ -168,7 +168,7 @@ def test_floor_is_bytes_over_bandwidth_and_unknown_without_it():
     assert floor_ratio(m) == pytest.approx((3e-4 + floor_s(m)) / floor_s(m), rel=0.01)
     assert floor_s(measured(shape(4, 128))) is None and floor_ratio(measured(shape(4, 128))) is None
     assert launch_overhead_s(m) is None
-    counted = measured(shape(4, 128), environment={"kernel_s_per_token": 1e-4})
+    counted = measured(shape(4, 128), timing=Timing(kernel_s_per_token=1e-4))
     assert launch_overhead_s(counted) == pytest.approx(estimate(counted, "itl").value - 1e-4)
     assert isinstance(m, Measurement)
 

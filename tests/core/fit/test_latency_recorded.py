@@ -7,6 +7,7 @@ import pytest
 
 from core.fit.latency import fit_latency
 from core.fit.latency_terms import points_of
+from core.formats.own.raw_json import SCHEMA_VERSION
 from core.measure.sweeps.adaptive import choose_batch
 from core.project.demo import SWEEP, recorded_sweep
 from core.records.measurement import Point
@@ -32,7 +33,7 @@ def test_it_names_its_device_and_no_host(rows):
     assert all(m.device.name and not m.device.host for m in rows)
     text = resource(SWEEP).read_text(encoding="utf-8").lower()
     assert "hostname" not in text and "/home" not in text
-    assert json.loads(text)["schema_version"] == 1
+    assert json.loads(text)["schema_version"] == SCHEMA_VERSION
     assert all(m.started_at and m.environment for m in rows)
 
 

@@ -15,7 +15,8 @@ from core.errors import Unusable
 from core.formats.runs.suites import suite
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, WhatIf
-from core.project.project import SCHEMA_VERSION, Project
+from core.project.migrations import SCHEMA_VERSION
+from core.project.project import Project
 
 ROOT = Path(__file__).parents[3]
 
@@ -180,26 +181,3 @@ def test_choices_with_an_unknown_key_are_refused_by_name(tmp_path):
         project.put_text("choices", '{"x": "loss", "sparkle": 1}')
         with pytest.raises(Unusable, match="sparkle"):
             project.choices()
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "tests/fixtures/projects").glob("version-*.paretoscope")), ids=str
-)
-def test_projects_of_every_version_open_with_all_they_hold(path, tmp_path):
-    copy = tmp_path / path.name
-    copy.write_bytes(path.read_bytes())
-    with Project.open(copy) as project:
-        good, bad = project.measurements()
-        assert good.architecture == shape(4, 128)
-        assert bad.failed
-        assert len(project.runs()[0]) == 5
-        assert project.choices().limits == (parse_limit("tpot<=8ms"),)
-        assert project.choices().what_if.batch == 4
-        assert project.imported() == ({"name": "n"},)
-        assert "n_layers" in project.text("space")
-        project.put_text("a", "b")
-
-
-def test_there_is_a_kept_project_of_every_version():
-    kept = {path.stem for path in (ROOT / "tests/fixtures/projects").glob("*.paretoscope")}
-    assert kept == {f"version-{n}" for n in range(1, SCHEMA_VERSION + 1)}

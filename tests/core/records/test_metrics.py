@@ -17,6 +17,7 @@ from core.model.architecture import shape_from_label
 from core.model.workload import Workload
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, WhatIf
+from core.records.measurement import Timing
 from core.records.metric import Metric, Reading, counted
 from core.records.metrics import METRICS, metric, of_phase, timed_parts
 from core.report.help_pages import metrics_page
@@ -234,7 +235,7 @@ def test_measured_quality_keeps_its_interval():
 
 
 def test_launch_overhead_is_the_gap_without_kernels():
-    m = measured(shape_from_label("2x64"), environment={"kernel_s_per_token": 0.003})
+    m = measured(shape_from_label("2x64"), timing=Timing(kernel_s_per_token=0.003))
     read = METRICS["launch_s"].read
     assert read(m, {"itl": 0.004}.get) == pytest.approx((0.001,) * 3)
     assert read(m, {"itl": 0.002}.get) == (0.0, 0.0, 0.0)

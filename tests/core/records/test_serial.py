@@ -78,6 +78,7 @@ def test_a_missing_field_takes_its_default():
         ),
         (Measurement, {"flags": "noisy"}, "measurement.flags must be a list"),
         (Measurement, {"device": None}, "measurement.device must be an object"),
+        (Measurement, {"timing": {"levels": {}}}, "measurement.timing has no field 'levels'"),
         (TrainingRuns, {"columns": {"loss": ["x"]}}, r"training runs.columns.loss\[0\] must be"),
     ],
 )
@@ -85,6 +86,14 @@ def test_what_does_not_fit_is_refused_by_name(kind, changes, words):
     record = {Device: DEVICE, Measurement: measured(shape(4, 128)), TrainingRuns: RUNS}[kind]
     with pytest.raises(ValueError, match=words):
         from_plain(kind, to_plain(record) | changes)
+
+
+def test_factors_must_belong_to_the_blocks_they_correct():
+    m = measured(shape(4, 128))
+    for phase, count in (("tpot", 5), ("tpto", 6)):
+        record = measurement_to_dict(m) | {"timing": {"drift_factors": {phase: [1.0] * count}}}
+        with pytest.raises(ValueError, match=f"blocks of '{phase}'"):
+            measurement_from_dict(record)
 
 
 def test_a_missing_field_without_default_is_named():

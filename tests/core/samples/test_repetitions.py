@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.fit.latency import fit_latency
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Device, Measurement
+from core.records.measurement import Device, Measurement, Timing
 from core.samples.repetitions import MOST, repetitions_made, together
 from core.samples.statistics import estimate
 
@@ -19,7 +19,7 @@ SHAPE = Architecture(4, 256, 4, 4, 64, 704, 4096)
 WORK = Workload(1, 16, 5)
 
 
-def repetition(level, flags=(), blocks=6, day=1, **environment):
+def repetition(level, flags=(), blocks=6, day=1, torch="2", **timing):
     """One whose blocks agree to a thousandth, four tokens a request and two requests a block."""
     rng = np.random.default_rng(round(level * 1e6) + day)
     tpot = tuple(tuple(level * (1 + 1e-3 * rng.standard_normal(8))) for _ in range(blocks))
@@ -31,7 +31,8 @@ def repetition(level, flags=(), blocks=6, day=1, **environment):
         {"tpot": tpot, "ttft": tuple((3 * level,) for _ in range(blocks))},
         flags=flags,
         memory_bytes={"process": int(level * 1e9)},
-        environment={"torch": "2", **environment},
+        timing=Timing(**timing),
+        environment={"torch": torch},
         started_at=f"2026-01-0{day}T00:00:00",
         id=day,
     )
@@ -52,7 +53,7 @@ def test_three_visits_have_the_interval_between_them():
     assert found.high - found.value == pytest.approx(4.303 * 0.002 / 3**0.5, rel=0.02)
     assert estimate(rows[0], "tpot").half_width < 2e-3
     assert found.n == sum(estimate(m, "tpot").n for m in rows)
-    assert one.environment["visits"] == 3 and one.id == 3
+    assert one.timing.repetitions == 3 and one.id == 3
     assert one.started_at == rows[0].started_at
     assert one.memory_bytes == {"process": 14_000_000}
 
@@ -71,10 +72,10 @@ def test_a_visit_cut_short_counts_and_does_not_speak_for_the_others():
         repetition(0.014, day=4, ended_early=True), message="timed until it ended early"
     )
     (one,) = together([*rows, short])
-    assert one.environment["visits"] == 4 and len(one.samples["tpot"]) == 4
-    assert not one.message and "ended_early" not in one.environment
+    assert one.timing.repetitions == 4 and len(one.samples["tpot"]) == 4
+    assert not one.message and not one.timing.ended_early
     # of software that nothing else ran under it is all there is
-    newer = replace(short, environment={**short.environment, "torch": "3"})
+    newer = replace(short, environment={"torch": "3"})
     assert together([*rows, newer]) == (newer,)
 
 
@@ -95,7 +96,7 @@ def test_a_calm_visit_overrules_disturbed_ones():
     (both,) = together(
         [repetition(0.01, flags=("busy",)), repetition(0.02, flags=("busy",), day=2)]
     )
-    assert both.environment["visits"] == 2 and both.flags == ("busy",)
+    assert both.timing.repetitions == 2 and both.flags == ("busy",)
 
 
 def test_a_flag_stays_when_most_raise_it_and_drift_is_answered():

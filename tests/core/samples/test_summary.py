@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from measured import DEVICE, measured, shape
 
+from core.records.measurement import Timing
 from core.samples.summary import summary_lines
 
 
@@ -29,7 +30,7 @@ def test_what_is_known_is_told_with_units():
         device=fast,
         memory_bytes={"weights": 4 * 10**8, "peak_allocated": 6 * 10**8},
         energy={"joules_per_token": 0.25, "idle_watts": 60.0},
-        environment={"visits": 3, "company": 12},
+        timing=Timing(repetitions=3, interleaved_with=11),
     )
     assert f"{floor_ratio(m):.2f} times" in line(m, "Memory floor")
     assert "40.0 GB/s" in line(m, "Memory floor")

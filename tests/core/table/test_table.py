@@ -11,7 +11,7 @@ from core.analysis.pipeline import Laws, make_laws, make_table, unlike
 from core.errors import Unusable
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, LossChoice, WhatIf
-from core.records.measurement import Device, Point
+from core.records.measurement import Device, Point, Timing
 from core.records.metrics import METRICS
 from core.resources import resource
 from core.samples.roofline import floor_ratio
@@ -231,7 +231,7 @@ def test_every_row_says_how_near_it_comes_to_the_memory_floor(contents, laws, ta
 def test_launch_overhead_is_known_where_kernels_were_counted(contents, laws):
     first = contents.measurements[0]
     gap = true_tpot(first.architecture, first.workload, first.runtime)
-    counted = replace(first, environment={**first.environment, "kernel_s_per_token": 0.4 * gap})
+    counted = replace(first, timing=Timing(kernel_s_per_token=0.4 * gap))
     rest = contents.measurements[1:]
     table = make_table(replace(contents, measurements=(counted, *rest)), laws, Choices())
     value = table.column("launch_s")

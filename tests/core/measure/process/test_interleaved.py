@@ -11,7 +11,7 @@ from core.measure.timing.devices import cpu_device
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Point
+from core.records.measurement import Point, Timing
 from core.samples.repetitions import together
 from core.samples.statistics import corrected, estimate, metric_blocks
 from core.table.table import measured_text
@@ -36,9 +36,9 @@ def test_each_point_has_its_measurement_in_order(interleaved):
         (p.architecture, p.workload) for p in points
     ]
     for m in found:
-        assert not m.failed and m.environment["company"] == len(points)
+        assert not m.failed and m.timing.interleaved_with == len(points) - 1
         blocks = m.samples["tpot"]
-        assert len(blocks) == len(m.environment["levels"]["tpot"]) == 6
+        assert len(blocks) == len(m.timing.drift_factors["tpot"]) == 6
         assert all(len(block) % 5 == 0 for block in blocks)
         assert m.memory_bytes["weights"] > 0 and m.memory_bytes["cache"] > 0
 
@@ -46,7 +46,7 @@ def test_each_point_has_its_measurement_in_order(interleaved):
 def test_the_drift_is_divided_out_and_the_clock_kept(interleaved):
     _, found = interleaved
     m = found[0]
-    factors = m.environment["levels"]["tpot"]
+    factors = m.timing.drift_factors["tpot"]
     raw, flat = m.samples["tpot"], corrected(m)["tpot"]
     for block, factor, shown in zip(raw, factors, flat, strict=True):
         assert np.allclose(np.array(block) / factor, shown)
@@ -70,7 +70,7 @@ def test_what_does_not_fit_beside_the_others_is_measured_alone(monkeypatch):
     room = iter([10**9] + [0] * 1000)
     monkeypatch.setattr("core.measure.process.interleaved.available_bytes", lambda _: next(room))
     found = measure_interleaved([Point(a, Workload(1, 8, 6)) for a in SHAPES], laboratory())
-    assert all(not m.failed and "company" not in m.environment for m in found)
+    assert all(not m.failed and not m.timing.interleaved_with for m in found)
 
 
 def test_drift_factors_are_by_phase():
@@ -102,7 +102,7 @@ def test_flags_are_judged_on_what_the_level_leaves():
 def test_a_number_shows_that_it_was_interleaved_or_repeated(interleaved):
     _, found = interleaved
     assert "interleaved with 5 others and corrected for drift" in measured_text(found[0], "tpot_s")
-    (pooled,) = together([replace(m, environment={}) for m in [found[0]] * 3])
+    (pooled,) = together([replace(m, timing=Timing()) for m in [found[0]] * 3])
     told = measured_text(pooled, "tpot_s")
     assert "3 repetitions" in told and "interleaved" not in told
 
@@ -120,7 +120,7 @@ def test_other_executions_of_a_shape_take_turns_where_they_can():
         assert m.memory_bytes["weights"] > 0
         # threads that spin on would disturb the others' turns
         alone = m.runtime.execution == "onnx"
-        assert m.environment.get("company", 1) == (1 if alone else 4)
+        assert m.timing.interleaved_with == (0 if alone else 3)
 
 
 def test_one_number_of_threads_holds_for_all_that_take_turns():
@@ -128,7 +128,7 @@ def test_one_number_of_threads_holds_for_all_that_take_turns():
     found = measure_interleaved(points, laboratory())
     for m in found:
         assert m.environment["threads"] == m.runtime.threads
-    together = {m.runtime.threads for m in found if m.environment.get("company") == 3}
+    together = {m.runtime.threads for m in found if m.timing.interleaved_with == 2}
     assert len(together) == 1
 
 
@@ -148,8 +148,8 @@ def test_what_an_interleaved_run_has_measured_is_sent_while_it_lasts(monkeypatch
     assert [end[i] for i in range(3)] == found
     for kept in told:
         assert sorted(kept) == [0, 1, 2] and not any(m.failed for m in kept.values())
-        assert all(m.environment["ended_early"] for m in kept.values())
-    assert "ended_early" not in found[0].environment
+        assert all(m.timing.ended_early for m in kept.values())
+    assert not found[0].timing.ended_early
     # the rounds that were told of are the rounds of the end
     assert told[-1][1].samples["ttft"] == found[1].samples["ttft"][:5]
     assert any("3 points interleaved, round 4, widest ± " in text for text in words)

@@ -191,7 +191,7 @@ def test_load_by_others_raises_the_busy_flag():
 
 def test_anchor_is_measured_beside_every_point_and_its_change_is_told():
     found = results(steps([point(8), point(9)], anchor=point(4, output=4)))
-    assert all(m.environment["anchor_s"] > 0 for m in found)
+    assert all(m.timing.anchor_s > 0 for m in found)
     assert found[0].environment["anchor_change"] == 0
     for m in found:
         assert ("drift" in m.flags) == (abs(m.environment["anchor_change"]) > 0.05)
@@ -298,8 +298,8 @@ def test_interleaved_points_are_stored_like_any_other():
     found = results(steps(points, interleave=4, repetitions=2))
     assert len(found) == 14 and all(not m.failed for m in found)
     # seven in companies of four and three
-    sizes = sorted(m.environment["company"] for m in found)
-    assert sizes == [3] * 6 + [4] * 8
+    sizes = sorted(m.timing.interleaved_with for m in found)
+    assert sizes == [2] * 6 + [3] * 8
 
 
 @pytest.mark.timeout(200)
@@ -309,7 +309,7 @@ def test_a_fault_among_interleaved_points_is_found_by_measuring_each_alone():
     told = {m.workload.prompt_tokens: m for m in found}
     assert told[faults.KILLED].flags == ("crashed",)
     assert not told[8].failed and not told[9].failed
-    assert "company" not in told[8].environment
+    assert not told[8].timing.interleaved_with
 
 
 LONG = Settings(
@@ -322,14 +322,14 @@ def test_an_interleaved_run_that_crashes_late_keeps_its_rounds():
     points = [point(8), point(faults.DYING), point(9)]
     found = results(steps(points, command=FAULTY, interleave=3, settings=LONG))
     assert len(found) == 3 and not any(m.failed for m in found)
-    early = [m for m in found if m.environment.get("ended_early")]
+    early = [m for m in found if m.timing.ended_early]
     for m in early:
         # three times it told of its rounds, the first time of two
-        assert len(m.samples["tpot"]) == 4 and m.environment["company"] == 3
+        assert len(m.samples["tpot"]) == 4 and m.timing.interleaved_with == 2
         assert "ended early" in m.message and "status 9" in m.message
     # it fell silent in the turn of one of them, which was then measured by itself
     (again,) = [m for m in found if m not in early]
-    assert not again.message and "company" not in again.environment
+    assert not again.message and not again.timing.interleaved_with
 
 
 @pytest.mark.timeout(200)
@@ -344,8 +344,8 @@ def test_the_point_that_ends_an_interleaved_run_is_named_and_the_others_run_agai
     for m in by_prompt.values():
         assert not m.failed
         # what they had sent is kept; had they sent nothing, they are interleaved again
-        assert m.environment["company"] == (3 if sent else 2)
-        assert bool(m.environment.get("ended_early")) == sent
+        assert m.timing.interleaved_with == (2 if sent else 1)
+        assert m.timing.ended_early == sent
 
 
 @pytest.mark.timeout(200)

@@ -1,0 +1,21 @@
+"""Measurements as earlier versions stored them, brought to the form of today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def measurement_1_to_2(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 1 kept what changes numbers in `environment`, under names of its own; version 2 in `timing`."""
+    environment = dict(record["environment"])
+    levels = environment.pop("levels", None) or {}
+    timing = {
+        "drift_factors": {phase: factors for phase, factors in levels.items() if factors},
+        "interleaved_with": environment.pop("company", 1) - 1,
+        "repetitions": environment.pop("visits", 1),
+        "ended_early": bool(environment.pop("ended_early", False)),
+        "anchor_s": environment.pop("anchor_s", None) or None,
+        "kernel_s_per_token": environment.pop("kernel_s_per_token", None) or None,
+    }
+    return {**record, "environment": environment, "timing": timing}
