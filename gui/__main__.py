@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     app, window = build(options)
     if options.shot:
-        from gui.shot import take_shot
+        from gui.shell.shot import take_shot
 
         return take_shot(app, window, Path(options.shot), panel=options.panel)
     if options.walk:
-        from gui.walk import walk
+        from gui.shell.walk import walk
 
         return walk(app, window, Path(options.walk), started)
     if not (options.size or window.settings["geometry"]):
@@ -163,7 +163,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
 
     listener = Listener(server_name(data_folder()), window)
     listener.asked.connect(window.on_asked)
-    if hasattr(app, "asked"):
+    if isinstance(app, Application):
         app.asked.connect(window.on_asked)
     app.aboutToQuit.connect(listener.close)
 
@@ -179,7 +179,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
             from gui.state.demonstration import open_demonstration
 
             if not alone:
-                window.showing.first_start()
+                window.share_actions.first_start()
             open_demonstration(window.store)
 
     when_painted(window, load)

@@ -204,7 +204,7 @@ def test_within_another_root_the_same_program_is_started_from_there(scripts, tmp
 def test_the_walk_measures_enough_shapes_for_a_law():
     from core.fit.latency_terms import MIN_SHAPES
     from core.space.space_file import parse_space
-    from gui.walk import MEASURED, SPACE
+    from gui.shell.walk import MEASURED, SPACE
 
     shapes = {point.architecture for point in parse_space(SPACE).measurement_points()}
     assert len(shapes) >= MEASURED + 2

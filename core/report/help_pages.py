@@ -1,6 +1,6 @@
 """Help pages that follow from tables in the code, as Markdown: metrics, laws, formats.
 
-`python -m gui.shell.help` writes them to resources/help; a test proves that what is committed is current.
+`python -m gui.shell.write_help` writes them to resources/help; a test proves that what is committed is current.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.pareto.limits import STATISTICS
 from core.records.measurement import FLAGS
 from core.records.metrics import METRICS
 
-MADE = "<!-- made from the tables in the code by `python -m gui.shell.help`; do not edit -->"
+MADE = "<!-- made from the tables in the code by `python -m gui.shell.write_help`; do not edit -->"
 
 
 def pages() -> dict[str, str]:

@@ -13,6 +13,7 @@ from core.analysis.comparison import Comparison, Difference, compare_rows, perce
 from core.records.metrics import METRICS
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
+from gui.panels.view import Panel
 from gui.state.state import State
 
 EMPTY = (
@@ -27,7 +28,7 @@ MARKS = {"measured": "● ", "predicted": "○ "}
 TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknown": "muted"}
 
 
-class CompareTray(QWidget):
+class CompareTray(Panel):
     """One column a candidate, one row a metric. The chosen candidate stands last until it is pinned."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:

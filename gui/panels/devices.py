@@ -21,12 +21,13 @@ from PySide6.QtWidgets import (
 
 from core.units import format_quantity
 from gui.app.settings import Settings
+from gui.panels.view import Panel
 from gui.state.machine import find_devices, short_name
 from gui.state.state import State
 from gui.state.store import Store
 
 
-class DevicesPanel(QWidget):
+class DevicesPanel(Panel):
     """Lists devices here and in the project; chooses the project's device and the Python that measures."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:

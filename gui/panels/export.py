@@ -26,6 +26,7 @@ from core.export.export import ExportOrder, export
 from core.export.formats import format_of, formats, refusal
 from core.resources import command_line
 from gui.app.settings import Settings
+from gui.panels.view import HELP_PAGE
 from gui.state.job import Steps
 from gui.state.state import State
 from gui.state.store import Store
@@ -53,6 +54,7 @@ class ExportDialog(QDialog):
 
     def __init__(self, store: Store, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty(HELP_PAGE, "formats.md")
         self._store = store
         self._settings = settings
         self.plot: PlotView | None = None

@@ -30,6 +30,7 @@ from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.inspector import MARKS
 from gui.panels.metric_box import metric_tip
+from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -53,7 +54,7 @@ ALWAYS = (
 )
 
 
-class FrontTable(QWidget):
+class FrontTable(Panel):
     """Candidates on the front, best first; a click or the arrow keys choose one."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:

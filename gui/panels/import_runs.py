@@ -30,6 +30,7 @@ from core.formats.runs.reading import Preview, preview
 from core.records.training_runs import TrainingRuns
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
+from gui.panels.view import HELP_PAGE
 from gui.panels.work_row import WorkRow
 from gui.state.job import Steps
 
@@ -76,6 +77,7 @@ class ImportRuns(QDialog):
 
     def __init__(self, store: Any, path: Path | str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty(HELP_PAGE, "formats.md")
         self._store = store
         self._path = Path(path)
         self._preview: Preview | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QBrush, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -27,6 +27,7 @@ from core.table.table import Table
 from core.units import SCALES, digits, format_quantity, scale_for
 from gui.panels.metric_box import metric_tip
 from gui.panels.shape_picture import ShapePicture
+from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -44,10 +45,8 @@ KINDS = {
 }
 
 
-class Inspector(QWidget):
+class Inspector(Panel):
     """Shows the chosen candidate, or the best one while a limit is in hand."""
-
-    measure_point = Signal(object)  # points to measure
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)

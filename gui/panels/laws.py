@@ -37,6 +37,7 @@ from gui.panels.drawing import tones
 from gui.panels.law_charts import MOST, LawCharts
 from gui.panels.law_rows import Key, key_of
 from gui.panels.numbers_table import NumbersTable
+from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
 from gui.state.job import Steps
 from gui.state.state import State
@@ -52,7 +53,7 @@ MOST_VALUES = 12
 LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
 
 
-class Laws(QWidget):
+class Laws(Panel):
     """Fits every law when first looked at; details of the laws shown are worked out when asked for."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:

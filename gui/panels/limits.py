@@ -26,6 +26,7 @@ from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.histogram import LimitHistogram
 from gui.panels.metric_box import MetricBox, metric_tip
+from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -46,7 +47,7 @@ PROBES = 65
 AROUND_NUMBER = 24
 
 
-class LimitsPanel(QWidget):
+class LimitsPanel(Panel):
     """All limits as rows, and the ways to add one."""
 
     dragged = Signal(object, object)  # key, value or None: a handle is in hand

@@ -39,6 +39,7 @@ from gui.panels.measure_rows import (
     state_of,
     trail_text,
 )
+from gui.panels.view import Panel
 from gui.panels.work_row import ElidedLabel
 from gui.state.machine import alike_gpus, device_text, find_devices
 from gui.state.state import State
@@ -47,7 +48,7 @@ from gui.state.store import Store
 POINT = Qt.ItemDataRole.UserRole
 
 
-class MeasurePanel(QWidget):
+class MeasurePanel(Panel):
     """Plans and watches a sweep."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:

@@ -14,6 +14,7 @@ from core.pareto.limits import Limit, with_limit, without_limit
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.parallel_axes import AxisView, Lines, ParallelAxes
+from gui.panels.view import Panel
 from gui.state.state import State
 
 # lines drawn of each kind: more would be a blot
@@ -24,7 +25,7 @@ HINT = (
 )
 
 
-class Parallel(QWidget):
+class Parallel(Panel):
     """Axes from the choices; brushing sets the limits that the plot and the list obey too."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:

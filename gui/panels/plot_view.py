@@ -31,6 +31,7 @@ from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
 from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
+from gui.panels.view import Panel
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.scene import Band, LiveState, Overlay, Scene
 from gui.state.job import Job, Steps
@@ -54,7 +55,7 @@ COLOUR_OF = {
 }
 
 
-class PlotView(QWidget):
+class PlotView(Panel):
     """Shows the picture and turns what the hand does on it into choices."""
 
     live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from core.paper.reproduce import PUBLISHED, Draws, Reproduction, Row, reproduction
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
+from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
 from gui.state.state import State
 
@@ -55,7 +56,7 @@ BINS = 60
 WIDE, HIGH = 1000, 520  # from this size on everything stands on one page
 
 
-class Reproduce(QWidget):
+class Reproduce(Panel):
     """Runs only when asked to: three parts side by side on a page, as tabs in a dock."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:

@@ -22,6 +22,7 @@ from core.errors import Unusable
 from core.resources import resource
 from core.space.space_file import parse_space
 from core.units import format_quantity
+from gui.panels.view import Panel
 from gui.state.job import Job, Steps
 from gui.state.state import State
 from gui.state.store import Store
@@ -45,7 +46,7 @@ class Extent:
     points: int
 
 
-class SpacePanel(QWidget):
+class SpacePanel(Panel):
     """Edits the space of the project."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:

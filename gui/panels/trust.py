@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -36,6 +36,7 @@ from core.records.metrics import of_phase
 from core.units import format_quantity
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
+from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
 from gui.state.job import Steps
 from gui.state.state import State
@@ -55,10 +56,8 @@ NUMBERS = (
 )
 
 
-class Trust(QWidget):
+class Trust(Panel):
     """One latency law at a time with its errors, the loss law's sentence, and what to measure next."""
-
-    measure_point = Signal(object)  # the points to measure
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)

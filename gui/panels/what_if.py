@@ -45,6 +45,7 @@ from core.table.speculative import draft_row
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.tried_value import TriedValue, doublings, round_steps
+from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
 from gui.state.job import Steps
 from gui.state.state import State
@@ -70,7 +71,7 @@ HEADER = (
 )
 
 
-class WhatIf(QWidget):
+class WhatIf(Panel):
     """Sliders and fields write `choices.what_if`; the table beside them says what it changed."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QObject, Qt, Slot
 
@@ -15,18 +15,19 @@ from gui.state.state import State
 
 if TYPE_CHECKING:
     from core.formats.detect import Found
-    from gui.shell.window import Window
+    from gui.panels.space import SpacePanel
+    from gui.shell.shell import Shell
 
 LANE = "files"
 
 
-class Dropping(QObject):
+class DroppedFiles(QObject):
     """Takes files into the window: projects are opened, spaces and runs shown, results stored."""
 
-    def __init__(self, window: Window) -> None:
-        super().__init__(window)
-        self._window = window
-        self._store = window.store
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell.widget)
+        self._shell = shell
+        self._store = shell.store
 
     def take(self, paths: Sequence[Path]) -> None:
         """Find out what each file is and act on it, one after the other."""
@@ -87,7 +88,7 @@ class Dropping(QObject):
         if not self._can_store(found):
             return
         # shown and not used yet: it would take the place of the present space
-        panel = self._window.show_panel("space")
+        panel = cast("SpacePanel", self._shell.show_panel("space"))
         panel.write_over(found.value)
         self._store.tell(
             f"{found.path.name} is a space; look at it below and apply it to use it.", news=True
@@ -99,7 +100,7 @@ class Dropping(QObject):
         from gui.panels.import_runs import ImportRuns
 
         # which column is which, and what its loss means, is for the user to confirm
-        dialog = ImportRuns(self._store, found.path, self._window)
+        dialog = ImportRuns(self._store, found.path, self._shell.widget)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
@@ -120,7 +121,7 @@ class Dropping(QObject):
             " panel.",
             news=True,
         )
-        self._window.show_panel("measure")
+        self._shell.show_panel("measure")
 
     def _can_store(self, found: Found) -> bool:
         state = self._store.state

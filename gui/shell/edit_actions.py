@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox
@@ -20,7 +20,9 @@ from gui.shell.actions import ActionRow, keys_help, with_project, with_table
 from gui.state.state import State
 
 if TYPE_CHECKING:
-    from gui.shell.window import Window
+    from gui.panels.measure import MeasurePanel
+    from gui.shell.share_actions import ShareActions
+    from gui.shell.shell import Shell
 
 FILTER = f"Paretoscope project (*{SUFFIX})"
 THEMES = (
@@ -30,17 +32,18 @@ THEMES = (
 )
 
 
-class Asking:
+class EditActions:
     """The window's actions; each asks what it must and then calls the store."""
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._store = window.store
+    def __init__(self, shell: Shell, share: ShareActions) -> None:
+        self._shell = shell
+        self._share = share
+        self._store = shell.store
 
     def rows(self) -> tuple[ActionRow, ...]:
         """Every action of the window."""
         row = ActionRow
-        store, window = self._store, self._window
+        store, shell, share = self._store, self._shell, self._share
         themes = tuple(self._theme_row(*words) for words in THEMES)
         panels = tuple(
             row(
@@ -49,7 +52,7 @@ class Asking:
                 panel.title,
                 panel.shortcut,
                 panel.tip,
-                partial(window.show_panel, panel.name),
+                partial(shell.show_panel, panel.name),
             )
             for panel in PANELS
         )
@@ -109,8 +112,8 @@ class Asking:
                 enabled=with_table,
                 toolbar=True,
             ),
-            *window.showing.file_rows(),
-            row("quit", "-&File", "&Quit", "Ctrl+Q", "Close the window", window.close),
+            *share.file_rows(),
+            row("quit", "-&File", "&Quit", "Ctrl+Q", "Close the window", shell.widget.close),
             row(
                 "undo",
                 "&Edit",
@@ -149,7 +152,7 @@ class Asking:
                 self.copy_choice,
                 enabled=lambda state: state.frame is not None and state.frame.selected is not None,
             ),
-            *window.showing.edit_rows(),
+            *share.edit_rows(),
             row(
                 "drop_limits",
                 "&Edit",
@@ -213,7 +216,7 @@ class Asking:
                 self.fit_view,
                 enabled=with_table,
             ),
-            *window.showing.view_rows(),
+            *share.view_rows(),
             *themes,
             *panels,
             row(
@@ -222,11 +225,11 @@ class Asking:
                 "&Measure on this machine",
                 "Ctrl+M",
                 "Time the described shapes on a device of this machine",
-                lambda: window.show_panel("measure"),
+                lambda: shell.show_panel("measure"),
                 enabled=with_project,
                 toolbar=True,
             ),
-            *window.showing.help_rows(),
+            *share.help_rows(),
             row("keys", "&Help", "&Keys", "Ctrl+F1", "All keys in one list", self.keys),
             row(
                 "folder",
@@ -239,15 +242,15 @@ class Asking:
         )
 
     def _theme_row(self, name: str, text: str, tip: str) -> ActionRow:
-        window = self._window
+        shell = self._shell
         return ActionRow(
             f"theme_{name}",
             "-&View" if name == "system" else "&View",
             text,
             "",
             tip,
-            partial(window.set_theme, name),
-            checked=lambda: bool(window.settings["theme"] == name),
+            partial(shell.set_theme, name),
+            checked=lambda: bool(shell.settings["theme"] == name),
         )
 
     # --- files ----------------------------------------------------------------------------------
@@ -257,7 +260,7 @@ class Asking:
         if not self.may_leave():
             return
         name, _ = QFileDialog.getSaveFileName(
-            self._window, "New project", self._folder(f"untitled{SUFFIX}"), FILTER
+            self._shell.widget, "New project", self._folder(f"untitled{SUFFIX}"), FILTER
         )
         if name:
             text = resource("spaces/small.toml").read_text(encoding="utf-8")
@@ -267,7 +270,7 @@ class Asking:
         """Ask which, then open it."""
         if not self.may_leave():
             return
-        name, _ = QFileDialog.getOpenFileName(self._window, "Open", self._folder(""), FILTER)
+        name, _ = QFileDialog.getOpenFileName(self._shell.widget, "Open", self._folder(""), FILTER)
         if name:
             self._store.open(name)
 
@@ -278,7 +281,7 @@ class Asking:
             self._store.open(recent[0])
 
     def _recent(self, state: State) -> list[str]:
-        return [p for p in self._window.settings["recent"] if p != state.path and Path(p).exists()]
+        return [p for p in self._shell.settings["recent"] if p != state.path and Path(p).exists()]
 
     def demo(self) -> None:
         """Open the demonstration project."""
@@ -293,7 +296,7 @@ class Asking:
             return
         suggested = Path(self._store.state.path).name or f"project{SUFFIX}"
         name, _ = QFileDialog.getSaveFileName(
-            self._window, "Save as", self._folder(suggested), FILTER
+            self._shell.widget, "Save as", self._folder(suggested), FILTER
         )
         if name:
             self._store.save_as(with_suffix(name))
@@ -302,13 +305,13 @@ class Asking:
         """Ask what and where, then write it."""
         from gui.panels.export import ExportDialog
 
-        dialog = ExportDialog(self._store, self._window.settings, self._window)
-        dialog.plot = getattr(self._window, "plot_view", None)
+        dialog = ExportDialog(self._store, self._shell.settings, self._shell.widget)
+        dialog.plot = self._shell.plot_view()
         dialog.measure_first.connect(self.measure_points)
         dialog.open()
 
     def _folder(self, name: str) -> str:
-        folder = Path(self._window.settings["folder"] or Path.home())
+        folder = Path(self._shell.settings["folder"] or Path.home())
         return str(folder / name)
 
     # --- choosing -----------------------------------------------------------------------------------
@@ -342,7 +345,9 @@ class Asking:
 
     def fit_view(self) -> None:
         """Zoom out to everything."""
-        self._window.plot_view.fit_view()
+        view = self._shell.plot_view()
+        if view is not None:
+            view.fit_view()
 
     def copy_limits(self) -> None:
         """Put the limits on the clipboard, one a line."""
@@ -358,7 +363,8 @@ class Asking:
 
     def measure_points(self, points: Sequence[Point]) -> None:
         """Bring up the Measure panel with these points ticked."""
-        self._window.show_panel("measure").propose(tuple(points))
+        panel = cast("MeasurePanel", self._shell.show_panel("measure"))
+        panel.propose(tuple(points))
 
     # --- the rest -------------------------------------------------------------------------------
 
@@ -369,7 +375,7 @@ class Asking:
     def leave_sweep(self, question: str = "Stop measuring and close?") -> bool:
         """Whether to end a sweep that runs."""
         answer = QMessageBox.question(
-            self._window,
+            self._shell.widget,
             "A sweep is running",
             f"{question} What was measured is stored, and the sweep can be resumed.",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
@@ -379,9 +385,9 @@ class Asking:
 
     def keys(self) -> None:
         """Show all keys."""
-        box = QMessageBox(self._window)
+        box = QMessageBox(self._shell.widget)
         box.setWindowTitle("Keys")
-        box.setText(keys_help(self._window.actions_table.rows) + PLOT_KEYS)
+        box.setText(keys_help(self.rows()) + PLOT_KEYS)
         box.open()
 
     def open_folder(self) -> None:

@@ -1,17 +1,9 @@
-"""Help: the pages under resources/help, opened at the page for what has the focus.
-
-`python -m gui.shell.help` writes the generated pages again.
-"""
+"""Help: the pages under resources/help, opened at the page for what has the focus."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
 from PySide6.QtCore import QObject, Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QKeySequence
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
@@ -21,9 +13,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.report.help_pages import MADE, joined, pages, table
+from core.report.help_pages import MADE
 from core.resources import resource
-from gui.shell.actions import ActionRow
+from gui.panels.view import HELP_PAGE
 
 # in the order of the list; the first line of each file is its title
 PAGES = (
@@ -35,36 +27,6 @@ PAGES = (
     "keyboard.md",
     "command-line.md",
     "python.md",
-)
-# class of a widget -> page that speaks of it; the nearest parent counts
-PAGE_OF = {
-    "ParetoPlot": "concepts.md",
-    "PlotView": "concepts.md",
-    "Inspector": "concepts.md",
-    "FrontTable": "concepts.md",
-    "CompareTray": "concepts.md",
-    "Parallel": "concepts.md",
-    "SpacePanel": "metrics.md",
-    "LimitsPanel": "metrics.md",
-    "Laws": "laws.md",
-    "Trust": "laws.md",
-    "Reproduce": "laws.md",
-    "ImportRuns": "formats.md",
-    "WhatIf": "metrics.md",
-    "MeasurePanel": "measuring.md",
-    "DevicesPanel": "measuring.md",
-    "ExportDialog": "formats.md",
-    "ReportDialog": "formats.md",
-    "QMenuBar": "keyboard.md",
-    "QToolBar": "keyboard.md",
-}
-PLOT_KEYS = (
-    ("Tab", "in the plot: from limit to limit"),
-    ("Arrow keys", "in the plot: move the limit that has the focus; with Shift in fine steps"),
-    ("Delete", "in the plot: take the limit that has the focus away"),
-    ("Left, Right", "in the plot without a focused limit: along the front"),
-    ("Wheel, drag", "zoom and move the plot; Home shows everything"),
-    ("Arrow keys, Space, Page keys", "presenting: next and previous scene; Esc leaves"),
 )
 
 
@@ -128,9 +90,9 @@ def open_help(parent: QWidget, page: str) -> HelpWindow:
 def page_for(focused: QObject | None) -> str:
     """The page for a widget: that of the nearest parent there is one for."""
     while focused is not None:
-        name = PAGE_OF.get(type(focused).__name__)
-        if name:
-            return name
+        page = focused.property(HELP_PAGE)
+        if page:
+            return str(page)
         focused = focused.parent()
     return PAGES[0]
 
@@ -147,66 +109,3 @@ def page_text(name: str) -> str:
 def title_of(name: str) -> str:
     """A page's first heading."""
     return page_text(name).partition("\n")[0].lstrip("# ").strip()
-
-
-def keyboard_page(rows: Sequence[ActionRow]) -> str:
-    """All keys, by menu, from the table of actions."""
-    parts = ["# Keyboard", MADE, "Everything in the menus has a name that screen readers speak."]
-    menus = dict.fromkeys(row.menu.lstrip("-") for row in rows)
-    for menu in menus:
-        keys = [
-            (f"**{shortcut_text(row.shortcut)}**", row.tip)
-            for row in rows
-            if row.menu.lstrip("-") == menu and row.shortcut
-        ]
-        if keys:
-            parts += [
-                f"## {menu.replace('&', '') or 'Elsewhere'}",
-                table(("Key", "What it does"), keys),
-            ]
-    parts += [
-        "## In the plot and before an audience",
-        table(("Key", "What it does"), [(f"**{key}**", what) for key, what in PLOT_KEYS]),
-    ]
-    return joined(parts)
-
-
-def shortcut_text(shortcut: str) -> str:
-    """A shortcut in one spelling on every system."""
-    portable = QKeySequence.SequenceFormat.PortableText
-    return " or ".join(QKeySequence(s).toString(portable) for s in shortcut.split(" or "))
-
-
-def generated_pages() -> dict[str, str]:
-    """Every page that follows from tables in the code; needs an application."""
-    from core.commands.help_page import commands_page
-    from gui.app.settings import Settings
-    from gui.shell.window import Window
-    from gui.state.store import Store
-
-    store = Store()
-    window = Window(store, Settings(None))
-    try:
-        keyboard = keyboard_page(window.actions_table.rows)
-        return {**pages(), "keyboard.md": keyboard, "command-line.md": commands_page()}
-    finally:
-        store.close()
-        window.deleteLater()
-
-
-def main() -> int:
-    """Write the generated pages where the others lie."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtWidgets import QApplication
-
-    app = QApplication.instance() or QApplication([])
-    folder: Path = resource("help")
-    for name, text in generated_pages().items():
-        (folder / name).write_text(text, encoding="utf-8")
-        print(folder / name)
-    app.processEvents()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,6 +32,7 @@ from core.errors import Unusable
 from core.report.html import PICTURE, STYLE, TOP, Report, make_report, to_html
 from core.report.svg import HEIGHT, WIDTH
 from gui.app.settings import Settings
+from gui.panels.view import HELP_PAGE
 from gui.state.job import Job, Steps
 from gui.state.state import State
 from gui.state.store import Store
@@ -46,6 +47,7 @@ class ReportDialog(QDialog):
 
     def __init__(self, store: Store, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty(HELP_PAGE, "formats.md")
         self._store = store
         self._settings = settings
         self._job: Job | None = None

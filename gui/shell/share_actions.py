@@ -13,22 +13,22 @@ from core.analysis.overlays import other_devices
 from core.project.project import SUFFIX
 from core.project.scenes import scene_text, scene_title
 from gui.shell.actions import ActionRow, with_project, with_table
-from gui.shell.dropped_files import Dropping
+from gui.shell.dropped_files import DroppedFiles
 from gui.state.state import State
 
 if TYPE_CHECKING:
-    from gui.shell.window import Window
+    from gui.shell.shell import Shell
 
 COPIED_WIDTH = 1920
 
 
-class Showing:
+class ShareActions:
     """What the window can do with files of others and before an audience."""
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._store = window.store
-        self.dropping = Dropping(window)
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._store = shell.store
+        self.dropped_files = DroppedFiles(shell)
 
     def file_rows(self) -> tuple[ActionRow, ...]:
         """Rows of the File menu."""
@@ -68,7 +68,7 @@ class Showing:
                 "Overlay other &devices",
                 "",
                 "Lay the same candidates on the project's other devices over this one",
-                self.dropping.overlay_devices,
+                self.dropped_files.overlay_devices,
                 enabled=_several_devices,
             ),
             row(
@@ -171,22 +171,25 @@ class Showing:
     def import_files(self) -> None:
         """Ask which files, then read them."""
         names, _ = QFileDialog.getOpenFileNames(
-            self._window, "Import results, runs or a space", self._folder()
+            self._shell.widget, "Import results, runs or a space", self._folder()
         )
         if names:
-            self._window.settings["folder"] = str(Path(names[0]).parent)
-            self.dropping.take([Path(name) for name in names])
+            self._shell.settings["folder"] = str(Path(names[0]).parent)
+            self.dropped_files.take([Path(name) for name in names])
 
     def overlay(self) -> None:
         """Ask which project, then lay it over."""
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Overlay a project", self._folder(), f"Paretoscope project (*{SUFFIX})"
+            self._shell.widget,
+            "Overlay a project",
+            self._folder(),
+            f"Paretoscope project (*{SUFFIX})",
         )
         if name:
-            self.dropping.overlay(Path(name))
+            self.dropped_files.overlay(Path(name))
 
     def _folder(self) -> str:
-        return str(self._window.settings["folder"] or Path.home())
+        return str(self._shell.settings["folder"] or Path.home())
 
     # --- before others -----------------------------------------------------------------------------
 
@@ -194,14 +197,14 @@ class Showing:
         """Ask where, then write the report."""
         from gui.shell.report_dialog import ReportDialog
 
-        ReportDialog(self._store, self._window.settings, self._window).open()
+        ReportDialog(self._store, self._shell.settings, self._shell.widget).open()
 
     def present(self) -> None:
         """Show one plot over the whole screen."""
         from gui.shell.presenter import Presenter
 
-        self.presenter = Presenter(self._store, self._window.theme)
-        self.presenter.setWindowIcon(self._window.windowIcon())
+        self.presenter = Presenter(self._store, self._shell.theme())
+        self.presenter.setWindowIcon(self._shell.widget.windowIcon())
         self.presenter.showFullScreen()
         self.presenter.activateWindow()
 
@@ -213,7 +216,9 @@ class Showing:
 
     def copy_picture(self) -> None:
         """Put the plot on the clipboard as an image."""
-        QGuiApplication.clipboard().setImage(self._window.plot_view.plot.image(COPIED_WIDTH))
+        view = self._shell.plot_view()
+        if view is not None:
+            QGuiApplication.clipboard().setImage(view.plot.image(COPIED_WIDTH))
 
     def copy_text(self) -> None:
         """Put what the picture says on the clipboard."""
@@ -230,18 +235,18 @@ class Showing:
         """Open the page for what has the focus."""
         from gui.shell.help import open_help, page_for
 
-        open_help(self._window, page_for(QGuiApplication.focusObject()))
+        open_help(self._shell.widget, page_for(QGuiApplication.focusObject()))
 
     def tour(self) -> None:
         """Begin the tour."""
         from gui.shell.tour import Tour
 
-        self._tour = Tour(self._window)
+        self._tour = Tour(self._shell)
         self._tour.begin()
 
     def first_start(self) -> None:
         """Begin the tour once the demonstration is shown, unless it was seen or skipped before."""
-        if self._window.settings["toured"]:
+        if self._shell.settings["toured"]:
             return
 
         def look(new: State, _: State | None) -> None:
@@ -256,7 +261,7 @@ class Showing:
         """Show version and licences."""
         from gui.shell.about import AboutDialog
 
-        AboutDialog(self._window).open()
+        AboutDialog(self._shell.widget).open()
 
 
 def _several_devices(state: State) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from gui.shell.window import Window
+    from gui.shell.shell import Shell
 
 WIDE = 360
 GAP = 12
@@ -21,11 +20,11 @@ MOVES = (QEvent.Type.Move, QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Hid
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One step: its sentence and the parts of the window it is about."""
+    """One step: its sentence and the parts of the window it is about (`Shell.parts`)."""
 
     title: str
     text: str
-    parts: Callable[[Any], tuple[QWidget, ...]]
+    parts: tuple[str, ...]
 
 
 STOPS = (
@@ -33,37 +32,37 @@ STOPS = (
         "Every dot is a model",
         "Each dot is a model that could be built: further left it writes faster, further down it"
         " predicts text better, and on the dark steps stand those that nothing beats.",
-        lambda window: (window.plot_view.plot,),
+        ("plot",),
     ),
     Stop(
         "Say what you need",
         "Drag the red line: models that take longer than that turn grey, and the best of the rest"
         " is found while you drag. Each limit shows here what it hides.",
-        lambda window: (window.plot_view.chips, window.plot_view.plot),
+        ("chips", "plot"),
     ),
     Stop(
         "Read the answer",
         "This says in plain words what the chosen model gains and loses, and what a little more"
         " time would buy.",
-        lambda window: (window.plot_view.sentence,),
+        ("sentence",),
     ),
     Stop(
         "Ask where a number comes from",
         "Click any dot: here stands everything known about it, and for each number whether it was"
         " measured or predicted, and how sure it is.",
-        lambda window: (window.inspector,),
+        ("inspector",),
     ),
     Stop(
         "Make it your machine",
         "The demonstration was timed on another machine; the Measure panel times a dozen shapes on"
         " yours, and the picture becomes your own.",
-        lambda window: (window.tabs,),
+        ("panels",),
     ),
     Stop(
         "Take it with you",
         "Export writes the chosen model for training and serving tools, Report writes a page that"
         " others can read and repeat, Present shows it on a projector. F1 explains the rest.",
-        lambda window: (window.toolbar,),
+        ("toolbar",),
     ),
 )
 
@@ -72,9 +71,10 @@ class Tour(QWidget):
     """Lies over the window; the lit part can be used meanwhile. Enter or Right goes on, Left goes
     back, Esc ends. Once ended or skipped it does not come by itself again."""
 
-    def __init__(self, window: Window) -> None:
-        super().__init__(window)
-        self._window = window
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell.widget)
+        self._shell = shell
+        self._window = shell.widget
         self.at = 0
         self.setObjectName("tour")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -141,7 +141,7 @@ class Tour(QWidget):
     @Slot()
     def end(self) -> None:
         """Over, and not to come by itself again."""
-        self._window.settings["toured"] = True
+        self._shell.settings["toured"] = True
         self._soon.stop()
         for widget in self._followed:
             widget.removeEventFilter(self)
@@ -152,10 +152,14 @@ class Tour(QWidget):
     def lit(self) -> QRect:
         """What is lit of the window, in its coordinates."""
         found = QRect()
-        for part in STOPS[self.at].parts(self._window):
+        for part in self._parts(STOPS[self.at]):
             if part.isVisible():
                 found = found.united(QRect(part.mapTo(self._window, QPoint(0, 0)), part.size()))
         return found.intersected(self.rect()).adjusted(-2, -2, 2, 2)
+
+    def _parts(self, stop: Stop) -> list[QWidget]:
+        known = self._shell.parts()
+        return [known[name] for name in stop.parts if name in known]
 
     def _place(self) -> None:
         self.bubble.adjustSize()
@@ -189,7 +193,7 @@ class Tour(QWidget):
         """Watch the parts of all steps and whatever they lie in, up to the window."""
         found: dict[QWidget, None] = {self._window: None}
         for stop in STOPS:
-            for part in stop.parts(self._window):
+            for part in self._parts(stop):
                 above: QWidget | None = part
                 while above is not None and above is not self._window:
                     found[above] = None

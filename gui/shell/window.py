@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -26,9 +26,11 @@ from gui.app.settings import Settings
 from gui.app.theme import Theme
 from gui.panels.banner import Banner, MessageBar
 from gui.panels.table import PANELS, PanelRow, make_panel
+from gui.panels.view import HELP_PAGE, Panel, View
 from gui.shell.actions import Actions
-from gui.shell.edit_actions import Asking
-from gui.shell.share_actions import Showing
+from gui.shell.edit_actions import EditActions
+from gui.shell.share_actions import ShareActions
+from gui.shell.shell import Shell
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -48,23 +50,40 @@ class Window(QMainWindow):
         self.setWindowTitle(TITLE)
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self._views: dict[str, Any] = {}
+        self._bars: tuple[View, ...] = ()
+        self._panels: dict[str, Panel] = {}
         self._tab_rows: list[PanelRow] = list(PANELS)
-        self.showing = Showing(self)
-        self.asking = Asking(self)
-        self.actions_table = Actions(self.asking.rows(), self)
+        self.shell = self._shell()
+        self.share_actions = ShareActions(self.shell)
+        self.edit_actions = EditActions(self.shell, self.share_actions)
+        self.actions_table = Actions(self.edit_actions.rows(), self)
         self._build()
         store.changed.connect(self.on_changed)
         self._restore()
         QApplication.styleHints().colorSchemeChanged.connect(self.on_system_theme)
 
+    def _shell(self) -> Shell:
+        """The window as its actions see it."""
+        return Shell(
+            self,
+            self.store,
+            self.settings,
+            theme=lambda: self.theme,
+            set_theme=self.set_theme,
+            show_panel=self.show_panel,
+            plot_view=lambda: self.plot_view if self.filled else None,
+            parts=self.parts,
+        )
+
     # --- laying out -------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.actions_table.fill_menus(self.menuBar())
+        self.menuBar().setProperty(HELP_PAGE, "keyboard.md")
         self.toolbar = QToolBar("Toolbar", self)
         self.toolbar.setObjectName("toolbar")
         self.toolbar.setMovable(False)
+        self.toolbar.setProperty(HELP_PAGE, "keyboard.md")
         self.actions_table.fill_toolbar(self.toolbar)
         self.toolbar.addWidget(_stretch())
         self.counts = QLabel("", self)
@@ -105,11 +124,25 @@ class Window(QMainWindow):
             column.addWidget(widget)
         column.setStretch(2, 1)
         self.setCentralWidget(centre)
-        self._views |= {"message": self.message_bar, "banner": self.banner}
+        self._bars = (self.message_bar, self.banner)
+
+    @property
+    def filled(self) -> bool:
+        """Whether plot, inspector and limits are there."""
+        return "plot" in self._panels
+
+    def parts(self) -> dict[str, QWidget]:
+        """What can be pointed at, by name."""
+        bars: dict[str, QWidget] = {"panels": self.tabs, "toolbar": self.toolbar}
+        if not self.filled:
+            return bars
+        view = self.plot_view
+        inside = {"plot": view.plot, "chips": view.chips, "sentence": view.sentence}
+        return bars | inside | {"inspector": self.inspector}
 
     def fill(self) -> None:
         """Make the plot and the panels that stand in view; the empty window is painted before this."""
-        if "plot" in self._views:
+        if self.filled:
             return
         from gui.panels.inspector import Inspector
         from gui.panels.limits import LimitsPanel
@@ -124,7 +157,8 @@ class Window(QMainWindow):
         self.plot_view.live_counts.connect(self.on_live_counts)
         self.plot_view.live_limit.connect(self.limits.show_live)
         self.limits.dragged.connect(self.plot_view.preview)
-        self.inspector.measure_point.connect(self.asking.measure_points)
+        self.inspector.measure_point.connect(self.edit_actions.measure_points)
+        self.limits.setProperty(HELP_PAGE, "metrics.md")
         for splitter, index, widget in (
             (self.left, 0, self.plot_view),
             (self.right, 0, self.inspector),
@@ -135,32 +169,28 @@ class Window(QMainWindow):
                 old.deleteLater()
             widget.show()
         self.left.setStretchFactor(0, 1)
-        self._views |= {"plot": self.plot_view, "inspector": self.inspector, "limits": self.limits}
-        for name in ("plot", "inspector", "limits"):
-            self._views[name].refresh(self.store.state, None)
+        fixed = {"plot": self.plot_view, "inspector": self.inspector, "limits": self.limits}
+        self._panels |= fixed
+        for panel in fixed.values():
+            panel.refresh(self.store.state, None)
         self._restore_splits()
         self.on_tab(self.tabs.currentIndex())
 
-    def panel(self, name: str) -> Any:
+    def panel(self, name: str) -> Panel:
         """The panel of this name, made when it was not there yet."""
         index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
-        if name not in self._views:
-            row = self._tab_rows[index]
+        if name not in self._panels:
             place = cast(_Place, self.tabs.widget(index))
-            view: Any = make_panel(row, self.store, place)
-            view.setAccessibleName(row.title)
-            place.column.addWidget(view)
-            self._views[name] = view
-            if hasattr(view, "set_settings"):
-                view.set_settings(self.settings)
-            if hasattr(view, "measure_point"):
-                view.measure_point.connect(self.asking.measure_points)
-            if hasattr(view, "recolour"):
-                view.recolour(self.theme)
-            self._views[name].refresh(self.store.state, None)
-        return self._views[name]
+            panel = make_panel(self._tab_rows[index], self.store, place)
+            place.column.addWidget(panel)
+            self._panels[name] = panel
+            panel.set_settings(self.settings)
+            panel.measure_point.connect(self.edit_actions.measure_points)
+            panel.recolour(self.theme)
+            panel.refresh(self.store.state, None)
+        return self._panels[name]
 
-    def show_panel(self, name: str) -> Any:
+    def show_panel(self, name: str) -> Panel:
         """Bring a panel to the front and return it."""
         view = self.panel(name)
         index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
@@ -173,7 +203,7 @@ class Window(QMainWindow):
     @Slot(int)
     def on_tab(self, index: int) -> None:
         """Make a panel when its tab is first looked at."""
-        if "plot" in self._views and index >= 0:
+        if self.filled and index >= 0:
             row = self._tab_rows[index]
             self.panel(row.name)
             self.settings["tab"] = row.name
@@ -189,7 +219,7 @@ class Window(QMainWindow):
             if new.path and not new.demo:
                 self.settings.opened(new.path)
         self.actions_table.refresh(new)
-        for view in list(self._views.values()):
+        for view in (*self._bars, *self._panels.values()):
             view.refresh(new, old)
         self._show_counts(new, old)
 
@@ -234,9 +264,8 @@ class Window(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        for view in self._views.values():
-            if hasattr(view, "recolour"):
-                view.recolour(theme)
+        for panel in self._panels.values():
+            panel.recolour(theme)
 
     # --- files dropped, place remembered, closing ------------------------------------------------------
 
@@ -254,10 +283,10 @@ class Window(QMainWindow):
         """Open the first project among these files and read the others into it."""
         projects = [p for p in paths if p.suffix == SUFFIX]
         others = [p for p in paths if p.suffix != SUFFIX]
-        if projects and self.asking.may_leave():
+        if projects and self.edit_actions.may_leave():
             self.store.open(projects[0])
         if others:
-            self.showing.dropping.take(others)
+            self.share_actions.dropped_files.take(others)
 
     @Slot(str)
     def on_asked(self, file: str) -> None:
@@ -272,7 +301,7 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask when a sweep runs; then write what waits and end every job."""
-        if not self.asking.may_leave("Stop measuring and close?"):
+        if not self.edit_actions.may_leave("Stop measuring and close?"):
             event.ignore()
             return
         self._remember()
@@ -281,14 +310,10 @@ class Window(QMainWindow):
 
     def _remember(self) -> None:
         self.settings["geometry"] = bytes(self.saveGeometry().toHex().data()).decode()
-        self.settings["splits"] = {
-            name: splitter.sizes()
-            for name, splitter in (
-                ("left", self.left),
-                ("right", self.right),
-                ("across", self.across),
-            )
-        }
+        self.settings["splits"] = {name: s.sizes() for name, s in self._splitters().items()}
+
+    def _splitters(self) -> dict[str, QSplitter]:
+        return {"left": self.left, "right": self.right, "across": self.across}
 
     def _restore(self) -> None:
         stored = self.settings["geometry"]
@@ -301,15 +326,14 @@ class Window(QMainWindow):
     def _restore_splits(self) -> None:
         defaults = {"left": (0.68, 0.32), "right": (0.6, 0.4), "across": (0.69, 0.31)}
         stored = self.settings["splits"]
-        for name, shares in defaults.items():
-            splitter: QSplitter = getattr(self, name)
+        for name, splitter in self._splitters().items():
             sizes = stored.get(name)
             usable = isinstance(sizes, list) and all(isinstance(s, int) for s in sizes)
             if usable and len(sizes) == splitter.count() and min(sizes) > 0:
                 splitter.setSizes(sizes)
             else:
                 extent = splitter.height() if name != "across" else splitter.width()
-                splitter.setSizes([int(extent * share) for share in shares])
+                splitter.setSizes([int(extent * share) for share in defaults[name]])
 
 
 class _FirstPaint(QObject):

@@ -16,7 +16,7 @@ OURS = (
     "gui.shell.help",
     "gui.shell.tour",
     "gui.shell.presenter",
-    "gui.walk",
+    "gui.shell.walk",
     "gui.panels.export",
     "core.report.html",
 )

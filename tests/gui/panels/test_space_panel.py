@@ -85,7 +85,7 @@ def test_a_dropped_space_over_ones_own_text_is_taken_back(qtbot, window, tmp_pat
     mine = panel.text.toPlainText()
     file = Path(tmp_path / "other.toml")
     file.write_text(NONE)
-    window.showing.dropping.take([file])
+    window.share_actions.dropped_files.take([file])
     qtbot.waitUntil(lambda: panel.text.toPlainText() == NONE, timeout=20_000)
     undone(panel)
     assert panel.text.toPlainText() == mine

@@ -5,7 +5,6 @@ from core.analysis.contents import Contents
 from core.project.choices import Choices
 from gui.app.settings import Settings
 from gui.shell.actions import ActionRow, Actions, keys_help, with_project
-from gui.shell.edit_actions import Asking
 from gui.shell.window import Window
 from gui.state.state import State
 
@@ -15,7 +14,7 @@ EMPTY = State("", Contents("", None, (), ()), Choices())
 def test_names_and_keys_are_unique_and_readable(qtbot, store):
     window = Window(store, Settings(None))
     qtbot.addWidget(window)
-    rows = Asking(window).rows()
+    rows = window.edit_actions.rows()
     names = [row.name for row in rows]
     assert len(names) == len(set(names))
     keys = [QKeySequence(k).toString() for row in rows for k in row.shortcut.split(" or ") if k]

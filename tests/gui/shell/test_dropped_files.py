@@ -93,7 +93,7 @@ def test_a_read_only_project_takes_nothing_in(qtbot, window):  # noqa: F811
 
 @pytest.fixture
 def overlaid(qtbot, window, project_path, tmp_path):  # noqa: F811
-    window.showing.dropping.overlay(project_like(project_path, tmp_path, "theirs"))
+    window.share_actions.dropped_files.overlay(project_like(project_path, tmp_path, "theirs"))
     qtbot.waitUntil(lambda: len(window.store.state.others) == 1, timeout=20_000)
     return window
 
@@ -110,7 +110,7 @@ def test_another_project_lies_over_this_one_until_it_is_taken_away(overlaid):
 
 def test_the_same_project_laid_over_twice_counts_once(qtbot, overlaid, tmp_path):
     first = overlaid.store.state.others
-    overlaid.showing.dropping.overlay(tmp_path / "theirs.paretoscope")
+    overlaid.share_actions.dropped_files.overlay(tmp_path / "theirs.paretoscope")
     qtbot.waitUntil(lambda: overlaid.store.state.others is not first, timeout=20_000)
     assert len(overlaid.store.state.others) == 1
 
@@ -118,7 +118,7 @@ def test_the_same_project_laid_over_twice_counts_once(qtbot, overlaid, tmp_path)
 def test_a_broken_project_is_refused(qtbot, window, tmp_path):  # noqa: F811
     broken = tmp_path / "broken.paretoscope"
     broken.write_text("no")
-    window.showing.dropping.overlay(broken)
+    window.share_actions.dropped_files.overlay(broken)
     said(qtbot, window, "not a Paretoscope project")
     assert window.store.state.others == ()
 

@@ -16,9 +16,9 @@ def scenes(window):  # noqa: F811
     """Two scenes: a limit on speed, then memory across instead."""
     store = window.store
     store.choose(limits=(parse_limit("tpot<=3ms"),))
-    window.showing.save_scene()
+    window.share_actions.save_scene()
     store.choose(limits=(parse_limit("memory<=60MB"),), x="memory_bytes")
-    window.showing.save_scene()
+    window.share_actions.save_scene()
     store.choose(limits=(), x="tpot_s")
     return window
 

@@ -77,12 +77,12 @@ def test_simple_renderers_show_the_whole_page(window):  # noqa: F811
 
 def test_copied_text_and_picture(window):  # noqa: F811
     window.store.choose(limits=(parse_limit("tpot<=3ms"),))
-    window.showing.copy_text()
+    window.share_actions.copy_text()
     text = QGuiApplication.clipboard().text()
     assert text.startswith(window.plot_view.sentence.first.text())
     assert "--limit 'tpot:p50<=3ms'" in text
     assert "~ predicted" in text
-    window.showing.copy_picture()
+    window.share_actions.copy_picture()
     assert QGuiApplication.clipboard().image().width() == 1920
 
 

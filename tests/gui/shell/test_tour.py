@@ -9,7 +9,7 @@ from gui.shell.tour import STOPS, Tour
 
 @pytest.fixture
 def tour(window):  # noqa: F811
-    made = Tour(window)
+    made = Tour(window.shell)
     made.begin()
     return made
 
@@ -42,7 +42,7 @@ def test_the_lit_part_follows_what_comes_and_goes_above_it(qtbot, window, tour):
         for there in (True, False, True):
             window.store.tell("something went wrong" if there else "")
             qtbot.waitUntil(lambda: tour.mask() == hole_of(tour), timeout=2000)
-            part = STOPS[at].parts(window)[0]
+            part = window.shell.parts()[STOPS[at].parts[0]]
             assert tour.lit.contains(part.mapTo(window, part.rect().center()))
 
 
@@ -77,13 +77,13 @@ def test_it_can_be_skipped_and_does_not_come_again(window, tour, way):  # noqa: 
     else:
         QTest.keyClick(tour, Qt.Key.Key_Escape)
     assert window.settings["toured"] is True
-    window.showing.first_start()
+    window.share_actions.first_start()
     window.store.choose(y="params_total")
     assert window.findChild(Tour) is None or not window.findChild(Tour).isVisible()
 
 
 def test_it_begins_by_itself_on_the_first_start(qtbot, window):  # noqa: F811
-    window.showing.first_start()
+    window.share_actions.first_start()
     window.store.choose(y="params_total")
     qtbot.waitUntil(lambda: any(t.isVisible() for t in window.findChildren(Tour)))
 

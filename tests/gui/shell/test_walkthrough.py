@@ -36,7 +36,7 @@ def window(qtbot, tmp_path):
     qtbot.addWidget(made)
     made.show()
     made.fill()
-    made.showing.first_start()
+    made.share_actions.first_start()
     made.store.open(path)
     qtbot.waitUntil(
         lambda: made.plot_view.plot.scene is not None and made.store.settled, timeout=60_000
@@ -208,7 +208,7 @@ def test_a_demonstration_from_first_start_to_report(qtbot, window, tmp_path, mon
     window.actions_table.by_name["save_scene"].trigger()
     chosen = store.state.choices
     press(window, "present")
-    presenter = window.showing.presenter
+    presenter = window.share_actions.presenter
     qtbot.waitUntil(lambda: presenter.frame is not None)
     assert isinstance(presenter, Presenter) and presenter.isFullScreen()
     assert presenter.frame.x == "tpot_s" and presenter.plot.scene.large

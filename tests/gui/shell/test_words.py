@@ -117,7 +117,7 @@ def test_a_point_laid_over_tells_its_name_source_and_limits(window):  # noqa: F8
 
 
 def test_imported_points_are_found_under_the_mouse(qtbot, window):  # noqa: F811
-    window.showing.dropping.take([FIXTURES / "vllm_serve.json"])
+    window.share_actions.dropped_files.take([FIXTURES / "vllm_serve.json"])
     store = window.store
     qtbot.waitUntil(lambda: "laid over" in store.state.message, timeout=20_000)
     assert (

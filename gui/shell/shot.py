@@ -36,8 +36,7 @@ def take_shot(app: QApplication, window: Window, path: Path, *, panel: str = "")
 
     def sure() -> bool:
         # the plot is made after the first paint; band and chances come a little after the front
-        view = getattr(window, "plot_view", None)
-        return view is not None and not view.busy
+        return window.filled and not window.plot_view.busy
 
     def look() -> None:
         state = window.store.state
