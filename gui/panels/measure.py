@@ -61,7 +61,8 @@ class MeasurePanel(Panel):
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("What to measure on")
-        self.device.setMinimumContentsLength(14)
+        # it takes what room there is; this keeps the row within a small window
+        self.device.setMinimumContentsLength(9)
         self.device.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
