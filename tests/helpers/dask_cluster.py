@@ -10,7 +10,7 @@ from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Point
 
-QUICK = Settings(min_blocks=2, max_blocks=2, block_s=0.01, warm_s=0.05, budget_s=0.2, retries=0)
+QUICK = Settings(min_blocks=2, max_blocks=2, block_s=0.01, warm_s=0.05, budget_s=100, retries=0)
 
 
 POINTS = [
@@ -44,13 +44,13 @@ class Cluster:
         )  # fmt: skip
 
     def client(self):
-        for _ in range(300):
+        for _ in range(1200):
             if self.file.exists() and self.file.stat().st_size:
                 break
             time.sleep(0.1)
         import distributed
 
-        return distributed.Client(scheduler_file=str(self.file), timeout=30, set_as_default=False)
+        return distributed.Client(scheduler_file=str(self.file), timeout=120, set_as_default=False)
 
     def close(self):
         for process in self.processes:

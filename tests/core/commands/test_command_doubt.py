@@ -33,7 +33,6 @@ def test_an_unknown_suite_is_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.timeout(170)
 def test_the_reproduction_says_published_and_obtained(capsys):
     told = answer(capsys, "reproduce")
     assert len(told["rows"]) == 7

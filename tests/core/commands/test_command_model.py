@@ -52,7 +52,6 @@ def run(capsys, *words):
     return status, json.loads(out.splitlines()[-1]) if status == 0 else None, out, err
 
 
-@pytest.mark.timeout(300)
 def test_a_folder_stands_in_the_table_as_a_real_model(tiny, text, tmp_path, capsys):
     project = tmp_path / "p.paretoscope"
     words = ["--project", project, "--prompt", 6, "--output", 5, "--budget-s", "1s", "--threads", 1]
@@ -90,7 +89,6 @@ def test_a_folder_stands_in_the_table_as_a_real_model(tiny, text, tmp_path, caps
     assert "bits per byte" in out and "stored in" in out and "95 %" in out
 
 
-@pytest.mark.timeout(300)
 def test_without_weights_random_ones_are_timed_and_said_to_be(folder, tmp_path, capsys):
     (folder / "model.safetensors").unlink()
     project = tmp_path / "p.paretoscope"
@@ -169,7 +167,6 @@ def test_a_refusal_is_one_line_and_leaves_no_file(folder, text, tmp_path, capsys
     assert not project.exists()
 
 
-@pytest.mark.timeout(300)
 def test_what_only_loading_finds_is_one_line_too(folder, tmp_path, capsys):
     """A tensor the model needs is not in its file: transformers would fill it with noise."""
     from safetensors.torch import load_file, save_file
@@ -185,7 +182,6 @@ def test_what_only_loading_finds_is_one_line_too(folder, tmp_path, capsys):
         assert stored.measurements() == ()
 
 
-@pytest.mark.timeout(300)
 def test_closing_while_it_loads_ends_it_and_stores_nothing(tiny, text):
     stored = []
     plan = plan_model(tiny, Workload(1, 6, 5), text=text)

@@ -28,7 +28,6 @@ def run(capsys, *words):
     return status, json.loads(out.splitlines()[-1]) if status == 0 else None, out, err
 
 
-@pytest.mark.timeout(300)
 def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
     space, tmp_path, capsys, monkeypatch
 ):
@@ -43,7 +42,7 @@ def test_results_of_a_cluster_stream_into_the_project_and_are_not_repeated(
     try:
         cluster.worker("a")
         with cluster.client() as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=200)
             address = client.scheduler_info()["address"]
         words = (space, "--project", project, "--cluster", address, "--threads", 1, "--points", 3)
         words += ("--repetitions", 2)

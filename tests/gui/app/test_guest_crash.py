@@ -157,7 +157,7 @@ def run(folder, *more):
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=120,
+        timeout=600,
         check=False,
         env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
     )

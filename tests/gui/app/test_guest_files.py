@@ -188,7 +188,7 @@ from core.project.project import Project
 from gui.state.project_lock import hold
 project, lock = hold(Project.open(sys.argv[1]))
 print("held", lock is not None, flush=True)
-time.sleep(120)
+time.sleep(3600)
 """
 
 

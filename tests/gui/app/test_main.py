@@ -12,7 +12,7 @@ def run(*words, code=None, **environment):
     env = os.environ | {"QT_QPA_PLATFORM": "offscreen"} | environment
     command = [sys.executable, *(["-c", code] if code else ["-m", "gui", *words])]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=150, cwd=ROOT, env=env, check=False
+        command, capture_output=True, text=True, timeout=600, cwd=ROOT, env=env, check=False
     )
 
 

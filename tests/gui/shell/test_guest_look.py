@@ -97,7 +97,7 @@ def test_a_fine_screen_gets_a_fine_picture(project_path, tmp_path, scale):
         },
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -225,7 +225,7 @@ def test_a_model_folder_is_measured_with_its_own_weights(execution, tmp_path):
     model.save_pretrained(tmp_path / "tiny-llama")
     folder = read_folder(tmp_path / "tiny-llama")
     point = Point(folder.architecture, Workload(1, 8, 12), Runtime(execution), str(folder.path))
-    quick = Settings(warm_s=0.1, max_blocks=6, budget_s=0.5, retries=0)
+    quick = Settings(warm_s=0.1, max_blocks=6, budget_s=100, block_s=0.1, retries=0)
     m = measure(point, BenchContext(cpu_device(), quick, threads=1))
     assert not m.failed, m.message
     assert m.model == "tiny-llama" and m.architecture == GQA

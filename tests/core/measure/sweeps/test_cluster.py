@@ -61,7 +61,7 @@ def test_a_killed_workers_point_is_retried_and_nothing_is_measured_twice(cluster
         return m
 
     with cluster.client() as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=200)
         where = {w["name"]: address for address, w in client.scheduler_info()["workers"].items()}
         steps = cluster_sweep(
             POINTS, client=client, store=store, device="cpu", per_host=2, settings=QUICK,
@@ -96,7 +96,7 @@ def test_what_is_known_is_skipped_and_lanes_are_one_a_host(cluster):
     new = Point(Architecture(7, 64, 1, 1, 64, 128, 256), Workload(1, 4, 4), Runtime())
     known = {m.key for m in cluster.stored}
     with cluster.client() as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=200)
         again, end = run([*POINTS, new], client, known)
     assert [m.architecture.n_layers for m in again] == [7]
     assert (end.measured, end.skipped) == (1, 6)

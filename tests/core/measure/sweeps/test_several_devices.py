@@ -38,7 +38,7 @@ def fake(fails_on=None, waits=None, closed=None):
             yield Progress(0, len(points), "warming", 10.0)
             for number, point in enumerate(points):
                 if waits is not None:
-                    waits.wait(timeout=20)
+                    waits.wait(timeout=120)
                 if device == fails_on:
                     raise Unusable("the card fell off the bus")
                 yield measured(point.architecture, point.workload, point.runtime, device)
@@ -106,7 +106,7 @@ def test_two_real_sweeps_run_side_by_side():
             stored.append(m)
         return m
 
-    quick = Settings(warm_s=0.1, min_blocks=2, max_blocks=2, budget_s=0.3, block_s=0.05, retries=0)
+    quick = Settings(warm_s=0.1, min_blocks=2, max_blocks=2, budget_s=100, block_s=0.05, retries=0)
 
     def start(points, device):
         return sweep(
