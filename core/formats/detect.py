@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.document import open_document
 from core.errors import Unusable
-from core.formats.results.document import Document, open_document
 from core.formats.results.readers import result_formats
 from core.formats.results.reading import read_results
+from core.formats.runs.reading import load
+from core.formats.runs.tables import is_parquet
 
 SQLITE = b"SQLite format 3\0"
 LOOKED_FOR = (
@@ -56,47 +59,28 @@ def _folder(path: Path) -> Found:
     if (path / "config.json").is_file():
         return Found("model", path, path)
     if (path / "meta.yaml").is_file() or (path / "params").is_dir():
-        return Found("runs", path, _runs(path))
+        return Found("runs", path, load(path))
     return Found("results", path, read_results(path))
 
 
 def _document(path: Path) -> Found:
-    try:
-        document = open_document(path)
-    except Unusable:
-        # a table that is no text (Parquet) can still hold runs
-        return Found("runs", path, _runs(path))
-    if "model_type" in document.object and "hidden_size" in {
-        *document.object,
-        *(document.object.get("text_config") or {}),
-    }:
+    if is_parquet(path):
+        return Found("runs", path, load(path))
+    document = open_document(path)
+    values, inner = document.object, document.object.get("text_config")
+    if "model_type" in values and (
+        "hidden_size" in values or (isinstance(inner, Mapping) and "hidden_size" in inner)
+    ):
         return Found("model", path, path)
     named = next((row for row in result_formats() if row.recognises(document)), None)
     if named is not None and not named.general:
         return Found("results", path, named.read(document))
     # a table of runs may look like one of results: it holds losses and sizes too
-    runs = _runs_or_none(path)
-    if runs is not None:
-        return Found("runs", path, runs)
-    if named is not None:
-        return Found("results", path, named.read(document))
-    raise Unusable(
-        f"{path.name} is nothing known here; looked for {LOOKED_FOR}; {_found(document)}"
-    )
-
-
-def _found(document: Document) -> str:
-    return f"found {document.found}"
-
-
-def _runs(path: Path) -> Any:
-    from core.formats.runs.reading import load
-
-    return load(path)
-
-
-def _runs_or_none(path: Path) -> Any:
     try:
-        return _runs(path)
+        return Found("runs", path, load(document))
     except Unusable:
-        return None
+        if named is not None:
+            return Found("results", path, named.read(document))
+    raise Unusable(
+        f"{path.name} is nothing known here; looked for {LOOKED_FOR}; found {document.found}"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.collect import collected
+from core.document import read_text
 from core.errors import Unusable
 from core.files import json_object
 from core.formats.configs.writing import ExportContext
@@ -50,12 +51,7 @@ def config_formats() -> tuple[ConfigFormat, ...]:
 def read_shape(path: Path | str) -> tuple[Architecture, ConfigFormat]:
     """The shape in a file, with the format it is in; Unusable says what was looked for."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Unusable(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"{path}: cannot be read as text ({error})") from error
+    text = read_text(path)
     values = json_object(text, str(path)) if text.lstrip().startswith("{") else {}
     row = next((row for row in config_formats() if row.recognises(text, values)), None)
     if row is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.formats.results.document import Document
+from core.document import Document
 from core.formats.results.imported import (
     Estimate,
     ImportedPoint,
@@ -22,7 +22,7 @@ from core.formats.results.readers import ResultFormat
 
 def recognises(document: Document) -> bool:
     """True for a table with the columns of AIConfigurator."""
-    return document.kind == "csv" and {"isl", "osl", "ttft", "tpot"} <= set(document.rows[0])
+    return document.kind == "csv" and {"isl", "osl", "ttft", "tpot"} <= set(document.header)
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:

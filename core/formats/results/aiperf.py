@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.formats.results.document import Document
+from core.document import Document
 from core.formats.results.imported import (
     Estimate,
     ImportedPoint,

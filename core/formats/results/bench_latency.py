@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.formats.results.document import Document
+from core.document import Document
 from core.formats.results.imported import (
     Estimate,
     ImportedPoint,

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.document import Document
 from core.errors import Unusable
-from core.formats.results.document import Document
 from core.formats.results.imported import (
     UNITS,
     Estimate,

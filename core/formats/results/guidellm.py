@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from core.document import Document
 from core.errors import Unusable
-from core.formats.results.document import Document
 from core.formats.results.imported import (
     Estimate,
     ImportedPoint,

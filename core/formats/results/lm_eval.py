@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from core.formats.results.document import Document
+from core.document import Document
 from core.formats.results.imported import Estimate, ImportedPoint, inside, need, number, whole
 from core.formats.results.readers import ResultFormat
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.document import Document
 from core.errors import Unusable
-from core.formats.results.document import Document
 from core.formats.results.imported import (
     Estimate,
     ImportedPoint,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from core.document import Document
 from core.formats.own import table_csv, table_json
 from core.formats.own.selection import Row
-from core.formats.results.document import Document
 from core.formats.results.imported import UNITS, Estimate, ImportedPoint, keep, need
 from core.formats.results.readers import ResultFormat
 
@@ -12,7 +12,7 @@ from core.formats.results.readers import ResultFormat
 def recognises(document: Document) -> bool:
     """True for either table."""
     if document.kind == "csv":
-        return {"schema_version", "id", "n_kv_heads", "execution"} <= set(document.rows[0])
+        return {"schema_version", "id", "n_kv_heads", "execution"} <= set(document.header)
     return document.object.get("kind") == table_json.KIND
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from core.collect import collected
-from core.formats.results.document import Document
+from core.document import Document
 from core.formats.results.imported import ImportedPoint
 
 

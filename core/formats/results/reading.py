@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from core.document import Document, open_document
 from core.errors import Unusable
-from core.formats.results.document import Document, open_document
 from core.formats.results.imported import ImportedPoint
 from core.formats.results.readers import ResultFormat, result_formats
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.formats.runs.columns import WHOLE
-from core.formats.runs.tables import Table
+from core.formats.runs.tables import RawTable
 from core.records.training_runs import TrainingRuns
 
 SIZES = ("params_total", "params_non_embedding")
 
 
-def repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+def repeats(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:
     """Rows of one size, shape and token count: the same run twice, or another seed."""
     shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
     known = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
@@ -34,7 +34,7 @@ def repeats(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
     return found
 
 
-def outliers(runs: TrainingRuns, rows: NDArray[Any], table: Table) -> list[str]:
+def outliers(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:
     """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
 
     Far is more than 6 robust standard deviations and 10 %. At least 12 runs are needed to say so.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Floats
+from core.document import Document
 from core.errors import Unusable
 from core.fit.row_filter import kept
 from core.formats.runs.columns import (
@@ -24,7 +25,7 @@ from core.formats.runs.columns import (
     meaning_of,
 )
 from core.formats.runs.oddities import SIZES, outliers, repeats
-from core.formats.runs.tables import UNFINISHED, Table, read_table
+from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
 from core.numbers import number, plain_number
 from core.records.training_runs import TrainingRuns
 
@@ -94,13 +95,15 @@ def read_runs(
 
 
 def load(
-    path: str | Path,
+    source: str | Path | Document,
     mapping: FieldColumns | None = None,
     where: Sequence[str] | Mapping[str, str] | None = None,
 ) -> Reading:
-    """Like read_runs, with every row left out and the reason."""
-    path = Path(path)
-    table = read_table(path)
+    """Like read_runs, with every row left out and the reason; also of a file that is open already."""
+    if isinstance(source, Document):
+        path, table = source.path, table_of(source)
+    else:
+        path, table = Path(source), read_table(Path(source))
     reading = _reading(path, table, guess_mapping(table.header, table.rows), mapping)
     if where:
         try:
@@ -141,7 +144,7 @@ def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 
 
 
 def _chosen(
-    path: Path, table: Table, guess: Guess, mapping: FieldColumns | None
+    path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | None
 ) -> dict[str, ColumnGuess]:
     """The column of each field: what was asked for, then what was guessed with enough confidence."""
     asked: dict[str, ColumnGuess] = {}
@@ -161,7 +164,7 @@ def _chosen(
     return {f: c for f, c in guess.mapping.items() if c.column not in used} | asked
 
 
-def _reading(path: Path, table: Table, guess: Guess, mapping: FieldColumns | None) -> Reading:
+def _reading(path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | None) -> Reading:
     chosen = _chosen(path, table, guess, mapping)
     _need(path, table, guess, chosen)
     position = {name: i for i, name in enumerate(table.header)}
@@ -208,7 +211,7 @@ def _reading(path: Path, table: Table, guess: Guess, mapping: FieldColumns | Non
     return Reading(runs, tuple(errors[:SHOWN_ERRORS]), tuple(far + again), tuple(notes), counts)
 
 
-def _need(path: Path, table: Table, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
+def _need(path: Path, table: RawTable, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
     """Tokens, loss and a size must be known or derivable; else say what was looked for and found."""
     size = any(f in chosen for f in (*SIZES, "n_layers"))
     tokens = "tokens" in chosen or (
@@ -300,7 +303,7 @@ def _one_size(arrays: Mapping[str, Floats]) -> bool:
 
 def _runs(
     path: Path,
-    table: Table,
+    table: RawTable,
     guess: Guess,
     chosen: Mapping[str, ColumnGuess],
     arrays: Mapping[str, Floats],

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.document import Document, Problem, open_document
 from core.errors import Unusable
-from core.numbers import plain_number
 
 # run states that W&B and MLflow give to runs whose last loss is not the loss of the planned tokens
 UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "preempting", "preempted"})
@@ -20,7 +17,7 @@ _MLFLOW_STATES = {"1": "running", "2": "scheduled", "3": "finished", "4": "faile
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RawTable:
     """A header, rows of cells (text, numbers, None) and where each row stands in the file.
 
     `lines` holds a line number a row where the file has lines, else it is empty. `problems` are rows
@@ -31,7 +28,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     lines: tuple[int, ...] = ()
-    problems: tuple[tuple[int, int, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
     def where(self, row: int) -> str:
@@ -40,127 +37,59 @@ class Table:
         return f"row {row} (line {line})" if line and line != row else f"row {row}"
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> RawTable:
     """The table a file or an MLflow folder holds; raises Unusable with what is wrong and what to do."""
-    try:
-        if path.is_dir():
-            return _mlflow(path)
-        if not path.exists():
-            raise Unusable(f"{path}: there is no such file")
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return _parquet(path)
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unusable(f"{path}: cannot be read: {error.strerror or error}") from None
-    if not data.strip():
-        raise Unusable(f"{path}: the file is empty")
-    if data.startswith(b"PAR1"):
+    if path.is_dir():
+        return _mlflow(path)
+    if is_parquet(path):
         return _parquet(path)
-    text = _text(path, data)
-    if not text.strip():
-        raise Unusable(f"{path}: the file is empty")
-    name = path.suffix.lower()
-    if name in (".jsonl", ".ndjson"):
-        return _json_lines(path, text)
-    if name == ".json" or (name not in (".csv", ".tsv") and text.lstrip()[:1] in "[{"):
-        return _json(path, text)
-    return _csv(path, text)
+    return table_of(open_document(path))
 
 
-def _text(path: Path, data: bytes) -> str:
-    """File bytes as text; UTF-8 (with or without mark) and marked UTF-16 only."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
-        if not data.startswith(mark):
-            continue
-        if encoding != "utf-16" and b"\0" in data[:65536]:
-            kinds = {b"PK": "a zip archive or spreadsheet", b"\x1f\x8b": "gzip", b"SQLi": "SQLite"}
-            kind = next((k for m, k in kinds.items() if data.startswith(m)), "binary data")
-            raise Unusable(f"{path}: this is {kind}, not a table in text; export it as CSV first")
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise Unusable(
-                f"{path}: line {line} is not valid {encoding.upper().removesuffix('-SIG')} "
-                f"(byte {data[error.start]:#04x}); save the file as UTF-8"
-            ) from None
-    raise AssertionError("the empty mark matches every file")
-
-
-# --- CSV
-
-
-def _csv(path: Path, text: str) -> Table:
-    """A CSV or TSV table, also the two kinds W&B exports (a table of runs, a chart of one metric)."""
-    if "\0" in text:
-        raise Unusable(f"{path}: this is binary data, not a table in text; export it as CSV first")
-    # some tools write where a table is from above its header
-    above = 0
-    for content in text.split("\n"):
-        if content.strip() and not content.startswith("#"):
-            break
-        above += 1
-    text = "\n".join(text.split("\n")[above:])
-    if not text.strip():
-        raise Unusable(f"{path}: there are only comments in it")
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t|", key=first.count)
-    decimal_comma = delimiter == ";"
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header: tuple[str, ...] = ()
-    rows: list[tuple[Any, ...]] = []
-    lines: list[int] = []
-    problems: list[tuple[int, int, str]] = []
-    last_line = 0
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet by its name or by how it begins; Unusable when it cannot be read."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return True
     try:
-        for cells in reader:
-            line, last_line = above + last_line + 1, reader.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = unique(cell.strip() for cell in cells)
-                continue
-            if len(cells) != len(header):
-                problems.append(
-                    (len(rows) + 1, line, f"{len(cells)} cells where the header has {len(header)}")
-                )
-                cells = (cells + [""] * len(header))[: len(header)]
-            if decimal_comma:
-                cells = [re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", cell.strip()) for cell in cells]
-            rows.append(tuple(cells))
-            lines.append(line)
-    except csv.Error as error:
-        raise Unusable(f"{path}: line {reader.line_num} is not CSV: {error}") from None
-    if all(isinstance(plain_number(name), float) for name in header):
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except FileNotFoundError:
+        raise Unusable(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise Unusable(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def table_of(document: Document) -> RawTable:
+    """The table of runs in an opened file: CSV, JSON lines, or JSON with a list of objects in it.
+
+    Unusable where there is no such table. A CSV may be one of the two kinds that W&B exports.
+    """
+    path = document.path
+    if document.kind == "csv":
+        table = RawTable("CSV", document.header, document.cells, document.lines, document.problems)
+        return _wandb_chart(path, table) or _wandb_runs(table) or table
+    if document.kind == "jsonl":
+        return _of_records(path, "JSON lines", document.records, document.lines, document.problems)
+    records = _records(document.value)
+    if records is None:
         raise Unusable(
-            f"{path}: the first line holds only numbers; write a line of column names first"
+            f"{path}: no runs found; write a list of objects (one a run) or an object of columns"
         )
-    if not rows:
-        raise Unusable(f"{path}: there is a header ({', '.join(header)[:120]}) but no row under it")
-    table = Table("CSV", header, tuple(rows), tuple(lines), tuple(problems))
-    return _wandb_chart(path, table) or _wandb_runs(table) or table
+    return _of_records(path, document.kind.upper(), records, ())
 
 
-def unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Column names with repeats and blanks told apart: 'loss', 'loss (2)', 'column 3'."""
-    seen: dict[str, int] = {}
-    result = []
-    for position, name in enumerate(names, 1):
-        name = name or f"column {position}"
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return tuple(result)
+# --- W&B
 
 
-def _wandb_runs(table: Table) -> Table | None:
+def _wandb_runs(table: RawTable) -> RawTable | None:
     """A W&B table of runs, known by its own columns; its cells are already one run a row."""
     names = set(table.header)
     if not ("State" in names and names & {"Name", "ID"} and names & {"Runtime", "Created", "User"}):
         return None
-    return Table("W&B runs", table.header, table.rows, table.lines, table.problems)
+    return RawTable("W&B runs", table.header, table.rows, table.lines, table.problems)
 
 
-def _wandb_chart(path: Path, table: Table) -> Table | None:
+def _wandb_chart(path: Path, table: RawTable) -> RawTable | None:
     """A W&B chart export ('Step', 'RUN - METRIC', ...__MIN, ...__MAX) as the last point of each run."""
     if len(table.header) < 2:
         return None
@@ -181,30 +110,10 @@ def _wandb_chart(path: Path, table: Table) -> Table | None:
         if points:
             rows.append((name.rpartition(" - ")[0], *points[-1]))
     note = f"W&B chart: the last of up to {len(table.rows)} points of each run is taken as its loss"
-    return Table("W&B chart", ("Name", x_name, metrics.pop()), tuple(rows), notes=(note,))
+    return RawTable("W&B chart", ("Name", x_name, metrics.pop()), tuple(rows), notes=(note,))
 
 
-# --- JSON
-
-
-def _json(path: Path, text: str) -> Table:
-    """A list of objects, an object of lists, or an object with such a thing under one key."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if not isinstance(error, json.JSONDecodeError):
-            raise Unusable(f"{path}: not JSON that can be read: {error}") from None
-        if error.msg == "Extra data" and text.lstrip().startswith("{"):
-            return _json_lines(path, text)
-        raise Unusable(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from None
-    records = _records(value)
-    if records is None:
-        raise Unusable(
-            f"{path}: no runs found; write a list of objects (one a run) or an object of columns"
-        )
-    return _of_records(path, "JSON", records, ())
+# --- objects
 
 
 def _records(value: Any) -> list[Mapping[str, Any]] | None:
@@ -230,41 +139,19 @@ def _all_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
-def _json_lines(path: Path, text: str) -> Table:
-    records: list[Mapping[str, Any]] = []
-    lines: list[int] = []
-    problems: list[tuple[int, int, str]] = []
-    for line, content in enumerate(text.split("\n"), 1):
-        if not content.strip():
-            continue
-        record: Any = None
-        try:
-            record = json.loads(content)
-            wrong = "" if isinstance(record, dict) else "not an object"
-        except (ValueError, RecursionError) as error:
-            wrong = f"not valid JSON: {getattr(error, 'msg', error)}"
-        if wrong:
-            problems.append((len(records) + 1, line, wrong))
-        records.append(record if isinstance(record, dict) else {})
-        lines.append(line)
-    if len(problems) == len(records):
-        raise Unusable(f"{path}: no line holds a JSON object; line 1: {problems[0][2]}")
-    return _of_records(path, "JSON lines", records, tuple(lines), tuple(problems))
-
-
 def _of_records(
     path: Path,
     kind: str,
     records: Sequence[Mapping[str, Any]],
     lines: tuple[int, ...],
-    problems: tuple[tuple[int, int, str], ...] = (),
-) -> Table:
+    problems: tuple[Problem, ...] = (),
+) -> RawTable:
     flat = [dict(_flat(record)) for record in records]
     header = tuple(dict.fromkeys(name for record in flat for name in record))
     if not header:
         raise Unusable(f"{path}: the runs in it have no fields")
     rows = tuple(tuple(record.get(name) for name in header) for record in flat)
-    return Table(kind, header, rows, lines, problems)
+    return RawTable(kind, header, rows, lines, problems)
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -286,7 +173,7 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
 # --- Parquet
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(path: Path) -> RawTable:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -307,7 +194,7 @@ def _parquet(path: Path) -> Table:
 # --- MLflow
 
 
-def _mlflow(folder: Path) -> Table:
+def _mlflow(folder: Path) -> RawTable:
     """MLflow's file store: a run, an experiment or a whole `mlruns` folder; last value a metric."""
     runs = sorted(
         run
@@ -347,7 +234,7 @@ def _mlflow(folder: Path) -> Table:
         raise Unusable(f"{folder}: every MLflow run in it is marked deleted")
     note = "MLflow: the value at the last step of each metric is taken"
     table = _of_records(folder, "MLflow", records, ())
-    return Table(table.kind, table.header, table.rows, notes=(note,))
+    return RawTable(table.kind, table.header, table.rows, notes=(note,))
 
 
 def _files(folder: Path) -> list[Path]:

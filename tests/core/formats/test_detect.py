@@ -67,3 +67,25 @@ def test_what_is_unknown_says_what_was_looked_for_and_found(tmp_path, name, cont
 def test_a_missing_file(tmp_path):
     with pytest.raises(Unusable, match="there is no file"):
         what_file(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["aiperf.json", "generic.csv", "sglang_serving.jsonl", "runs.csv"])
+def test_a_file_is_read_once(name, monkeypatch):
+    path = resource("runs/morph_runs.csv") if name == "runs.csv" else FIXTURES / name
+    opened = []
+    for how in ("read_bytes", "read_text"):
+        real = getattr(Path, how)
+        monkeypatch.setattr(
+            Path,
+            how,
+            lambda self, *args, real=real, **kw: opened.append(self) or real(self, *args, **kw),
+        )
+    assert what_file(path).kind in ("results", "runs")
+    assert opened == [path]
+
+
+def test_a_damaged_multimodal_config_is_no_crash(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"model_type": "llama", "text_config": 3}')
+    with pytest.raises(Unusable, match="nothing known here"):
+        what_file(path)

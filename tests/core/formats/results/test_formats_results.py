@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.document import open_document
 from core.errors import Unusable
-from core.formats.results.document import open_document
 from core.formats.results.generic_csv import ColumnMeaning, guess_columns
 from core.formats.results.generic_csv import read as read_table
 from core.formats.results.imported import (
@@ -408,7 +408,7 @@ def test_unknown_files_say_what_was_looked_for_and_found(tmp_path):
     for content, text in (
         (b"", "the file is empty"),
         (b"\x00\x01\x02", "a binary file"),
-        (b"\xff\xfa", "not UTF-8"),
+        (b"\xff\xfa", "line 1 is not valid UTF-8"),
         (b"just a sentence", "neither JSON"),
         (b"a,b\n1\n", "no complete row"),
         (b"a,b\n1,2\n", "found CSV, columns a, b"),
@@ -433,7 +433,7 @@ def test_a_folder_skips_broken_files_and_says_so(tmp_path):
     points = read_results(tmp_path)
     assert len(points) == 2 and "1 of 2 files were skipped" in points[0].notes[-1]
     shutil.rmtree(tmp_path / "a")
-    with pytest.raises(Unusable, match="not complete JSON"):
+    with pytest.raises(Unusable, match="not valid JSON"):
         read_results(tmp_path)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from core import __main__ as command_line
+from core.document import open_document
 from core.errors import Unusable
 from core.formats import results
 from core.formats.detect import what_file
 from core.formats.own import table_csv, table_json
 from core.formats.own.selection import Row, Value
-from core.formats.results.document import open_document
 from core.formats.results.readers import ResultFormat, result_formats
 from core.formats.results.reading import read_results
 from core.model.architecture import Architecture

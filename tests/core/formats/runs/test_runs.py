@@ -348,7 +348,7 @@ def test_mlflow_folders_give_the_last_step_of_each_metric(tmp_path):
         (b"# from somewhere\n\n", "only comments"),
         (b"1e8,2e9,3.1\n2e8,4e9,2.9\n", "only numbers; write a line of column names"),
         (b"PK\x03\x04\x00\x00\x00", "zip archive or spreadsheet"),
-        (b"\x7fELF\x00\x01", "binary data"),
+        (b"\x7fELF\x00\x01", "a binary file, not text"),
         (
             "name,größe\na,1\n".encode("latin-1"),
             "line 1 is not valid UTF-8 .*save the file as UTF-8",
@@ -422,7 +422,7 @@ def test_every_row_is_either_read_or_named(tmp_path_factory, kinds):
     ]
     path = write(tmp_path_factory.mktemp("runs"), "\n".join([HEADER, *body]))
     if "good" not in kinds:
-        with pytest.raises(Unusable, match="none of"):
+        with pytest.raises(Unusable, match=r"none of|no complete row"):
             read_runs(path)
         return
     reading = load(path)

@@ -1,0 +1,288 @@
+"""A file of text opened once: JSON, JSON lines, CSV or YAML by what it holds, whatever its name says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from core.errors import Unusable
+from core.numbers import plain_number
+
+LARGEST_BYTES = 2 * 2**30
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# what people hand over instead of text, by how it begins
+BINARY = {b"PK": "a zip archive or spreadsheet", b"\x1f\x8b": "gzip", b"SQLi": "SQLite"}
+DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+
+# a row number from 1, its line in the file or 0, and what is wrong with it
+Problem = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's content: one JSON or YAML `value`, or a table of `header` and `cells`, or `records`.
+
+    CSV has a header of unique names and as many cells of text in every row; JSON lines have an
+    object in every record. `lines` says on which line of the file each row or record begins.
+    `problems` are those that were no whole row: cells are filled up or cut, a record is empty.
+    """
+
+    path: Path
+    kind: str  # 'json', 'jsonl', 'csv', 'yaml'
+    value: Any = None
+    header: tuple[str, ...] = ()
+    cells: tuple[tuple[str, ...], ...] = ()
+    records: tuple[Mapping[str, Any], ...] = ()
+    lines: tuple[int, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @cached_property
+    def rows(self) -> tuple[Mapping[str, Any], ...]:
+        """The whole rows of a table, by column, or the objects of JSON lines."""
+        wrong = {row for row, _, _ in self.problems}
+        if self.kind == "csv":
+            whole = [c for row, c in enumerate(self.cells, 1) if row not in wrong]
+            return tuple(dict(zip(self.header, cells, strict=True)) for cells in whole)
+        return tuple(r for row, r in enumerate(self.records, 1) if row not in wrong)
+
+    @property
+    def object(self) -> Mapping[str, Any]:
+        """The one JSON object; an empty one when the file holds something else."""
+        if self.kind == "jsonl" and len(self.rows) == 1:
+            return self.rows[0]
+        return self.value if isinstance(self.value, Mapping) else {}
+
+    @property
+    def objects(self) -> tuple[Mapping[str, Any], ...]:
+        """All objects the file holds: its one object, its list of objects, or its rows."""
+        if self.rows:
+            return self.rows
+        if isinstance(self.value, list):
+            return tuple(v for v in self.value if isinstance(v, Mapping))
+        return (self.value,) if isinstance(self.value, Mapping) else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many rows or lines `rows` leaves out; empty when there are none."""
+        if not self.problems:
+            return ()
+        if self.kind == "csv":
+            many, wrong = f"{len(self.cells)} rows", "have another number of cells"
+        else:
+            many, wrong = f"{len(self.records)} lines", "are not JSON"
+        return (f"{len(self.problems)} of {many} {wrong} and were left out",)
+
+    @property
+    def found(self) -> str:
+        """What the file holds, in words, for a message."""
+        kinds = {"json": "JSON", "jsonl": "JSON lines", "csv": "CSV", "yaml": "YAML"}
+        keys = [str(key)[:40] for item in self.objects[:1] for key in item][:10]
+        shape = {"csv": "columns", "jsonl": "keys"}.get(self.kind, "top-level keys")
+        if not keys:
+            return f"{kinds[self.kind]} holding {type(self.value).__name__}"
+        inside = "a list of objects with " if isinstance(self.value, list) else ""
+        return f"{kinds[self.kind]}, {inside}{shape} {', '.join(keys)}"
+
+
+def open_document(path: Path) -> Document:
+    """Read a file by its content; Unusable says which file and where it breaks off."""
+    text = read_text(path)
+    if text.lstrip()[0] in "{[" or _named_lines(path):
+        return _json(path, text)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _yaml(path, text)
+    return _csv(path, text)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that holds some: UTF-8 (with or without a mark) or marked UTF-16.
+
+    Unusable, with the file and the reason, for one that is missing, empty, too large or binary, and
+    with the line for one in another encoding.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise Unusable(f"{path}: {size / 2**30:.1f} GiB is too large a file of text")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise Unusable(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise Unusable(f"{path}: cannot be read ({error.strerror or error})") from error
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    if encoding == "utf-8-sig" and b"\0" in data:
+        raise _binary(path, data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        name = encoding.upper().removesuffix("-SIG")
+        raise Unusable(
+            f"{path}: line {line} is not valid {name} (byte {data[error.start]:#04x});"
+            " save the file as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise _binary(path, data)
+    if not text.strip():
+        raise Unusable(f"{path}: the file is empty")
+    return text
+
+
+def _binary(path: Path, data: bytes) -> Unusable:
+    kind = next((f" ({kind})" for mark, kind in BINARY.items() if data.startswith(mark)), "")
+    return Unusable(f"{path}: a binary file{kind}, not text; export it as CSV or JSON first")
+
+
+# --- JSON and YAML
+
+
+def _named_lines(path: Path) -> bool:
+    return path.suffix.lower() in (".jsonl", ".ndjson")
+
+
+def _json(path: Path, text: str) -> Document:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        first = next(line for line in text.splitlines() if line.strip())
+        # a broken list with one object a line is no JSON lines file: those begin with an object
+        begins = first.strip() != text.strip() and isinstance(_parsed(first)[0], dict)
+        if begins or _named_lines(path):
+            return _json_lines(path, text)
+        at_end = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
+        cut = "; the file seems cut off" if at_end else ""
+        raise Unusable(
+            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}{cut}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"{path}: not JSON that can be read: {error}") from None
+    if _named_lines(path) and isinstance(value, dict):
+        return Document(path, "jsonl", records=(value,), lines=(1,))
+    return Document(path, "json", value)
+
+
+def _parsed(text: str) -> tuple[Any, str]:
+    """The value of a text, and what is wrong with it if it is no JSON."""
+    try:
+        return json.loads(text), ""
+    except (ValueError, RecursionError) as error:
+        return None, f"not valid JSON: {getattr(error, 'msg', error)}"
+
+
+def _json_lines(path: Path, text: str) -> Document:
+    records: list[Mapping[str, Any]] = []
+    lines: list[int] = []
+    problems: list[Problem] = []
+    for line, content in enumerate(text.split("\n"), 1):
+        if not content.strip():
+            continue
+        value, wrong = _parsed(content)
+        if not isinstance(value, dict):
+            problems.append((len(records) + 1, line, wrong or "not an object"))
+        records.append(value if isinstance(value, dict) else {})
+        lines.append(line)
+    if len(problems) == len(records):
+        _, line, wrong = problems[0]
+        raise Unusable(f"{path}: no line holds a JSON object; line {line}: {wrong}")
+    return Document(
+        path, "jsonl", records=tuple(records), lines=tuple(lines), problems=tuple(problems)
+    )
+
+
+def _yaml(path: Path, text: str) -> Document:
+    try:
+        import yaml
+    except ImportError:
+        raise Unusable(f"{path}: reading YAML needs PyYAML ('pip install pyyaml')") from None
+    try:
+        # safe_load builds plain values only
+        return Document(path, "yaml", yaml.safe_load(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise Unusable(f"{path}: not valid YAML{line}") from error
+
+
+# --- CSV
+
+
+def _csv(path: Path, text: str) -> Document:
+    # some tools write where a table is from above its header
+    content = text.split("\n")
+    above = next((n for n, c in enumerate(content) if c.strip() and not c.startswith("#")), None)
+    if above is None:
+        raise Unusable(f"{path}: there are only comments in it")
+    first = content[above].strip()
+    delimiter = max(",;\t|", key=first.count)
+    body = io.StringIO("\n".join(content[above:]), newline="")
+    reader = csv.reader(body, delimiter=delimiter)
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = []
+    lines: list[int] = []
+    problems: list[Problem] = []
+    last_line = 0
+    try:
+        for cells in reader:
+            line, last_line = above + last_line + 1, reader.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = unique(cell.strip() for cell in cells)
+                continue
+            if len(cells) != len(header):
+                problems.append(
+                    (len(rows) + 1, line, f"{len(cells)} cells where the header has {len(header)}")
+                )
+                cells = (cells + [""] * len(header))[: len(header)]
+            rows.append(tuple(_points(cells) if delimiter == ";" else cells))
+            lines.append(line)
+    except csv.Error as error:
+        raise Unusable(f"{path}: line {above + reader.line_num} is not CSV: {error}") from None
+    if len(header) < 2:
+        raise Unusable(f"{path}: neither JSON, JSON lines, CSV nor YAML; it begins {first[:60]!r}")
+    if all(isinstance(plain_number(name), float) for name in header):
+        raise Unusable(
+            f"{path}: the first line holds only numbers; write a line of column names first"
+        )
+    names = ", ".join(header)[:120]
+    if not rows:
+        raise Unusable(f"{path}: there is a header ({names}) but no row under it")
+    if len(problems) == len(rows):
+        _, line, wrong = problems[0]
+        raise Unusable(
+            f"{path}: a table with columns {names} but no complete row; line {line}: {wrong}"
+        )
+    return Document(
+        path,
+        "csv",
+        header=header,
+        cells=tuple(rows),
+        lines=tuple(lines),
+        problems=tuple(problems),
+    )
+
+
+def _points(cells: Sequence[str]) -> list[str]:
+    """Cells between semicolons, where a comma stands for the decimal point."""
+    return [
+        f"{match[1]}.{match[2]}" if (match := DECIMAL_COMMA.fullmatch(cell.strip())) else cell
+        for cell in cells
+    ]
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """Column names with repeats and blanks told apart: 'loss', 'loss (2)', 'column 3'."""
+    seen: dict[str, int] = {}
+    result = []
+    for position, name in enumerate(names, 1):
+        name = name or f"column {position}"
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(result)
