@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from core.analysis.contents import Contents
@@ -11,7 +10,7 @@ from core.analysis.pipeline import Laws, make_laws, make_table, refitted, unlike
 from core.errors import Unusable
 from core.project.choices import Choices
 from core.records.metrics import METRICS
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.table.table import Table
 
 TABLE_PARTS = ("device_key", "what_if")
@@ -76,7 +75,7 @@ def stale(made: Inputs, now: Inputs) -> bool:
     return table_stale(made, now) or frame_stale(made, now) or selection_stale(made, now)
 
 
-def derive(now: Inputs, made: Derived | None) -> Generator[Progress, None, Derived]:
+def derive(now: Inputs, made: Derived | None) -> Steps[Derived]:
     """Make again what a change touched since `made`; returns it all. Never raises Unusable."""
     contents, choices = now.contents, now.choices
     if made is None or loss_stale(made.inputs, now):

@@ -17,7 +17,6 @@ from core.analysis.contents import Contents, read_contents
 from core.analysis.frame import minimised
 from core.analysis.pipeline import Laws, make_laws, make_table
 from core.arrays import Bools, Floats, Indices
-from core.fit.resample import Steps
 from core.formats.results.imported import ImportedPoint
 from core.formats.results.imported_records import point_from_dict
 from core.model.workload import Workload
@@ -27,7 +26,7 @@ from core.project.choices import Choices
 from core.project.project import Project
 from core.records.metric import counted
 from core.records.metrics import METRICS
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.table.table import Table
 
 # groups of metrics that mean something only with their workload

@@ -15,11 +15,11 @@ from core.analysis.frame import Frame
 from core.arrays import Bools, Floats
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit
-from core.fit.resample import Steps
 from core.fit.validate import trust, validation
 from core.project.choices import Choices
 from core.records.measurement import Measurement, Point
 from core.records.metrics import of_phase
+from core.records.progress import Steps
 from core.table.table import Table
 
 # beyond these a law's sentence comes with a warning

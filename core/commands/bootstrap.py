@@ -14,12 +14,13 @@ from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.fit.optimum import compute_optimal, optimal_interval
-from core.fit.resample import UNITS, bootstrap, outcome, percentiles
+from core.fit.resample import UNITS, bootstrap, percentiles
 from core.fit.solve import fit
 from core.fit.validate import trust, validation
 from core.laws.columns import params_column
 from core.laws.loss import LAWS
 from core.model.architecture import Architecture, shape_from_label
+from core.records.progress import outcome
 from core.units import parse_quantity
 
 HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"

@@ -7,11 +7,11 @@ from typing import Any
 
 from core.commands.fit import add_runs, runs_of
 from core.fit.compare import Comparison, comparison
-from core.fit.resample import outcome
 from core.fit.solve import METHODS
 from core.fit.validate import trust
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
+from core.records.progress import outcome
 
 HELP = "fit every loss law in both N conventions and judge each on runs left out"
 

@@ -32,7 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """What the runs can and cannot tell apart, then the settings, worst first."""
-    from core.fit.resample import outcome, with_resamples
+    from core.fit.resample import with_resamples
+    from core.records.progress import outcome
 
     runs, everything = runs_of(options)
     settings = {"tied": options.tied, "params": options.params, "method": options.method}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
 from typing import Any
 
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 
 WIDTH = 118
 
 
-def followed(steps: Generator[Any, None, Any]) -> Any:
+def followed(steps: Steps[Any]) -> Any:
     """The outcome of a generator of steps; on a terminal, progress is one line on standard error."""
     live = sys.stderr.isatty()
     wide = 0

@@ -12,6 +12,7 @@ from core.commands.options import whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
+from core.records.progress import outcome
 
 HELP = "the Pareto front of a project under limits"
 
@@ -43,7 +44,6 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
     from core.analysis.pipeline import make_laws, make_table, unlike
-    from core.fit.resample import outcome
     from core.project.demo import open_any
 
     limits: tuple[Limit, ...] = ()

@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.frame import make_frame
     from core.analysis.pipeline import make_laws, make_table
     from core.files import check_target, write_atomically
-    from core.fit.resample import outcome
     from core.project.demo import open_any
+    from core.records.progress import outcome
     from core.report.html import make_report, to_html
 
     target = Path(options.out).expanduser()

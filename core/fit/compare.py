@@ -10,12 +10,11 @@ import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit
-from core.fit.resample import Steps
 from core.fit.solve import fit
 from core.fit.validate import validation
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
 
 

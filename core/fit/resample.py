@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,23 +13,11 @@ from core.fit.fit import Fit
 from core.fit.groups import groups_of
 from core.fit.minimise import Minima, Problem, descend
 from core.fit.solve import finish, grid_of, natural, problem_of, project
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
 
 UNITS = ("shape", "run")
 AT_ONCE = 125
-Outcome = TypeVar("Outcome")
-Steps = Generator[Progress, None, Outcome]
-
-
-def outcome(steps: Generator[Any, None, Outcome]) -> Outcome:
-    """Run steps to their end and return what they return."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Outcome = end.value
-            return result
 
 
 def with_resamples(

@@ -11,11 +11,10 @@ from core.arrays import Floats
 from core.errors import Unusable
 from core.fit.fit import Fit, predicted
 from core.fit.groups import sizes_of
-from core.fit.resample import Steps
 from core.fit.solve import fit
 from core.laws.columns import CONVENTIONS, fit_columns, params_column
 from core.laws.loss import LAWS
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
 
 

@@ -11,10 +11,10 @@ from core.arrays import Floats, Indices
 from core.fit.fit import Fit, predicted
 from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
 from core.fit.minimise import Problem
-from core.fit.resample import Steps, bootstrap_starts, outcome, refit
+from core.fit.resample import bootstrap_starts, refit
 from core.fit.solve import problem_of
 from core.laws.columns import fit_columns, params_column
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
 
 

@@ -15,13 +15,12 @@ import numpy as np
 from core.arrays import Floats, Indices
 from core.fit.fit import Fit, derived
 from core.fit.minimise import Minima, Problem, descend
-from core.fit.resample import Steps
 from core.fit.solve import fit, law_logs, minimum, the_law
 from core.fit.validate import judge_largest
 from core.formats.runs.suites import suite
 from core.laws.columns import fit_columns
 from core.paper.minpack import minpack
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
 
 SIZES = ("80M", "116M", "164M", "237M", "313M")
@@ -188,7 +187,7 @@ class Reproduction:
 
 def reproduction(
     runs: TrainingRuns | None = None,
-) -> Generator[Progress | Row, None, Reproduction]:
+) -> Steps[Reproduction]:
     """Steps: the seven fits, each yielded as a Row when it is made, then all draws, then the
     sentences. `runs` defaults to the bundled."""
     table = suite("morph") if runs is None else runs

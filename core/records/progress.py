@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Outcome = TypeVar("Outcome")
+
+# long work: yields `Progress` and partial results, returns its outcome, is closed to cancel, raises to fail
+Steps = Generator[Any, None, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +20,13 @@ class Progress:
     total: float
     text: str = ""
     seconds_left: float | None = None
+
+
+def outcome(steps: Steps[Outcome]) -> Outcome:
+    """Run long work to its end and return its outcome."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Outcome = end.value
+            return result

@@ -19,11 +19,10 @@ from core.analysis.describe import cell
 from core.analysis.frame import Frame
 from core.analysis.pipeline import Laws
 from core.analysis.validation import judge_loss
-from core.fit.resample import Steps
 from core.project.choices import Choices
 from core.records.measurement import FLAGS
 from core.records.metrics import METRICS, of_phase
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.report.facts import axes_text, chosen_rows, facts_of
 from core.report.svg import MOST_FRONT_MARKS, front_svg, measured_rows
 from core.table.table import Table

@@ -32,7 +32,7 @@ class Drafting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Steps:
+class DraftedTimes:
     """Seconds a token with the draft, (rows,) each; `drafted` where one runs, the others run alone."""
 
     value: Floats
@@ -70,7 +70,7 @@ def with_draft(
     laws: Laws,
     row: int,
     drafting: Drafting,
-) -> Steps:
+) -> DraftedTimes:
     """Step times with the shape of a row as draft: (k d + v t) / E, as in `core.laws.speculative`.
 
     `alone` is value, low and high of each row's own step t in seconds, and where they are
@@ -107,7 +107,7 @@ def with_draft(
     def together(draft: Floats, own: Floats) -> Floats:
         return np.where(drafted, (k * draft + verify * own) / gained, own)
 
-    return Steps(
+    return DraftedTimes(
         together(d, value),
         together(d_low, low),
         together(d_high, high),

@@ -37,7 +37,7 @@ from core.table.estimates import (
     only_measured,
     timed_estimates,
 )
-from core.table.speculative import Drafting, Steps, draft_row, with_draft
+from core.table.speculative import DraftedTimes, Drafting, draft_row, with_draft
 
 Kept = TypeVar("Kept")
 
@@ -180,7 +180,7 @@ class Table:
         return np.zeros(len(self), np.bool_) if steps is None else steps.drafted
 
     @property
-    def _steps(self) -> Steps | None:
+    def _steps(self) -> DraftedTimes | None:
         drafting, draft = self.drafting, self._draft
         if drafting is None or draft is None:
             return None

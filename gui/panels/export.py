@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
@@ -24,10 +24,10 @@ from PySide6.QtWidgets import (
 from core.errors import Unusable
 from core.export.export import ExportOrder, export
 from core.export.formats import format_of, formats, refusal
+from core.records.progress import Steps
 from core.resources import command_line
 from gui.app.settings import Settings
 from gui.panels.view import HELP_PAGE
-from gui.state.job import Steps
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -213,7 +213,7 @@ class ExportDialog(QDialog):
         self.save.setEnabled(True)
 
 
-def export_shown(state: State, order: ExportOrder) -> Steps:
+def export_shown(state: State, order: ExportOrder) -> Steps[Any]:
     """Steps that write an order from the table and the front on screen; returns what was written."""
     yield None
     if state.laws is None or state.table is None or state.frame is None:

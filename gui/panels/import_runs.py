@@ -27,12 +27,12 @@ from PySide6.QtWidgets import (
 
 from core.formats.runs.columns import BIG, SURE, ColumnGuess
 from core.formats.runs.reading import Preview, preview
+from core.records.progress import Steps
 from core.records.training_runs import TrainingRuns
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import HELP_PAGE
 from gui.panels.work_row import WorkRow
-from gui.state.job import Steps
 
 # field -> what a person calls it, and why it is wanted
 FIELDS = {
@@ -222,7 +222,7 @@ class ImportRuns(QDialog):
     def _read(self) -> None:
         path, mapping = self._path, self._mapping() if self._touched else None
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             yield from ()
             return preview(path, mapping)
 

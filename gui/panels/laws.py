@@ -30,7 +30,7 @@ from core.fit.sensitivity import Change, sensitivity
 from core.fit.validate import trust
 from core.formats.runs.suites import bundled_suites
 from core.project.choices import LossChoice
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
 from gui.panels import law_rows
 from gui.panels.drawing import tones
@@ -39,7 +39,6 @@ from gui.panels.law_rows import Key, key_of
 from gui.panels.numbers_table import NumbersTable
 from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
-from gui.state.job import Steps
 from gui.state.state import State
 
 METHODS = (("Least squares on loss", "least-squares"), ("Huber on log loss", "huber"))
@@ -440,13 +439,15 @@ def _box(name: str, tip: str) -> QComboBox:
 # --- the work itself: Steps that return what kind of result they are, and the result ---------------
 
 
-def _compared(contents: Contents, suite: str, where: Sequence[str], method: str) -> Steps:
+def _compared(contents: Contents, suite: str, where: Sequence[str], method: str) -> Steps[Any]:
     runs = contents.suite(suite)
     runs = kept(runs, where)
     return ("compared", runs, (yield from comparison(runs, method)))
 
 
-def _each(fits: Sequence[Fit], kind: str, text: str, make: Callable[[Fit], Steps]) -> Steps:
+def _each(
+    fits: Sequence[Fit], kind: str, text: str, make: Callable[[Fit], Steps[Any]]
+) -> Steps[Any]:
     found = {}
     for done, fit in enumerate(fits):
         yield Progress(done, len(fits), f"{text} for {fit.title}")
@@ -454,15 +455,15 @@ def _each(fits: Sequence[Fit], kind: str, text: str, make: Callable[[Fit], Steps
     return (kind, found)
 
 
-def _left_out(fits: Sequence[Fit], runs: TrainingRuns) -> Steps:
-    def one(fit: Fit) -> Steps:
+def _left_out(fits: Sequence[Fit], runs: TrainingRuns) -> Steps[Any]:
+    def one(fit: Fit) -> Steps[Any]:
         yield from ()
         return residuals(fit, runs)
 
     return (yield from _each(fits, "residuals", "leaving shapes out", one))
 
 
-def _resampled(fits: Sequence[Fit], runs: TrainingRuns) -> Steps:
+def _resampled(fits: Sequence[Fit], runs: TrainingRuns) -> Steps[Any]:
     return (
         yield from _each(
             fits, "resampled", "resampling shapes", lambda fit: bootstrap(fit, runs, RESAMPLES)
@@ -470,5 +471,5 @@ def _resampled(fits: Sequence[Fit], runs: TrainingRuns) -> Steps:
     )
 
 
-def _varied(fit: Fit, runs: TrainingRuns) -> Steps:
+def _varied(fit: Fit, runs: TrainingRuns) -> Steps[Any]:
     return ("varied", {key_of(fit): (yield from sensitivity(fit, runs))})

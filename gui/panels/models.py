@@ -37,9 +37,10 @@ from core.measure.sweeps.real_model import (
 from core.model.workload import BYTES_PER_ELEMENT, Workload
 from core.project.project import Project
 from core.records.measurement import Device
+from core.records.progress import Steps
 from core.units import format_quantity
 from gui.app.settings import Settings
-from gui.state.job import Job, Steps
+from gui.state.job import Job
 from gui.state.machine import device_text
 from gui.state.store import Store
 
@@ -128,7 +129,7 @@ class RealModelDialog(QDialog):
         """Say, here, why it cannot be measured."""
         self.told.setText(f"× {reason}")
 
-    def begin(self, work: Callable[[Project], Steps]) -> None:
+    def begin(self, work: Callable[[Project], Steps[Any]]) -> None:
         """Measure in the measuring lane, and close; the panel shows how far it is."""
         if self._store.measuring.running:
             self.refuse("something is being measured; let it end, or stop it")
@@ -352,7 +353,7 @@ class EndpointDialog(RealModelDialog):
         self.measure.setEnabled(True)
 
 
-def asked(ask: Callable[[], Any]) -> Steps:
+def asked(ask: Callable[[], Any]) -> Steps[Any]:
     """Steps: the answer, or the refusal as a value, so that it is told where it was asked."""
     yield from ()
     try:
@@ -361,14 +362,14 @@ def asked(ask: Callable[[], Any]) -> Steps:
         return error
 
 
-def model_steps(project: Project, *, plan: ModelPlan, device: Device, **options: Any) -> Steps:
+def model_steps(project: Project, *, plan: ModelPlan, device: Device, **options: Any) -> Steps[Any]:
     """Steps: the folder measured into the project."""
     return measure_model(plan, device=device, store=project.add_measurement, **options)
 
 
 def endpoint_steps(
     project: Project, *, endpoint: Endpoint, workload: Workload, **options: Any
-) -> Steps:
+) -> Steps[Any]:
     """Steps: the endpoint measured into the project."""
     return measure_endpoint(endpoint, workload, store=project.add_measurement, **options)
 

@@ -26,6 +26,7 @@ from core.arrays import Floats
 from core.pareto.limits import Limit
 from core.project.choices import SHOWN
 from core.records.metrics import METRICS
+from core.records.progress import Steps
 from gui.app.theme import LIGHT, Theme
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
@@ -34,7 +35,7 @@ from gui.panels.sentence import SentenceBar
 from gui.panels.view import Panel
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.scene import Band, LiveState, Overlay, Scene
-from gui.state.job import Job, Steps
+from gui.state.job import Job
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -391,7 +392,7 @@ class PlotView(Panel):
         self._store.choose(**{part: SHOWN[(SHOWN.index(now) + 1) % len(SHOWN)]})
 
     def _background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        def steps() -> Steps:
+        def steps() -> Steps[Any]:
             yield from ()
             return work()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QFontDatabase, QTextCursor
@@ -19,11 +20,12 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.records.progress import Steps
 from core.resources import resource
 from core.space.space_file import parse_space
 from core.units import format_quantity
 from gui.panels.view import Panel
-from gui.state.job import Job, Steps
+from gui.state.job import Job
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -237,7 +239,7 @@ class SpacePanel(Panel):
                 self._tell("", f"{name} cannot be written ({error.strerror})")
 
 
-def count(text: str) -> Steps:
+def count(text: str) -> Steps[Any]:
     """Steps that return the space's `Extent`, or in one line what is wrong with the text."""
     try:
         space = parse_space(text)

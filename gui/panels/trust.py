@@ -33,12 +33,12 @@ from core.analysis.validation import (
 from core.fit.fit import Fit
 from core.records.measurement import Point
 from core.records.metrics import of_phase
+from core.records.progress import Steps
 from core.units import format_quantity
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
-from gui.state.job import Steps
 from gui.state.state import State
 
 HEADER = (
@@ -196,7 +196,7 @@ class Trust(Panel):
         laws, contents, choices = state.laws, state.contents, state.choices
         self._judged_of = laws
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             latency = tuple(latency_trust(fit) for fit in laws.latency)
             loss = laws.loss
             if loss is not None:

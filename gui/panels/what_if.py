@@ -41,13 +41,13 @@ from core.errors import Unusable
 from core.model.workload import BYTES_PER_ELEMENT
 from core.project.choices import WhatIf as Tried
 from core.records.metrics import METRICS
+from core.records.progress import Steps
 from core.table.speculative import draft_row
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.tried_value import TriedValue, doublings, round_steps
 from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
-from gui.state.job import Steps
 from gui.state.state import State
 
 # name in the choices -> title, slider's values, what it means
@@ -277,7 +277,7 @@ class WhatIf(Panel):
             contents, laws = state.contents, state.laws
             self._before, self._before_of = None, asked
 
-            def work() -> Steps:
+            def work() -> Steps[Any]:
                 yield from ()
                 return asked, as_described(contents, laws, choices)
 

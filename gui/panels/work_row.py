@@ -10,8 +10,8 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from core.errors import Unusable
-from core.records.progress import Progress
-from gui.state.job import Job, Steps
+from core.records.progress import Progress, Steps
+from gui.state.job import Job
 
 
 class ElidedLabel(QLabel):
@@ -76,7 +76,7 @@ class WorkRow(QWidget):
         """Whether something is being worked out."""
         return self._job is not None
 
-    def run(self, work: Callable[[], Steps], text: str) -> None:
+    def run(self, work: Callable[[], Steps[Any]], text: str) -> None:
         """Work this out in place of what runs."""
         self.cancel()
         self._say(f"{text} …")

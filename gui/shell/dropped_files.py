@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Qt, Slot
 
 from core.analysis.overlays import Other, imported_layers, load_devices, load_other, new_points
 from core.records.metrics import METRICS
-from gui.state.job import Steps
+from core.records.progress import Steps
 from gui.state.state import State
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class DroppedFiles(QObject):
         """Find out what each file is and act on it, one after the other."""
         for path in paths:
 
-            def work(path: Path = path) -> Steps:
+            def work(path: Path = path) -> Steps[Any]:
                 from core.formats.detect import what_file
 
                 yield from ()

@@ -18,12 +18,12 @@ from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
 from core.project.scenes import scene_parts, scene_title
 from core.records.metrics import METRICS
+from core.records.progress import Steps
 from core.table.table import Table
 from gui.app.theme import Theme
 from gui.panels.picture_scene import scene_of
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.scene import Colours, LiveState, Scene
-from gui.state.job import Steps
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -163,7 +163,7 @@ class Presenter(QWidget):
             self._show(make_frame(table, choices))
             return
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             yield from ()
             return choices, make_frame(table, choices)
 
@@ -268,7 +268,7 @@ class Presenter(QWidget):
         )
 
     def _background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        def steps() -> Steps:
+        def steps() -> Steps[Any]:
             yield from ()
             return work()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QByteArray, QMarginsF, QRectF, QSizeF, Qt, QUrl, Slot
 from PySide6.QtGui import (
@@ -29,11 +30,12 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.records.progress import Steps
 from core.report.html import PICTURE, STYLE, TOP, Report, make_report, to_html
 from core.report.svg import HEIGHT, WIDTH
 from gui.app.settings import Settings
 from gui.panels.view import HELP_PAGE
-from gui.state.job import Job, Steps
+from gui.state.job import Job
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -153,7 +155,7 @@ class ReportDialog(QDialog):
         self.write_button.setEnabled(True)
 
 
-def report_steps(state: State, title: str, top: int) -> Steps:
+def report_steps(state: State, title: str, top: int) -> Steps[Any]:
     """Steps: the report of a state."""
     assert state.table is not None and state.frame is not None and state.laws is not None
     project = "demo" if state.demo else Path(state.path).name

@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 
-Steps = Generator[Any, None, Any]
 # a progress report a frame would cost more than it tells, and disturbs what is being measured
 PROGRESS_EVERY_S = 0.1
 THREAD_NAME = "paretoscope job"
@@ -41,7 +40,7 @@ class Job(QObject):
     failed = Signal(object)  # the exception
     ended = Signal(object)  # this job
 
-    def __init__(self, work: Callable[[], Steps], parent: QObject | None = None) -> None:
+    def __init__(self, work: Callable[[], Steps[Any]], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cancelled = threading.Event()
         self._running = threading.Event()
@@ -99,7 +98,7 @@ class Job(QObject):
 
 
 def _run(
-    work: Callable[[], Steps], post: Post, cancelled: threading.Event, running: threading.Event
+    work: Callable[[], Steps[Any]], post: Post, cancelled: threading.Event, running: threading.Event
 ) -> None:
     """What a job's thread does; it knows the job only by its post."""
     try:
@@ -110,7 +109,7 @@ def _run(
 
 
 def _step_through(
-    steps: Steps, post: Post, cancelled: threading.Event, running: threading.Event
+    steps: Steps[Any], post: Post, cancelled: threading.Event, running: threading.Event
 ) -> None:
     held: Progress | None = None
     last = -PROGRESS_EVERY_S

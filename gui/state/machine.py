@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from core.records.measurement import Device
-from gui.state.job import Job, Steps
+from core.records.progress import Steps
+from gui.state.job import Job
 from gui.state.store import Store
 
 MAKERS_WORDS = re.compile(r"\((R|TM)\)|\b(Processor|CPU)\b|@ [0-9.]+ ?GHz")
@@ -15,7 +17,7 @@ MAKERS_WORDS = re.compile(r"\((R|TM)\)|\b(Processor|CPU)\b|@ [0-9.]+ ?GHz")
 def find_processor(store: Store) -> Job:
     """Tell the store of the CPU, which needs no measuring process to be known."""
 
-    def work() -> Steps:
+    def work() -> Steps[Any]:
         from core.measure.timing.devices import cpu_device
 
         yield from ()
@@ -30,7 +32,7 @@ def find_devices(store: Store, python: str = "") -> Job:
     The job yields one line on why no GPU is among them (empty for none) before it returns.
     """
 
-    def work() -> Steps:
+    def work() -> Steps[Any]:
         from core.measure.process.session import ask_devices
 
         found, problem = ask_devices(python or None)

@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, Slot
 from core.analysis.pipeline import Laws
 from core.project.project import Project
 from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
-from gui.state.job import Job, Lane, Steps
+from core.records.progress import Progress, Steps
+from gui.state.job import Job, Lane
 
 if TYPE_CHECKING:
     from gui.state.store import Store
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # a refit that takes longer than this is not waited for
 QUIET_AT_MOST_S = 10.0
 
-Sweeper = Callable[..., Steps]
+Sweeper = Callable[..., Steps[Any]]
 
 
 class Measuring(QObject):
@@ -54,14 +54,14 @@ class Measuring(QObject):
             return
         sweeper, held = self.sweeper, threading.Event()
 
-        def work(project: Project) -> Steps:
+        def work(project: Project) -> Steps[Any]:
             return sweeper(project, tuple(points), device, pause=held, **options)
 
         self.run(work, device, len(points), held)
 
     def run(
         self,
-        work: Callable[[Project], Steps],
+        work: Callable[[Project], Steps[Any]],
         device: Device,
         total: int = 1,
         held: threading.Event | None = None,
@@ -178,7 +178,7 @@ def sweep_steps(
     repetitions: int = 1,
     interleave: int = 1,
     others: Sequence[Device] = (),
-) -> Steps:
+) -> Steps[Any]:
     """The engine's sweep in a child process; results are stored before the next point starts.
 
     Repetitions that the project holds already count, unless all is to be measured `again`. `others` are
@@ -218,7 +218,7 @@ def heldout_error(laws: Laws | None, device_key: str) -> float | None:
     return max(known, key=lambda f: f.n).heldout_error if known else None
 
 
-def _between(steps: Steps, quiet: threading.Event) -> Steps:
+def _between(steps: Steps[Any], quiet: threading.Event) -> Steps[Any]:
     """The same steps, waiting after each result until the window has drawn it."""
     try:
         value = next(steps)

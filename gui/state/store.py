@@ -19,10 +19,11 @@ from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
 from core.project.project import Project
 from core.records.measurement import Device, Measurement, Point
+from core.records.progress import Steps
 from core.records.training_runs import TrainingRuns
 from core.space.space_file import parse_space
 from gui.app.logs import logger
-from gui.state.job import Job, Lane, Steps
+from gui.state.job import Job, Lane
 from gui.state.measuring import Measuring
 from gui.state.project_lock import hold
 from gui.state.state import State
@@ -145,7 +146,7 @@ class Store(QObject):
     def load(self, get: Callable[[], Project]) -> Job:
         """Open the project that `get` returns (on a job's thread) in place of the present one."""
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             project, lock = hold(get())
             try:
                 yield project
@@ -173,7 +174,7 @@ class Store(QObject):
         self.flush()
         path = Path(path)
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             project.save_copy(path)
             yield path
             return path
@@ -264,7 +265,7 @@ class Store(QObject):
         if project is None:
             return
 
-        def work() -> Steps:
+        def work() -> Steps[Any]:
             write(project)
             yield from ()
 
@@ -388,7 +389,7 @@ class Store(QObject):
 
     # --- everything else ------------------------------------------------------------------------------
 
-    def background(self, work: Callable[[], Steps], lane: str = "") -> Job:
+    def background(self, work: Callable[[], Steps[Any]], lane: str = "") -> Job:
         """Run a panel's own long work beside the fits; connect to what the job tells.
 
         Work of one `lane` runs one at a time; a short job that must not wait names a lane of its own.

@@ -17,10 +17,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from core.fit.fit import Fit
-from core.fit.resample import outcome, with_resamples
+from core.fit.resample import with_resamples
 from core.fit.solve import fit, problem_of
 from core.formats.runs.suites import suite
 from core.paper.reproduce import reproduction
+from core.records.progress import outcome
 from core.records.training_runs import TrainingRuns
 
 STARTS = 64

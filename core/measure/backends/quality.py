@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,7 +25,7 @@ from core.measure.backends.folder import (
     offline,
     read_folder,
 )
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 
 MOST_TOKENS = 100_000
 MOST_TEXT_BYTES = 64 << 20
@@ -82,9 +82,7 @@ def windows(tokens: int, context: int, stride: int) -> Iterator[Window]:
         scored = stop
 
 
-def score(
-    model: Any, ids: Ints, context: int, stride: int, device: str
-) -> Generator[Progress, None, list[float]]:
+def score(model: Any, ids: Ints, context: int, stride: int, device: str) -> Steps[list[float]]:
     """Steps: the summed loss in nats of each window, from a transformers model on a device."""
     import torch
     from torch.nn import functional
@@ -150,7 +148,7 @@ def measure_quality(
     device: str = "cpu",
     dtype: str = "",
     threads: int = 0,
-) -> Generator[Progress, None, Quality]:
+) -> Steps[Quality]:
     """Steps: the loss of a folder on a UTF-8 text file; loads the model here (see `in_child`).
 
     At most `most_tokens` from the start of the text are scored, in windows of `context` tokens (or as
@@ -252,7 +250,7 @@ def _text(path: Path) -> str:
 
 def in_child(
     folder: Path | str, text: Path | str, options: Mapping[str, Any] | None = None
-) -> Generator[Progress, None, Quality]:
+) -> Steps[Quality]:
     """Steps: `measure_quality` in a spawned process, so that no model is ever loaded in this one.
 
     Closing the generator stops the process. A process that dies (out of memory, say) is Unusable,

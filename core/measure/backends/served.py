@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -32,7 +32,7 @@ from core.measure.backends.served_request import ServedRequest as ServedRequest
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.samples.statistics import scatter
 
 MOST_REQUESTS = 1000
@@ -73,7 +73,7 @@ def measure_served(
     runtime: Runtime | None = None,
     seed: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
-) -> Generator[Progress | ServedRequest, None, Measurement]:
+) -> Steps[Measurement]:
     """Steps: `requests` rounds of `workload.batch` requests at once, after two that set the prompt's
     length; yields each request and returns the measurement.
 

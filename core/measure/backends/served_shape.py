@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,11 @@ from urllib.parse import quote
 from core.errors import Unusable
 from core.formats.configs.gguf import read_gguf, read_header
 from core.formats.configs.hf import read_config
-from core.measure.backends.served import Endpoint, ServedRequest, measure_served
+from core.measure.backends.served import Endpoint, measure_served
 from core.model.architecture import Architecture
 from core.model.workload import BYTES_PER_ELEMENT, Runtime, Workload
 from core.records.measurement import Device, Measurement
-from core.records.progress import Progress
-
-Steps = Generator[Progress | ServedRequest | Measurement, None, Measurement]
+from core.records.progress import Steps
 
 MOST_BYTES = 1 << 20
 TIMEOUT_S = 10.0
@@ -74,7 +72,7 @@ def measure_endpoint(
     store: Callable[[Measurement], Measurement],
     requests: int = 12,
     timeout_s: float = 120.0,
-) -> Steps:
+) -> Steps[Measurement]:
     """Steps: `measure_served`, then its result stored once, yielded and returned.
 
     Where nobody says the `precision` ('') the model stands as bf16, and the result's message says so.

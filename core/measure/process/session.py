@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from core.measure.process.worker import Worker, WorkerDied, WorkerHung, child_co
 from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.serial import from_plain, measurement_from_dict, to_plain
 
 DRIFT = 0.05
@@ -70,7 +70,7 @@ class Session:
         """The measuring process, while there is one."""
         return self._worker.pid if self._worker is not None and self._worker.alive else None
 
-    def open(self) -> Generator[Progress, None, Device]:
+    def open(self) -> Steps[Device]:
         """Start the process and measure the device; returns the device.
 
         Raises Unusable when there is no such device or the process cannot start.
@@ -100,9 +100,7 @@ class Session:
         self.device = from_plain(Device, answer["device"])
         return self.device
 
-    def measure(
-        self, point: Point, budget_s: float | None = None
-    ) -> Generator[Progress, None, Measurement]:
+    def measure(self, point: Point, budget_s: float | None = None) -> Steps[Measurement]:
         """Measure one point; whatever goes wrong is a flag on the returned measurement."""
         device = yield from self.open()
         request = {
@@ -124,7 +122,7 @@ class Session:
 
     def measure_interleaved(
         self, points: Sequence[Point], budget_s: float | None = None
-    ) -> Generator[Progress, None, list[Measurement]]:
+    ) -> Steps[list[Measurement]]:
         """Measure points interleaved (`core.measure.process.interleaved`), in their order; alone where
         that fails.
 
@@ -150,7 +148,7 @@ class Session:
 
     def _interleaved(
         self, points: Sequence[Point], due: Sequence[int], budget_s: float | None
-    ) -> Generator[Progress, None, int | None]:
+    ) -> Steps[int | None]:
         """Interleave the points due, adding to `so_far`; returns whose turn it was at a death."""
         yield from self.open()
         self._due = due
@@ -181,9 +179,7 @@ class Session:
                     Path(file).unlink()
         return blamed
 
-    def _alone(
-        self, points: Sequence[Point], number: int, budget_s: float | None
-    ) -> Generator[Progress, None, None]:
+    def _alone(self, points: Sequence[Point], number: int, budget_s: float | None) -> Steps[None]:
         """Measure one of several points, adding it to `so_far`."""
         inner = self.measure(points[number], budget_s)
         try:
@@ -216,9 +212,7 @@ class Session:
             flags = (*flags, "drift")
         return replace(measurement, environment=environment, flags=flags)
 
-    def _ask(
-        self, request: dict[str, Any], patience: float
-    ) -> Generator[Progress, None, dict[str, Any]]:
+    def _ask(self, request: dict[str, Any], patience: float) -> Steps[dict[str, Any]]:
         assert self._worker is not None
         text, fraction = "", 0.0
         for message in self._worker.ask(request, patience):

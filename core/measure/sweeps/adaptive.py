@@ -12,7 +12,7 @@ Statistics for Spatial Data, 1993).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from core.fit.latency_terms import LATENCY_AMOUNTS, MIN_SHAPES
 from core.laws.latency import TERMS, Machine
 from core.model.architecture import Shapes
 from core.records.measurement import Measurement, Point
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 
 REACH = 1.0  # natural logs of a feature over which two points still share their misfit
 MISFIT = 0.05  # expected size of the misfit, relative
@@ -201,7 +201,7 @@ def adaptive(
     budget_s: float = 600.0,
     batch: int = BATCH,
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[Any, None, Adapted]:
+) -> Steps[Adapted]:
     """Steps: measure the candidates that teach most, until the held-out error is below the target.
 
     `sweep` is given an iterator that decides on each next point only when it is asked for one (as

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,10 +17,8 @@ from typing import Any
 from core.errors import Unusable
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
-
-Steps = Generator[Progress | Measurement, None, "ClusterSwept"]
 
 ATTEMPTS = 3  # workers a point may take down with it before it is given up
 POLL_S = 0.2
@@ -90,7 +88,7 @@ def cluster_sweep(
     probe: bool = True,
     wait_s: float = WAIT_S,
     place: Callable[[Point], Place | None] = lambda _: None,
-) -> Steps:
+) -> Steps[ClusterSwept]:
     """Steps: measure each point once, on whichever slot is free; yields Progress and stored results.
 
     `device` is 'auto' (a worker for each GPU of a host, else one for its CPU), 'cpu' or 'cuda';

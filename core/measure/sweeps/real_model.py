@@ -6,7 +6,7 @@ The model is never loaded in this process: the loss and the timing each have a p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,13 @@ from core.measure.backends.folder import ModelFolder, read_folder
 from core.measure.timing.protocol import Settings
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
+from core.records.progress import Progress, Steps
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 # 'transformers' runs every folder; the others only what is laid out as Llama is
 EXECUTIONS = ("transformers", "eager", "graph", "compile")
 BUDGET_S = 30.0
 RANDOM = "random weights of the folder's shape: a speed and a size, but no quality"
-
-Steps = Generator[Progress | Measurement, None, Measurement]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def measure_model(
     seed: int = 0,
     settings: Settings | None = None,
     probe: bool = True,
-) -> Steps:
+) -> Steps[Measurement]:
     """Steps: the loss where there is a text, then the timing; yields and returns the one stored result.
 
     The loss is measured in the precision that is timed. A model that does not fit, crashes or hangs
@@ -158,9 +156,7 @@ def measure_model(
     return result
 
 
-def _share(
-    steps: Generator[Progress, None, Any], before: int, parts: int
-) -> Generator[Progress, None, Any]:
+def _share(steps: Steps[Any], before: int, parts: int) -> Steps[Any]:
     """The same steps as one part of several."""
     try:
         while True:

@@ -8,17 +8,16 @@ time each other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from core.measure.process.session import device_name
 from core.measure.sweeps.sweep import Swept
-from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
+from core.records.measurement import Device, Point
+from core.records.progress import Progress, Steps
 
-Steps = Generator[Progress | Measurement, None, Swept]
 LOOK_S = 0.2
 
 
@@ -56,7 +55,7 @@ def sweep_on_all(
     points: Sequence[Point],
     devices: Sequence[Device],
     start: Callable[[Sequence[Point], Device], Iterator[Any]],
-) -> Steps:
+) -> Steps[Swept]:
     """Steps: `start` a sweep for each device and follow them together; returns what they came to.
 
     A sweep that fails leaves the others to their work; its error is raised when they are through.

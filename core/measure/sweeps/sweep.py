@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,7 @@ from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
-
-Steps = Generator[Progress | Measurement, None, "Swept"]
+from core.records.progress import Progress, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def sweep(
     hang_s: float | None = None,
     probe: bool = True,
     command: Sequence[str] | None = None,
-) -> Steps:
+) -> Steps[Swept]:
     """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
 
     Every result goes through `store` before the next point starts, and what `store` returns is
@@ -141,7 +139,7 @@ def sweep(
                 allowed = min(_share(remaining, ahead), most / len(group))
             started = time.monotonic()
             alone = len(group) == 1
-            inner: Generator[Progress, None, Any] = (
+            inner: Steps[Any] = (
                 session.measure(group[0], allowed)
                 if alone
                 else session.measure_interleaved(group, allowed)

@@ -7,9 +7,9 @@ from tiny_project import SPACE, timed
 
 from core.analysis.contents import Contents
 from core.analysis.derivation import Inputs, derive, latency_stale, loss_stale, reframed
-from core.fit.resample import outcome
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, LossChoice, WhatIf
+from core.records.progress import outcome
 from core.space.space_file import parse_space
 
 

@@ -13,9 +13,9 @@ from core.analysis.front_uncertainty import (
     front_uncertainty,
 )
 from core.fit.latency import fit_latency
-from core.fit.resample import outcome
 from core.pareto.limits import Limit, parse_limit
 from core.project.choices import Choices
+from core.records.progress import outcome
 from core.space.space_file import parse_space
 from core.table.table import Table
 

@@ -20,12 +20,12 @@ from core.analysis.overlays import (
     overlay_layers,
 )
 from core.analysis.pipeline import make_laws, make_table
-from core.fit.resample import outcome
 from core.formats.results.imported import Estimate, ImportedPoint
 from core.model.workload import Workload
 from core.project.choices import Choices, LossChoice
 from core.project.project import Project
 from core.records.measurement import Device
+from core.records.progress import outcome
 from core.resources import resource
 from core.space.space_file import read_space
 

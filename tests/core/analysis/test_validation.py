@@ -16,7 +16,6 @@ from core.analysis.validation import (
     unmeasured_on_front,
 )
 from core.fit.latency import fit_latency
-from core.fit.resample import outcome
 from core.fit.solve import fit
 from core.formats.runs.suites import suite
 from core.laws.latency import Machine, tpot_amounts
@@ -25,6 +24,7 @@ from core.model.workload import Runtime, Workload
 from core.project.choices import Choices
 from core.project.demo import recorded_sweep
 from core.records.measurement import Device, Measurement
+from core.records.progress import outcome
 
 CPU = Device("cpu", "a processor", 16 * 2**30)
 COEFFICIENTS = {"step": 1e-4, "kernels": 4e-6, "weight_bytes": 5e-11, "matmul_flops": 8e-12}

@@ -13,13 +13,13 @@ from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, 
 from core.fit.identify import free_share
 from core.fit.mixing import mixed
 from core.fit.optimum import compute_optimal, crossing, optimal_interval
-from core.fit.resample import bootstrap, outcome, percentiles, with_resamples
+from core.fit.resample import bootstrap, percentiles, with_resamples
 from core.fit.sensitivity import sensitivity
 from core.fit.solve import fit
 from core.fit.validate import judge_largest, trust, validate
 from core.formats.runs.suites import suite
 from core.paper.published import published
-from core.records.progress import Progress
+from core.records.progress import Progress, outcome
 from core.records.training_runs import TrainingRuns
 
 DEEP = {"params_total": 1e9, "d_model": 1024.0, "n_layers": 40.0}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.optimize import leastsq
 
-from core.fit.resample import outcome
 from core.fit.solve import minimum
 from core.formats.runs.suites import suite
 from core.paper.minpack import minpack
@@ -20,6 +19,7 @@ from core.paper.reproduce import (
     published_row,
     reproduction,
 )
+from core.records.progress import outcome
 
 
 @pytest.fixture(scope="module")

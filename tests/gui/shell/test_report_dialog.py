@@ -56,7 +56,7 @@ def test_a_place_that_cannot_be_written_is_said(qtbot, window, tmp_path):  # noq
 
 
 def test_simple_renderers_show_the_whole_page(window):  # noqa: F811
-    from core.fit.resample import outcome
+    from core.records.progress import outcome
 
     report = outcome(report_steps(window.store.state, "Ours", 4))
     document = document_of(report, 700)
