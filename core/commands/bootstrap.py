@@ -11,6 +11,7 @@ import numpy as np
 
 from core.arrays import Floats
 from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of, text_of, tying_of
+from core.commands.following import followed
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.fit.optimum import compute_optimal, optimal_interval
@@ -20,7 +21,6 @@ from core.fit.validate import trust, validation
 from core.laws.columns import params_column
 from core.laws.loss import LAWS
 from core.model.architecture import Architecture, shape_from_label
-from core.records.progress import outcome
 from core.units import parse_quantity
 
 HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if not found.theta:
         return text_of(found, {}), answer_of(found, {})
     started = monotonic()
-    found = outcome(validation(found, kept))
+    found = followed(validation(found, kept))
     steps = bootstrap(found, kept, options.resamples, options.unit, options.seed)
     while True:
         try:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from core.commands.following import followed
 from core.errors import Unusable
 from core.measure.sweeps.cluster import WAIT_S, ClusterSwept, Place, cluster_sweep, place_of
 from core.measure.sweeps.launch import connect, overheard
@@ -29,9 +30,9 @@ def measure_on_cluster(
     project: Project,
     known: Mapping[Any, int],
     options: argparse.Namespace,
-    follow: Callable[[Iterator[Any]], Any],
+    on_result: Callable[[Any], str | None],
 ) -> dict[str, Any]:
-    """How the sweep ended, with results by host and device; `follow` runs the steps to their end.
+    """How the sweep ended, with results by host and device; `on_result` is that of `followed`.
 
     Raises Unusable for what only one machine can do, and when no scheduler or worker answers.
     """
@@ -49,7 +50,7 @@ def measure_on_cluster(
     # the launcher of ssh and slurm, which has started what it must also end
     launched = client.cluster
     try:
-        passes = list(_passes(points, project, known, options, client, follow))
+        passes = list(_passes(points, project, known, options, client, on_result))
     finally:
         end(client, launched)
     by_lane: Counter[str] = Counter()
@@ -75,7 +76,7 @@ def _passes(
     known: Mapping[Any, int],
     options: argparse.Namespace,
     client: Any,
-    follow: Callable[[Iterator[Any]], Any],
+    on_result: Callable[[Any], str | None],
 ) -> Iterator[ClusterSwept]:
     """How each pass over the points ended: one repetition of each point, in fresh measuring
     processes.
@@ -96,7 +97,7 @@ def _passes(
     spent = 0.0
     for number in range(options.repetitions):
         left_s = None if options.budget_s is None else max(0.0, options.budget_s - spent)
-        swept: ClusterSwept = follow(
+        swept: ClusterSwept = followed(
             cluster_sweep(
                 points,
                 client=client,
@@ -109,7 +110,8 @@ def _passes(
                 # a queue may take hours, and says so while it does
                 wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
                 place=lambda point: places.get(point.key(NOWHERE)[:-1]),
-            )
+            ),
+            on_result,
         )
         spent += swept.seconds
         yield swept

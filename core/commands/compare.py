@@ -6,12 +6,12 @@ import argparse
 from typing import Any
 
 from core.commands.fit import add_runs, runs_of
+from core.commands.following import followed
 from core.fit.compare import Comparison, comparison
 from core.fit.solve import METHODS
 from core.fit.validate import trust
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
-from core.records.progress import outcome
 
 HELP = "fit every loss law in both N conventions and judge each on runs left out"
 
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The table, best held-out error first."""
     kept, _ = runs_of(options)
-    found = outcome(comparison(kept, options.method, options.law, options.params or CONVENTIONS))
+    found = followed(comparison(kept, options.method, options.law, options.params or CONVENTIONS))
     sentence, warn = trust(found.fits[0]) if found.fits else ("No law could be fitted.", True)
     answer = {
         "suite": found.suite,

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from core.commands.fit import add_runs, runs_of
+from core.commands.following import followed
 from core.commands.options import whole
 from core.errors import Unusable
 from core.fit.identify import can_answer
@@ -33,7 +34,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """What the runs can and cannot tell apart, then the settings, worst first."""
     from core.fit.resample import with_resamples
-    from core.records.progress import outcome
 
     runs, everything = runs_of(options)
     settings = {"tied": options.tied, "params": options.params, "method": options.method}
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if not base.theta:
         raise Unusable(f"the {options.law} law cannot be fitted to these runs: {base.message}")
     told = can_answer(with_resamples(base, runs, options.resamples), runs)
-    moved = outcome(sensitivity(base, runs))
+    moved = followed(sensitivity(base, runs))
     lines = [f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
     lines += [f"  {answer.verdict:<7}{answer.question} {answer.why}" for answer in told]
     lines.append(

@@ -6,7 +6,9 @@ import argparse
 import os
 from typing import Any
 
+from core.commands.devices import find_device
 from core.commands.following import followed
+from core.commands.measured import described, measured_lines
 from core.commands.options import seconds, whole
 from core.errors import Unusable
 from core.model.workload import BYTES_PER_ELEMENT, Workload
@@ -76,16 +78,11 @@ def _device(options: argparse.Namespace) -> Device:
         from core.measure.timing.devices import cpu_device
 
         return cpu_device()
-    from core.commands.profile import find_device
-
     return find_device(options)
 
 
 def report(found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
     """The text and the JSON object of a measured endpoint."""
-    from core.commands.model import measured_lines
-    from core.commands.profile import described
-
     seen = found.environment
     answer = {
         "schema_version": 1,

@@ -1,30 +1,42 @@
-"""Long work followed on the command line: one line that tells how far it is, where a person looks."""
+"""Long work followed on the command line: one line on how far it is, where a person looks."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from core.records.progress import Progress, Steps
+from core.records.progress import Outcome, Progress, Steps
 
 WIDTH = 118
 
 
-def followed(steps: Steps[Any]) -> Any:
-    """The outcome of a generator of steps; on a terminal, progress is one line on standard error."""
+def followed(
+    steps: Steps[Outcome], on_result: Callable[[Any], str | None] | None = None
+) -> Outcome:
+    """The outcome of long work; on a terminal, its progress is one line on standard error.
+
+    `on_result` is given every other value that the work yields; the line that it returns, if any, is
+    printed on standard error. The work is closed however this ends.
+    """
     live = sys.stderr.isatty()
-    wide = 0
+    width = 0
     try:
         while True:
             step = next(steps)
-            if live and isinstance(step, Progress):
-                left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
-                line = f"      {step.done:.1f} of {step.total:.0f}  {step.text}{left}"[:WIDTH]
-                print(line.ljust(wide), end="\r", file=sys.stderr, flush=True)
-                wide = len(line)
+            if isinstance(step, Progress):
+                if live:
+                    left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
+                    line = f"      {step.done:.1f} of {step.total:.0f}  {step.text}{left}"[:WIDTH]
+                    print(line.ljust(width), end="\r", file=sys.stderr, flush=True)
+                    width = len(line)
+            elif on_result is not None and (text := on_result(step)) is not None:
+                clear = " " * width + "\r" if live else ""
+                print(f"{clear}{text}", file=sys.stderr, flush=True)
     except StopIteration as end:
-        return end.value
+        outcome: Outcome = end.value
+        return outcome
     finally:
         if live:
-            print(" " * wide, end="\r", file=sys.stderr, flush=True)
+            print(" " * width, end="\r", file=sys.stderr, flush=True)
         steps.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.analysis.describe import cell, describe
+from core.commands.following import followed
 from core.commands.options import whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             reason = table.source(row.key, 0).text
             raise Unusable(f"no candidate of {options.project} has a {row.label.lower()}: {reason}")
     frame = make_frame(table, choices)
-    chance = outcome(frame_chance(table, frame))
+    chance = followed(frame_chance(table, frame))
     rows = rows_of(frame)
     shown = rows[: options.top]
 

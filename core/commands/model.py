@@ -6,9 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from core.commands.following import followed
+from core.commands.measured import described, measured_lines, quality_lines
 from core.commands.options import seconds, whole
 from core.errors import Unusable
-from core.measure.sweeps.real_model import EXECUTIONS, PRECISIONS, RANDOM
+from core.measure.sweeps.real_model import EXECUTIONS, PRECISIONS
 from core.model.workload import Workload
 from core.records.measurement import Measurement
 from core.units import format_quantity
@@ -76,8 +77,6 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 def report(folder: ModelFolder, found: Measurement, project: str) -> tuple[str, dict[str, Any]]:
     """The text and the JSON object of a measured folder."""
-    from core.commands.profile import described
-
     answer = {
         "schema_version": 1,
         "project": project,
@@ -99,66 +98,3 @@ def report(folder: ModelFolder, found: Measurement, project: str) -> tuple[str, 
     lines += quality_lines(found)
     lines.append(f"stored in {project} as '{found.model}'")
     return "\n".join(lines), answer
-
-
-def measured_lines(found: Measurement) -> list[str]:
-    """What was timed, a line a metric with its interval; why there is nothing where it failed."""
-    from core.samples.statistics import estimate
-
-    # said already as a note of the folder
-    said = "; ".join(part for part in found.message.split("; ") if part and part != RANDOM)
-    if found.failed:
-        return [f"  no timing: {', '.join(found.flags)} ({said})"]
-    lines = []
-    rows = (
-        ("ttft", "first token", "s"),
-        ("tpot", "per output token", "s"),
-        ("itl", "between tokens", "s"),
-        ("e2e", "whole answer", "s"),
-        ("tokens_per_s", "tokens a second", "count"),
-    )
-    for metric, name, unit in rows:
-        middle = estimate(found, metric)
-        if middle is None:
-            continue
-        text = f"  {name:<17}{format_quantity(middle.value, unit):>10}"
-        if middle.high < float("inf"):
-            low, high = (format_quantity(v, unit) for v in (middle.low, middle.high))
-            text += f"  (95 %: {low} to {high})"
-        tail = estimate(found, metric, "p95")
-        if tail is not None:
-            text += f", p95 {format_quantity(tail.value, unit)}"
-        lines.append(text)
-    sizes = (
-        ("weights", "weights"),
-        ("peak_allocated", "peak memory"),
-        ("process", "process memory"),
-    )
-    for key, name in sizes:
-        if found.memory_bytes.get(key):
-            lines.append(f"  {name:<17}{format_quantity(found.memory_bytes[key], 'B'):>10}")
-    if found.flags:
-        lines.append(f"  flags: {', '.join(found.flags)}")
-    if said:
-        lines.append(f"  {said}")
-    return lines
-
-
-def quality_lines(found: Measurement) -> list[str]:
-    """Loss and bits per byte with their intervals and what they were measured on."""
-    quality = found.quality
-    if not quality:
-        return []
-    lines = []
-    for key, name in (("loss", "loss, nats/token"), ("bits_per_byte", "bits per byte")):
-        text = f"  {name:<17}{quality[key]:>10.4f}"
-        if f"{key}_low" in quality:
-            text += f"  (95 %: {quality[f'{key}_low']:.4f} to {quality[f'{key}_high']:.4f})"
-        lines.append(text)
-    lines.append(
-        f"  on {quality['tokens']:,.0f} tokens of {found.environment['text']}, windows of "
-        f"{quality['context']:.0f} every {quality['stride']:.0f}"
-    )
-    if "loss_low" not in quality:
-        lines.append("  the text is too short for an interval (it fills fewer than eight windows)")
-    return lines

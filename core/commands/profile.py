@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.commands.clustered import HELP as CLUSTER_HELP
 from core.commands.clustered import measure_on_cluster
+from core.commands.devices import find_device, find_devices_asked
+from core.commands.following import followed
+from core.commands.measured import one_line
 from core.commands.options import seconds, whole
 from core.commands.planned import planned
+from core.commands.profile_report import report
 from core.errors import Unusable
 from core.model.workload import BYTES_PER_ELEMENT, EXECUTIONS
-from core.records.measurement import Device, Measurement, Point
-from core.records.progress import Progress
+from core.records.measurement import Measurement, Point
 from core.samples.repetitions import REPETITIONS, repetitions_made
 from core.units import parse_quantity
 
 if TYPE_CHECKING:
-    from core.fit.latency_fit import LatencyFit
     from core.project.project import Project
     from core.space.space import Space
 
@@ -124,10 +125,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         if not project.text("space") and not project.read_only:
             # its candidates are what `frontier` and the window choose among
             project.put_text("space", space.text)
-        before = project.measurements()
-        known = repetitions_made(() if options.again else before)
         found: list[Measurement] = []
-        ending = _measure(points, project, known, found, options)
+        ending = _measure(points, project, found, options)
         return report(options, found, project, ending)
 
 
@@ -157,35 +156,34 @@ def wanted_points(space: Space, options: argparse.Namespace) -> tuple[Point, ...
 def _measure(
     points: Sequence[Point],
     project: Project,
-    known: Mapping[Any, int],
     found: list[Measurement],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Run the sweep, with its progress on standard error; returns how it ended."""
-    from core.measure.sweeps.several_devices import sweep_on_all
-    from core.measure.sweeps.sweep import sweep
+    from core.project.measure_into import adapt_into, sweep_into
 
+    keep = partial(_keep, found)
     if options.cluster:
-        follow = partial(_followed, found=found)
-        return measure_on_cluster(points, project, known, options, follow)
-    devices = (
-        find_devices_asked(options) if "," in options.device or "all" in options.device else ()
-    )
-    start = partial(
-        sweep,
-        device=options.device,
-        budget_s=options.budget_s,
-        store=project.add_measurement,
-        already=known,
-        python=options.python,
-        threads=options.threads,
-        seed=options.seed,
-        energy_s=5.0 if options.energy else 0.0,
-    )
+        made = repetitions_made(() if options.again else project.measurements())
+        return measure_on_cluster(points, project, made, options, keep)
+    several = "," in options.device or "all" in options.device
+    how: dict[str, Any] = {
+        "again": options.again,
+        "budget_s": options.budget_s,
+        "interleave": options.interleave,
+        "python": options.python,
+        "threads": options.threads,
+        "seed": options.seed,
+        "energy_s": 5.0 if options.energy else 0.0,
+    }
     if options.until_error is None:
-        start = partial(start, repetitions=options.repetitions, interleave=options.interleave)
-        steps = sweep_on_all(points, devices, partial(on, start)) if devices else start(points)
-        swept = _followed(steps, found)
+        device, *others = find_devices_asked(options) if several else (options.device,)
+        swept = followed(
+            sweep_into(
+                project, points, device, others=others, repetitions=options.repetitions, **how
+            ),
+            keep,
+        )
         return {
             "reason": "budget" if swept.left else "all measured",
             "skipped": swept.skipped,
@@ -193,23 +191,11 @@ def _measure(
             "seconds": swept.seconds,
             "device": swept.device,
         }
-    if devices:
+    if several:
         raise Unusable("--until-error chooses the points of one device; name one with --device")
-    from core.measure.sweeps.adaptive import BATCH, adaptive
-
-    start = partial(start, interleave=options.interleave)
-    device = find_device(options)
-    earlier = [m for m in project.measurements() if m.key in known and m.device.key == device.key]
-    adapted = _followed(
-        adaptive(
-            points,
-            start,
-            measured=earlier,
-            target_error=options.until_error,
-            budget_s=options.budget_s or float("inf"),
-            batch=max(BATCH, options.interleave),
-        ),
-        found,
+    one = find_device(options)
+    adapted = followed(
+        adapt_into(project, points, one, target_error=options.until_error, **how), keep
     )
     return {
         "reason": adapted.reason,
@@ -218,234 +204,13 @@ def _measure(
             {"measurements": c.measurements, "error": c.error, "elapsed_s": c.elapsed_s}
             for c in adapted.curve
         ],
-        "device": device,
+        "device": one,
     }
 
 
-def on(
-    start: Callable[..., Iterator[Any]], points: Sequence[Point], device: Device
-) -> Iterator[Any]:
-    """The sweep of one device."""
-    return start(points, device=device)
-
-
-def find_device(options: argparse.Namespace) -> Device:
-    """The one device asked for. Raises Unusable, naming those there are."""
-    found = find_devices_asked(options)
-    if len(found) > 1:
-        raise Unusable(f"name one device, not '{options.device}'")
-    return found[0]
-
-
-def find_devices_asked(options: argparse.Namespace) -> tuple[Device, ...]:
-    """The devices asked for, each once. Raises Unusable, naming those there are."""
-    from core.measure.process.session import device_name, find_devices
-
-    every = find_devices(options.python)
-    if options.device == "cuda:all":
-        wanted = [device_name(d) for d in every if d.kind == "cuda"] or ["cuda"]
-    else:
-        words = [word.strip() for word in options.device.split(",")]
-        wanted = ["cuda:0" if word == "cuda" else word for word in words]
-    known = {device_name(device): device for device in every}
-    for name in wanted:
-        if name not in known:
-            names = ", ".join(known)
-            raise Unusable(f"torch sees no device '{name}' here; it sees {names}")
-    if "cpu" in wanted and len(set(wanted)) > 1:
-        raise Unusable("measure the cpu by itself: what drives a GPU would be timed with it")
-    return tuple(known[name] for name in dict.fromkeys(wanted))
-
-
-def _followed(steps: Iterator[Any], found: list[Measurement]) -> Any:
-    """The outcome of a generator of steps; results are collected and told as they come."""
-    live = sys.stderr.isatty()
-    width = 0
-    try:
-        while True:
-            step = next(steps)
-            if isinstance(step, Measurement):
-                found.append(step)
-                clear = " " * width + "\r" if live else ""
-                print(f"{clear}{len(found):>4}  {one_line(step)}", file=sys.stderr, flush=True)
-            elif isinstance(step, Progress) and live:
-                left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
-                line = f"      {step.done:.1f} of {step.total:.0f}  {step.text}{left}"[:118]
-                print(line.ljust(width), end="\r", file=sys.stderr, flush=True)
-                width = len(line)
-    except StopIteration as end:
-        return end.value
-    finally:
-        if live:
-            print(" " * width, end="\r", file=sys.stderr, flush=True)
-        close = getattr(steps, "close", None)
-        if close is not None:
-            close()
-
-
-def one_line(m: Measurement) -> str:
-    """One measurement as a line of text."""
-    from core.samples.statistics import estimate
-    from core.units import format_quantity
-
-    name = f"{m.model or m.architecture.label}, {m.runtime.label}, {m.workload.label}"
-    if m.failed:
-        return f"{name}: {', '.join(m.flags)} ({m.message})"
-    parts = []
-    for metric in ("ttft", "tpot"):
-        e = estimate(m, metric)
-        if e is not None:
-            # one block has no interval
-            width = f" ± {100 * e.half_width:.1f} %" if e.high < float("inf") else ""
-            parts.append(f"{metric.upper()} {format_quantity(e.value, 's')}{width}")
-    flags = f"  [{', '.join(m.flags)}]" if m.flags else ""
-    return f"{name}: {', '.join(parts)}{flags}"
-
-
-def report(
-    options: argparse.Namespace,
-    found: Sequence[Measurement],
-    project: Project,
-    ending: dict[str, Any],
-) -> tuple[str, dict[str, Any]]:
-    """The text and the JSON object of a finished sweep."""
-    from core.fit.latency import fit_latency
-    from core.records.serial import to_plain
-
-    device: Device | None = found[-1].device if found else ending["device"]
-    laws: tuple[LatencyFit, ...] = ()
-    if device is not None:
-        keys = {device.key, *(m.device.key for m in found)}
-        laws = fit_latency([m for m in project.measurements() if m.device.key in keys])
-    answer: dict[str, Any] = {
-        "schema_version": 1,
-        "project": str(options.project),
-        **{k: v for k, v in ending.items() if k != "device"},
-        "device": to_plain(device) if device is not None else None,
-        "measured": len(found),
-        "failed": sum(m.failed for m in found),
-        "measurements": [described(m) for m in found],
-        "laws": [described_law(law) for law in laws],
-    }
-    return human(answer, found), answer
-
-
-def described(m: Measurement) -> dict[str, Any]:
-    """One measurement for JSON: values with intervals, flags, the ratio to the memory floor."""
-    from core.samples.roofline import floor_ratio, launch_overhead_s
-    from core.samples.statistics import PHASES, estimate
-
-    metrics: dict[str, Any] = {}
-    for metric in PHASES:
-        e = estimate(m, metric)
-        if e is not None:
-            metrics[metric] = {
-                "value": e.value,
-                # one block has no interval
-                "low": e.low if e.high < float("inf") else None,
-                "high": e.high if e.high < float("inf") else None,
-                "n": e.n,
-            }
-            for tail in ("p90", "p95", "p99"):
-                t = estimate(m, metric, tail)
-                if t is not None:
-                    metrics[metric][tail] = t.value
-    return {
-        "id": m.id,
-        "model": m.model,
-        "shape": dataclasses.asdict(m.architecture),
-        "params_total": int(m.architecture.params_total),
-        "workload": dataclasses.asdict(m.workload),
-        "runtime": dataclasses.asdict(m.runtime),
-        "metrics": metrics,
-        "floor_ratio": floor_ratio(m),
-        "launch_overhead_s": launch_overhead_s(m),
-        "memory_bytes": dict(m.memory_bytes),
-        "energy": dict(m.energy) or None,
-        "flags": list(m.flags),
-        "message": m.message,
-        "stopped_by": m.environment.get("stopped_by"),
-    }
-
-
-def described_law(law: LatencyFit) -> dict[str, Any]:
-    """One latency law for JSON; held-out numbers only where it could be fitted."""
-    return {
-        "metric": law.metric,
-        "device_key": law.device_key,
-        "runtime": dataclasses.asdict(law.runtime),
-        "ok": law.ok,
-        "n": law.n,
-        "n_shapes": law.n_shapes,
-        "terms": dict(law.terms),
-        "heldout_error": law.heldout_error,
-        "heldout": dict(law.heldout),
-        "message": law.message,
-    }
-
-
-def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
-    """The table a person reads, and a line for each law."""
-    from core.units import format_quantity
-
-    lines = []
-    device = answer["device"]
-    if device is not None:
-        speed = device["bandwidth_bytes_per_s"]
-        reads = f", reads {format_quantity(speed, 'B')}/s" if speed else ""
-        lines.append(f"{device['name']}{reads}")
-    if found:
-        lines.append(
-            f"{'shape':<14} {'runtime':<26} {'batch':>5} {'in':>5} {'out':>5} {'TTFT':>9} {'TPOT':>9}"
-            f" {'±':>6} {'tokens/s':>9} {'floor':>6} {'memory':>9}  flags"
-        )
-    for m, row in zip(found, answer["measurements"], strict=True):
-        lines.append(_row(m, row))
-    lines.append("")
-    skipped = f", {answer['skipped']} known already" if answer.get("skipped") else ""
-    left = f", {answer['left']} left" if answer.get("left") else ""
-    lines.append(
-        f"{answer['measured']} measured ({answer['failed']} without a result){skipped}{left};"
-        f" ended: {answer['reason']}"
-    )
-    for lane, count in answer.get("by_lane", {}).items():
-        lines.append(f"{count} on {lane}")
-    if answer.get("lost_workers"):
-        lines.append(f"{answer['lost_workers']} workers lost, {answer['retried']} points retried")
-    for law in answer["laws"]:
-        name = f"law of {law['metric'].upper()} ({law['runtime']['execution']}, {law['runtime']['weights']})"
-        if not law["ok"]:
-            lines.append(f"{name}: {law['message']}")
-        elif law["heldout_error"] is None:
-            lines.append(f"{name}: {law['n_shapes']} shapes, too few to leave one out")
-        else:
-            lines.append(
-                f"{name}: {law['n_shapes']} shapes, error on a left-out shape {law['heldout_error']:.1%}"
-            )
-    return "\n".join(lines)
-
-
-def _row(m: Measurement, row: dict[str, Any]) -> str:
-    from core.units import format_quantity
-
-    def cell(metric: str, unit: str) -> str:
-        known = row["metrics"].get(metric)
-        return format_quantity(known["value"], unit) if known else "-"
-
-    tpot = row["metrics"].get("tpot")
-    half = "-"
-    if tpot and tpot["low"] is not None:
-        half = f"{100 * (tpot['high'] - tpot['low']) / 2 / tpot['value']:.1f} %"
-    speed = row["metrics"].get("tokens_per_s")
-    rate = f"{speed['value']:.1f}" if speed else "-"
-    ratio = f"{row['floor_ratio']:.2f}" if row["floor_ratio"] else "-"
-    memory = m.memory_bytes.get("peak_allocated") or m.memory_bytes.get("needed")
-    size = format_quantity(memory, "B") if memory else "-"
-    name, work = m.model or m.architecture.label, m.workload
-    note = ", ".join(m.flags) + (f": {m.message}" if m.failed and m.message else "")
-    return (
-        f"{name:<14} {m.runtime.label:<26} {work.batch:>5}"
-        f" {work.prompt_tokens:>5} {work.output_tokens:>5} {cell('ttft', 's'):>9}"
-        f" {cell('tpot', 's'):>9} {half:>6} {rate:>9}"
-        f" {ratio:>6} {size:>9}  {note}"
-    )
+def _keep(found: list[Measurement], step: Any) -> str | None:
+    """Collect a measurement; the line to print of it."""
+    if not isinstance(step, Measurement):
+        return None
+    found.append(step)
+    return f"{len(found):>4}  {one_line(step)}"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from core.commands.following import followed
 from core.commands.options import whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
@@ -44,7 +45,6 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.pipeline import make_laws, make_table
     from core.files import check_target, write_atomically
     from core.project.demo import open_any
-    from core.records.progress import outcome
     from core.report.html import make_report, to_html
 
     target = Path(options.out).expanduser()
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             " 'frontier --json' lists the ids of the front"
         )
     name = options.project if options.project == "demo" else Path(options.project).name
-    report = outcome(
+    report = followed(
         make_report(
             contents,
             laws,

@@ -11,7 +11,7 @@ from profiled_space import SPACE
 import core.measure.process.session
 import core.measure.sweeps.sweep
 from core.__main__ import main
-from core.commands.profile import one_line
+from core.commands.measured import one_line
 from core.measure.sweeps.sweep import Swept
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
