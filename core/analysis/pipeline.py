@@ -163,3 +163,12 @@ def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
             f"The project holds measurements of {len(devices)} devices; shown: {table.device_key}."
         )
     return tuple(notes)
+
+
+def heldout_error(laws: Laws | None, device_key: str) -> float | None:
+    """The error on left-out shapes of the device's law of the time per token."""
+    if laws is None:
+        return None
+    fits = [f for f in laws.latency if f.device_key == device_key and f.metric == "tpot" and f.ok]
+    known = [f for f in fits if f.heldout_error is not None]
+    return max(known, key=lambda f: f.n).heldout_error if known else None

@@ -13,7 +13,6 @@ from core.commands.options import whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
-from core.records.progress import outcome
 
 HELP = "the Pareto front of a project under limits"
 

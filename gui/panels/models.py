@@ -133,7 +133,7 @@ class RealModelDialog(QDialog):
         """Measure in the measuring lane, and close; the panel shows how far it is."""
         if self._store.measuring.running:
             self.refuse("something is being measured; let it end, or stop it")
-        elif self._store.measuring.run(work, self._device):
+        elif self._store.measure_by(work, self._device):
             self.accept()
         else:
             self.refuse(self._store.state.message or "no project is open to measure into")

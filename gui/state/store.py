@@ -61,7 +61,13 @@ class Store(QObject):
         self._write_soon.setSingleShot(True)
         self._write_soon.setInterval(WRITE_AFTER_MS)
         self._write_soon.timeout.connect(self._write_choices)
-        self.measuring = Measuring(self, parent=self)
+        self.measuring = Measuring(parent=self)
+        self.measuring.refused.connect(self.tell)
+        self.measuring.changed.connect(self._on_sweep)
+        self.measuring.measured.connect(self._on_measured)
+        self.measuring.stopped.connect(self._reread_measurements)
+        self.measuring.failed.connect(self._on_failed)
+        self.measuring.wanted.connect(self._on_device_wanted)
 
     # --- choosing, undo -------------------------------------------------------------------------
 
@@ -246,16 +252,6 @@ class Store(QObject):
         self._write(lambda project: project.add_imported(source, rows))
         self._set_contents(imported=(*self.state.contents.imported, *rows))
 
-    def add_measurement(self, measurement: Measurement) -> None:
-        """Show a measurement that the sweep has stored already."""
-        self._set_contents(measurements=(*self.state.contents.measurements, measurement))
-
-    def reread_measurements(self) -> None:
-        """Show what the project holds: a sweep that was left may have stored more than it told of."""
-        stored = self._project.measurements() if self._project is not None else ()
-        if len(stored) > len(self.state.contents.measurements):
-            self._set_contents(measurements=stored)
-
     def _set_contents(self, **parts: Any) -> None:
         self._set(contents=replace(self.state.contents, **parts))
         self._derive(urgent=False)
@@ -309,7 +305,12 @@ class Store(QObject):
 
     def measure(self, points: Sequence[Point], device: Device, **options: Any) -> None:
         """Measure these points on a device; each result is stored and shown as it arrives."""
-        self.measuring.start(points, device, **options)
+        if self._project is not None:
+            self.measuring.start(self._project, points, device, **options)
+
+    def measure_by(self, work: Callable[[Project], Steps[Any]], device: Device) -> bool:
+        """Run what measures one thing into the project; False, with a message, if it cannot."""
+        return self._project is not None and self.measuring.run(self._project, work, device)
 
     def pause_sweep(self) -> None:
         """Hold the sweep after the point in flight."""
@@ -322,6 +323,27 @@ class Store(QObject):
     def cancel_sweep(self) -> None:
         """End the sweep; what was measured is kept."""
         self.measuring.stop()
+
+    @Slot(dict)
+    def _on_sweep(self, parts: dict[str, Any]) -> None:
+        self._set(sweep=replace(self.state.sweep, **parts))
+
+    @Slot(object)
+    def _on_measured(self, measurement: Measurement) -> None:
+        self._set_contents(measurements=(*self.state.contents.measurements, measurement))
+        if self.settled:
+            self.measuring.on_settled()
+
+    @Slot()
+    def _reread_measurements(self) -> None:
+        """Show what the project holds: a sweep that was left may have stored more than it reported."""
+        stored = self._project.measurements() if self._project is not None else ()
+        if len(stored) > len(self.state.contents.measurements):
+            self._set_contents(measurements=stored)
+
+    @Slot(str)
+    def _on_device_wanted(self, key: str) -> None:
+        self.choose(device_key=key)
 
     # --- deriving -----------------------------------------------------------------------------------
 
@@ -369,7 +391,7 @@ class Store(QObject):
         if made.message:
             parts["message"] = made.message
         self._set(busy="", **parts)
-        self.measuring.on_derived()
+        self.measuring.on_derived(self.state)
 
     @Slot()
     def _on_fits_idle(self) -> None:
@@ -409,10 +431,6 @@ class Store(QObject):
     def set_devices(self, devices: Sequence[Device]) -> None:
         """The devices of this machine."""
         self._set(devices=tuple(devices))
-
-    def set_sweep(self, **parts: Any) -> None:
-        """Change what is shown of the sweep."""
-        self._set(sweep=replace(self.state.sweep, **parts))
 
     def _submit(self, lane: Lane, job: Job) -> Job:
         job.failed.connect(self._on_failed)

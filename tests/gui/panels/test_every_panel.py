@@ -32,7 +32,7 @@ def row(request):
 @pytest.fixture
 def panel(row, qtbot, store):
     # laws are not compared by themselves beside a sweep; nothing else depends on it here
-    store.set_sweep(running=True)
+    store.measuring.changed.emit({"running": True})
     panel = make_panel(row, store)
     qtbot.addWidget(panel)
     panel.set_settings(Settings(None))

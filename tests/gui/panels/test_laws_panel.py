@@ -123,14 +123,14 @@ def test_stopping_leaves_the_panel_usable(panel, qtbot):
 
 
 def test_nothing_is_fitted_beside_a_sweep(qtbot, opened):
-    opened.set_sweep(running=True)
+    opened.measuring.changed.emit({"running": True})
     panel = Laws(opened)
     qtbot.addWidget(panel)
     panel.refresh(opened.state, None)
     panel.show()
     assert not panel.busy and panel._found is None
     assert "Press Compare" in panel.told.text()
-    opened.set_sweep(running=False)
+    opened.measuring.changed.emit({"running": False})
     assert opened.state.sweep == Sweep()
 
 

@@ -66,7 +66,7 @@ def test_a_new_measurement_is_judged_too(panel, opened, qtbot):
     row = unmeasured_on_front(opened.state.table, opened.state.frame)[0]
     from tiny_project import timed
 
-    opened.add_measurement(timed(opened.state.table.point(row)))
+    opened.measuring.measured.emit(timed(opened.state.table.point(row)))
     qtbot.waitUntil(
         lambda: opened.settled and not panel.busy and len(panel._current().measured) == before + 1,
         timeout=120_000,
@@ -94,10 +94,10 @@ def test_an_empty_project_says_what_is_missing(qtbot, store):
 
 
 def test_beside_a_sweep_nothing_is_worked_out(qtbot, opened):
-    opened.set_sweep(running=True)
+    opened.measuring.changed.emit({"running": True})
     panel = Trust(opened)
     qtbot.addWidget(panel)
     panel.refresh(opened.state, None)
     panel.show()
     assert not panel.busy and "sweep" in panel.empty.text()
-    opened.set_sweep(running=False)
+    opened.measuring.changed.emit({"running": False})

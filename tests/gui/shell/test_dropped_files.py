@@ -134,7 +134,7 @@ def test_other_devices_of_the_project_are_laid_over(qtbot, window):  # noqa: F81
     faster = Device("cuda", "Quick GPU", 80 * 2**30)
     for m in window.store.state.contents.measurements[:8]:
         half = {k: tuple(tuple(s / 2 for s in b) for b in v) for k, v in m.samples.items()}
-        window.store.add_measurement(replace(m, device=faster, samples=half))
+        window.store.measuring.measured.emit(replace(m, device=faster, samples=half))
     qtbot.waitUntil(lambda: window.store.settled and action.isEnabled(), timeout=30_000)
     action.trigger()
     qtbot.waitUntil(lambda: len(window.store.state.others) == 1, timeout=20_000)

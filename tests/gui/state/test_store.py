@@ -73,7 +73,7 @@ def test_a_gesture_is_one_step(opened):
 
 def test_undo_never_takes_measurements_away(qtbot, opened):
     opened.choose(y_log=True)
-    opened.add_measurement(timed(parse_space(SPACE).measurement_points()[0]))
+    opened.measuring.measured.emit(timed(parse_space(SPACE).measurement_points()[0]))
     count = len(opened.state.contents.measurements)
     opened.undo()
     assert len(opened.state.contents.measurements) == count
@@ -121,7 +121,7 @@ def test_a_measurement_refits_latency_but_not_the_loss_law(qtbot, opened):
     before = sum(f.n for f in opened.state.laws.latency if f.metric == "tpot")
     points = parse_space(SPACE.replace("levels = [", 'levels = ["40M", ')).measurement_points()
     known = {m.architecture for m in opened.state.contents.measurements}
-    opened.add_measurement(timed(next(p for p in points if p.architecture not in known)))
+    opened.measuring.measured.emit(timed(next(p for p in points if p.architecture not in known)))
     settle(qtbot, opened)
     assert opened.state.laws.loss is loss
     assert opened.state.table is not table
