@@ -27,6 +27,7 @@ PAGES = (
     "keyboard.md",
     "command-line.md",
     "python.md",
+    "measurements.md",
 )
 
 
