@@ -140,7 +140,7 @@ class ExportDialog(QDialog):
         else:
             self.about.setText(
                 f"{format_of(key).title}, checked against {format_of(key).checked_against}."
-                f"{predicted_note(state, what)}"
+                f"{predicted_note(state, what)}{measurements_note(state, key, what)}"
             )
             words = command_words(state.path, key, what, format_of(key).file)
             # a command reads the choices from the file, which may lag behind the window
@@ -278,3 +278,10 @@ def predicted_note(state: State, what: What) -> str:
     if row is None or table.source("tpot_s", row).kind != "predicted":
         return ""
     return " Its latency is predicted, not measured."
+
+
+def measurements_note(state: State, key: str, what: What) -> str:
+    """Says so when more is written than the front: raw measurements without a named candidate."""
+    if format_of(key).kind != "measurements" or what.identities:
+        return ""
+    return f" All {len(state.contents.measurements):,} measurements of the project are written."

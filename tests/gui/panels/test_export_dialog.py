@@ -48,3 +48,14 @@ def test_the_front_of_a_project_opened_read_only_is_the_one_on_screen(
         assert project.choices() == stored
     # the command line would write the stored front
     assert "choices stored in the file" in dialog.command.text()
+
+
+def test_raw_measurements_of_the_front_are_all_there_are_and_the_dialog_states_it(qtbot, opened):
+    dialog = ExportDialog(opened, Settings(None))
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(dialog)
+    count = len(opened.state.contents.measurements)
+    pick(dialog, "the front", "raw")
+    assert f"All {count} measurements" in dialog.about.text()
+    pick(dialog, "the chosen", "raw")
+    assert "measurements of the project" not in dialog.about.text()
