@@ -31,7 +31,7 @@ class Difference:
     has none. `verdict` is one of VERDICTS: 'better' and 'worse' only where the interval leaves out
     zero; 'differs' for a metric that has no better side. `kind` and `base_kind` are 'exact',
     'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
-    to know, a line each, or ''.
+    to know, a line each, why the value is unknown where it is, or ''.
     """
 
     metric: str
@@ -169,13 +169,14 @@ def difference(
     estimates = table.estimates(key)
     value, at = float(estimates.value[row]), float(estimates.value[base])
     kinds = (kind_of(table, row, key), kind_of(table, base, key))
+    why = table.source(key, row).text if kinds[0] == "unknown" else ""
     if row == base:
-        known = math.isfinite(value)
-        zero = 0.0 if known else math.nan
-        return Difference(key, value, at, zero, zero, zero, "same" if known else "unknown", *kinds)
+        zero = math.nan if why else 0.0
+        verdict = "unknown" if why else "same"
+        return Difference(key, value, at, zero, zero, zero, verdict, *kinds, why)
     if not (math.isfinite(value) and math.isfinite(at) and value > 0 and at > 0):
         nothing = (math.nan,) * 3
-        return Difference(key, value, at, *nothing, "unknown", *kinds)
+        return Difference(key, value, at, *nothing, "unknown", *kinds, why)
     if value == at and "measured" not in kinds:
         # one prediction of one thing: the same shape under the same load
         return Difference(key, value, at, 0.0, 0.0, 0.0, "same", *kinds)
@@ -197,11 +198,11 @@ def difference(
 
 def kind_of(table: Table, row: int, key: str) -> str:
     """'exact', 'measured', 'predicted' or 'unknown'."""
-    if METRICS[key].exact is not None:
-        return "exact"
     estimates = table.estimates(key)
     if not np.isfinite(estimates.value[row]):
         return "unknown"
+    if METRICS[key].exact is not None:
+        return "exact"
     return "measured" if estimates.measured[row] else "predicted"
 
 

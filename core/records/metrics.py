@@ -9,6 +9,7 @@ from core.errors import Unusable
 from core.records.measurement import Measurement
 from core.records.metric import Median, Metric, Reading, of_quality, one_value
 
+NOT_TRAINED = "no number of training tokens is stated for it"
 NOT_TIMED = "nothing measured yet with {runtime} on this device"
 
 
@@ -146,6 +147,7 @@ _ROWS = (
         unit="count", better="lower",
         formula="tokens the candidate would be trained on",
         exact=lambda c: c.train_tokens,
+        unknown_because=NOT_TRAINED,
         plain="needs less text to train on",
     ),
     Metric(
@@ -153,6 +155,7 @@ _ROWS = (
         unit="FLOP", better="lower", compared=True,
         formula="6 x parameters (without the input embedding) x training tokens",
         exact=lambda c: c.shapes.train_flops(c.train_tokens),
+        unknown_because=NOT_TRAINED,
         plain="is cheaper to train",
     ),
     Metric(
@@ -163,6 +166,7 @@ _ROWS = (
             c.shapes.train_flops(c.train_tokens)
             + 2.0 * c.shapes.params_read_per_step * c.served_tokens
         ),
+        unknown_because=NOT_TRAINED,
         plain="is cheaper to train and run",
     ),
     Metric(

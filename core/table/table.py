@@ -133,11 +133,11 @@ class Table:
     def source(self, key: str, row: int) -> Source:
         """Where one number came from, in words."""
         metric = METRICS[key]
-        if metric.exact is not None:
-            return Source("exact", "counted from the shape")
         estimates = self.estimates(key)
         if not np.isfinite(estimates.value[row]):
             return Source("unknown", self._missing(metric, row))
+        if metric.exact is not None:
+            return Source("exact", "counted from the shape")
         if estimates.measured[row]:
             return Source("measured", measured_text(self._measured_rows[row], key))
         beyond = "; outside the range it was fitted on" if estimates.outside[row] else ""

@@ -262,7 +262,7 @@ def _compared(state: State) -> Comparison | None:
 def _cell(d: Difference) -> Cell:
     metric = METRICS[d.metric]
     if d.kind == "unknown":
-        return Cell("unknown", tip="not measured, and no law predicts it", tone="muted")
+        return Cell("unknown", tip=d.note, tone="muted")
     value = MARKS.get(d.kind, "") + metric.format(d.value)
     if d.verdict == "same":
         return Cell(value, tip=f"{metric.label}: {d.kind}")

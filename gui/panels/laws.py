@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -32,6 +32,7 @@ from core.formats.runs.suites import bundled_suites
 from core.project.choices import LossChoice
 from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
+from gui.app.theme import Theme
 from gui.panels import law_rows
 from gui.panels.drawing import tones
 from gui.panels.law_charts import MOST, LawCharts
@@ -169,11 +170,9 @@ class Laws(Panel):
         super().showEvent(event)
         self._start_once()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def recolour(self, theme: Theme) -> None:
         """Other tones with another palette."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "tabs"):
-            self._tone()
+        self._tone()
 
     def _tone(self) -> None:
         for table in (self.table, self.run_table, self.parameters, self.answers, self.sensitivity):

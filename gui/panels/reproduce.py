@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.paper.reproduce import PUBLISHED, Draws, Reproduction, Row, reproduction
+from gui.app.theme import Theme
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import Panel
@@ -148,11 +149,9 @@ class Reproduce(Panel):
         super().resizeEvent(event)
         self._arrange(self.width() >= WIDE and self.height() >= HIGH)
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Other colours with another palette."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_column"):
-            self._show()
+    def recolour(self, theme: Theme) -> None:
+        """Other tones with another palette."""
+        self._show()
 
     def refresh(self, new: State, old: State | None) -> None:
         """The experiment owes nothing to the project; a sweep alone keeps it from starting."""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -35,6 +35,7 @@ from core.records.measurement import Point
 from core.records.metrics import of_phase
 from core.records.progress import Steps
 from core.units import format_quantity
+from gui.app.theme import Theme
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import Panel
@@ -180,11 +181,9 @@ class Trust(Panel):
         super().resizeEvent(event)
         self.legend.setVisible(self.height() >= 330)
 
-    def changeEvent(self, event: QEvent) -> None:
-        """Other colours with another palette."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "empty"):
-            self._show()
+    def recolour(self, theme: Theme) -> None:
+        """Other tones with another palette."""
+        self._show()
 
     def _start_once(self) -> None:
         state = self._state

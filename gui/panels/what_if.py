@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -43,6 +43,7 @@ from core.project.choices import WhatIf as Tried
 from core.records.metrics import METRICS
 from core.records.progress import Steps
 from core.table.speculative import draft_row
+from gui.app.theme import Theme
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.tried_value import TriedValue, doublings, round_steps
@@ -223,11 +224,9 @@ class WhatIf(Panel):
         super().showEvent(event)
         self._show_change()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def recolour(self, theme: Theme) -> None:
         """Other tones with another palette."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "said"):
-            self.table.set_tones(tones(self))
+        self.table.set_tones(tones(self))
 
     def _show_values(self) -> None:
         state = self._state

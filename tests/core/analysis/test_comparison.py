@@ -129,6 +129,21 @@ def test_draws_are_the_laws_own_predictions():
     assert draws[1] > draws[0]
 
 
+def test_what_is_unknown_says_why():
+    _, _, plain = made()
+    other = replace(measured(plain, 0, 0.01), workload=Workload(8, 128, 256))
+    held, laws, table = made([other])
+    ids = [table.id_of(0), table.id_of(len(table) - 1)]
+    comparison = compare_rows(held, laws, Choices(), table, ids)
+    never_timed, cost = cell(comparison, 0, "tpot_s"), cell(comparison, 1, "train_flops")
+    assert (never_timed.kind, never_timed.verdict) == ("unknown", "unknown")
+    assert never_timed.note == "nothing measured yet with eager, fp32 on this device"
+    # a shape that was only timed was trained on nothing
+    assert (cost.kind, cost.verdict) == ("unknown", "unknown")
+    assert cost.note == "no number of training tokens is stated for it"
+    assert cell(comparison, 0, "train_flops").verdict == "same"
+
+
 def test_unlike_workloads_are_named_and_lost_pins_too():
     _, _, plain = made()
     other = replace(measured(plain, 0, 0.01), workload=Workload(8, 128, 256))

@@ -86,6 +86,7 @@ def test_both_themes_are_drawn_without_a_project(panel, qtbot):
     try:
         for each in (theme.DARK, theme.LIGHT):
             theme.apply(app, each)
+            panel.recolour(each)
             qtbot.wait(1)
             assert not panel.grab().isNull()
             panel.refresh(panel._store.state, panel._store.state)
