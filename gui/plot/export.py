@@ -61,10 +61,10 @@ def _render(
 ) -> None:
     try:
         for layer in layers:
-            layer.set_magnify(factor)
+            layer.set_magnify(factor, in_file=True)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
         view.render(painter, target, view.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
     finally:
         painter.end()
         for layer in layers:
-            layer.set_magnify(1.0)
+            layer.set_magnify(1.0, in_file=False)

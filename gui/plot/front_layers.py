@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,15 @@ from PySide6.QtGui import (
     QColor,
     QFont,
     QFontMetricsF,
-    QImage,
     QPainter,
     QPen,
 )
 
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import staircase, steps_along
-from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
-from gui.plot.scene import PREDICTED, Axis, Band, Overlay, Scene
+from gui.plot.plane import Layer, Plane, StillLayer, plane_of, view_coordinates
+from gui.plot.scene import PREDICTED, Axis, Band, Colours, Overlay, Scene
+from gui.plot.stamps import Stamps, draw_lines, paint_each
 
 FADED = 0.35
 # more marks than this would be a smear, and slow
@@ -80,6 +81,7 @@ class FrontLayer(Layer):
         self.strength: Floats | None = None
         self._steps: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
         self._limits: dict[str, float] = {}
+        self._stamps: tuple[tuple[float, Colours, float], Stamps] | None = None
 
     def set_front(self, scene: Scene, u: Floats, v: Floats, front: Indices) -> None:
         """Another front, as indices of points in view coordinates."""
@@ -97,8 +99,11 @@ class FrontLayer(Layer):
 
     def boxes(self, plane: Plane) -> list[QRectF]:
         """Where the line and its marks are, for labels to keep clear of."""
-        steps = plane.steps(*self._steps)[:MOST_STAMPS]
-        return [QRectF(s.p1(), s.p2()).normalized().adjusted(-4, -4, 4, 4) for s in steps]
+        steps = plane.steps(*self._steps)[:MOST_STAMPS].tolist()
+        return [
+            QRectF(QPointF(a, b), QPointF(c, d)).normalized().adjusted(-4, -4, 4, 4)
+            for a, b, c, d in steps
+        ]
 
     def set_limits(self, limits: dict[str, float]) -> None:
         """Where limits on the axes stand ('x<=' and so on, view coordinates): the steps end there."""
@@ -125,41 +130,40 @@ class FrontLayer(Layer):
             pen = QPen(QColor(colour), width)
             pen.setCapStyle(Qt.PenCapStyle.SquareCap)
             p.setPen(pen)
-            p.drawLines(lines)
+            draw_lines(p, lines)
         self._paint_marks(p, plane, scene)
 
     def _paint_marks(self, p: QPainter, plane: Plane, scene: Scene) -> None:
         if len(self.u) > MOST_STAMPS:
             return
-        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        x, y = plane.px(self.u), plane.py(self.v)
+        seen = (x >= 0) & (x <= plane.width) & (y >= 0) & (y <= plane.height)
+        which, x, y = self._strengths()[seen], x[seen], y[seen]
         radius = 5.0 if scene.large else 3.4
         line, ground = QColor(scene.colours.front), QColor(scene.colours.background)
-        stamps: dict[int, QImage] = {}
-        for x, y, strength in zip(
-            plane.px(self.u).tolist(), plane.py(self.v).tolist(), self._strengths(), strict=True
-        ):
-            if not plane.shows(x, y):
-                continue
-            if self.magnify != 1.0:
-                _paint_mark(p, QPointF(x, y), radius, line, ground, strength)
-                continue
-            if strength not in stamps:
-                stamps[strength] = _stamp(radius, line, ground, strength, self._device_scale())
-            half = radius + 2
-            p.drawImage(QPointF(x - half, y - half), stamps[strength])
+        paints = [
+            partial(_paint_mark, radius=radius, line=line, ground=ground, share=tenth / 10)
+            for tenth in range(11)
+        ]
+        if self.in_file:
+            paint_each(p, paints, which, x, y)
+            return
+        look = (radius, scene.colours, self._device_scale())
+        if self._stamps is None or self._stamps[0] != look:
+            self._stamps = (look, Stamps(paints, radius + 2, look[2]))
+        self._stamps[1].draw(p, which, x, y)
 
-    def _strengths(self) -> list[int]:
+    def _strengths(self) -> Indices:
         """How full each mark is, in tenths: the chance of being on the front where it is known, else
         full where measured and hollow where predicted."""
         share = self.filled.astype(np.float64) if self.strength is None else self.strength
-        return np.rint(np.nan_to_num(share) * 10).astype(int).tolist()  # type: ignore[no-any-return]
+        return np.rint(np.nan_to_num(share) * 10).astype(np.intp)
 
 
 def _paint_mark(
-    p: QPainter, at: QPointF, radius: float, line: QColor, ground: QColor, strength: int
+    p: QPainter, at: QPointF, radius: float, line: QColor, ground: QColor, share: float
 ) -> None:
-    """A mark filled to so many tenths."""
-    share = strength / 10
+    """A mark filled to a share."""
     mixed = (
         round(share * a + (1 - share) * b)
         for a, b in zip(line.getRgb()[:3], ground.getRgb()[:3], strict=True)  # type: ignore[index]
@@ -169,21 +173,7 @@ def _paint_mark(
     p.drawEllipse(at, radius, radius)
 
 
-def _stamp(radius: float, line: QColor, ground: QColor, strength: int, scale: float) -> QImage:
-    """The mark as an image: stamping it costs a fraction of painting it smoothly each time."""
-    half = radius + 2
-    size = round(2 * half * scale)
-    image = QImage(size, size, QImage.Format.Format_ARGB32_Premultiplied)
-    image.setDevicePixelRatio(scale)
-    image.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(image)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    _paint_mark(painter, QPointF(half, half), radius, line, ground, strength)
-    painter.end()
-    return image
-
-
-class OverlayLayer(Layer):
+class OverlayLayer(StillLayer):
     """Other projects on the same axes: small marks and their own staircase, tagged at its end."""
 
     def __init__(self, view: pg.ViewBox) -> None:
@@ -205,7 +195,12 @@ class OverlayLayer(Layer):
             self._parts.append((overlay, u, v, staircase(u, v, better)))
         self.update()
 
-    def paint(self, p: QPainter, *_: Any) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is laid over."""
+        return not self._parts
+
+    def draw(self, p: QPainter) -> None:
         """Every overlay in its colour; one that is not comparable is dashed and says so."""
         plane = plane_of(self.view)
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -218,7 +213,7 @@ class OverlayLayer(Layer):
             p.setPen(pen)
             p.setBrush(Qt.BrushStyle.NoBrush)
             lines = plane.steps(*steps)
-            p.drawLines(lines)
+            draw_lines(p, lines)
             # a ground of its own lets the frame be seen on the cloud
             p.setBrush(self.background)
             half = 2.5 if len(u) > FEW_MARKS else 4.0
@@ -226,8 +221,8 @@ class OverlayLayer(Layer):
                 if plane.shows(x, y):
                     p.drawRect(QRectF(x - half, y - half, 2 * half, 2 * half))
             p.setBrush(Qt.BrushStyle.NoBrush)
-            if lines:
-                self._paint_tag(p, plane, overlay, lines[len(lines) // 3].p2())
+            if len(lines):
+                self._paint_tag(p, plane, overlay, QPointF(*lines[len(lines) // 3, 2:]))
             elif len(u):
                 # a single result has no steps to hang its tag on
                 self._paint_tag(p, plane, overlay, QPointF(plane.px(u[0]), plane.py(v[0])))

@@ -127,9 +127,9 @@ class CloudLayer(Layer):
         self._image = None
         self.update()
 
-    def set_magnify(self, factor: float) -> None:
+    def set_magnify(self, factor: float, *, in_file: bool) -> None:
         """Another resolution: the image is made again."""
-        super().set_magnify(factor)
+        super().set_magnify(factor, in_file=in_file)
         self.mark_stale()
 
     def place(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
+from gui.plot.plane import Plane, StillLayer, plane_of, view_coordinates
 from gui.plot.scene import Axis, Colours, Landmark
 
 MARK = 5.0
@@ -50,7 +49,7 @@ def placed_labels(
     return placed
 
 
-class LandmarkLayer(Layer):
+class LandmarkLayer(StillLayer):
     """The marks of published models (diamonds) and all labels, with a thin line where one stands off.
 
     A model measured here has its mark among the measured ones; its label is in their colour.
@@ -80,10 +79,14 @@ class LandmarkLayer(Layer):
         self._at = list(zip(u[known].tolist(), v[known].tolist(), strict=True))
         self.replace_labels()
 
-    def paint(self, p: QPainter, *_: Any) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no landmarks on these axes."""
+        return self.colours is None or not self.landmarks
+
+    def draw(self, p: QPainter) -> None:
         """Marks that are in view, with their labels."""
-        if self.colours is None or not self.landmarks:
-            return
+        assert self.colours is not None
         plane = plane_of(self.view)
         shown = [
             (plane.px(u), plane.py(v), m)

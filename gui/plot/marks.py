@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import (
     QBrush,
     QColor,
@@ -18,15 +19,16 @@ from PySide6.QtGui import (
 )
 
 from core.arrays import Bools, Floats
-from gui.plot.plane import Layer, Plane, plane_of, view_coordinates
+from gui.plot.plane import Layer, Plane, StillLayer, plane_of, view_coordinates
 from gui.plot.scene import Axis, Colours, Measured, Scene
+from gui.plot.stamps import Stamps, draw_lines, paint_each
 
 # more marks than this would be a smear, and slow
 MOST_MARKS = 5_000
 
 
-class MarksLayer(Layer):
-    """Measured points with their intervals, and what the user points at."""
+class MarksLayer(StillLayer):
+    """Measured points with their intervals. They stay as they are while a limit moves."""
 
     def __init__(self, view: pg.ViewBox) -> None:
         super().__init__(view, 30)
@@ -38,6 +40,10 @@ class MarksLayer(Layer):
         self._real: Bools = np.empty(0, dtype=bool)
         self._bars: list[tuple[Floats, Floats, bool]] = []
 
+    def __len__(self) -> int:
+        """How many points there are to mark, in view or not."""
+        return len(self._u)
+
     def set_measured(self, measured: Measured | None, x_axis: Axis, y_axis: Axis) -> None:
         """Other measured points or axes."""
         self._bars = []
@@ -48,8 +54,8 @@ class MarksLayer(Layer):
             self._u = view_coordinates(measured.x, x_axis)[:MOST_MARKS]
             self._v = view_coordinates(measured.y, y_axis)[:MOST_MARKS]
             none = np.zeros(len(measured.x), dtype=bool)
-            self._imported = none if measured.imported is None else measured.imported
-            self._real = none if measured.real is None else measured.real
+            self._imported = (none if measured.imported is None else measured.imported)[:MOST_MARKS]
+            self._real = (none if measured.real is None else measured.real)[:MOST_MARKS]
             for interval, axis, across in (
                 (measured.x_interval, x_axis, True),
                 (measured.y_interval, y_axis, False),
@@ -59,27 +65,26 @@ class MarksLayer(Layer):
                     self._bars.append((low, high, across))
         self.update()
 
-    def paint(self, p: QPainter, *_: Any) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was measured."""
+        return self.colours is None or not len(self)
+
+    def draw(self, p: QPainter) -> None:
         """Bars below, marks above; imported ones are squares, real models triangles."""
-        if self.colours is None or len(self._u) == 0:
-            return
+        assert self.colours is not None
         plane = plane_of(self.view)
         x, y = plane.px(self._u), plane.py(self._v)
         seen = (x >= 0) & (x <= plane.width) & (y >= 0) & (y <= plane.height)
-        colour = QColor(self.colours.measured)
-        p.setPen(QPen(colour, 1.2))
-        p.drawLines(self._bar_lines(plane, x, y, seen))
-        p.setRenderHint(QPainter.RenderHint.Antialiasing)
-        p.setPen(QPen(QColor(self.colours.background), 1.2))
-        p.setBrush(colour)
-        radius = 6.5 if self.large else 4.6
-        for i in np.flatnonzero(seen).tolist():
-            if self._imported[i]:
-                p.drawRect(QRectF(x[i] - radius, y[i] - radius, 2 * radius, 2 * radius))
-            elif self._real[i]:
-                p.drawPolygon(triangle(x[i], y[i], 1.35 * radius))
-            else:
-                p.drawEllipse(QPointF(x[i], y[i]), radius, radius)
+        p.setPen(QPen(QColor(self.colours.measured), 1.2))
+        draw_lines(p, self.bar_lines(plane, x, y, seen))
+        paints = (self._paint_dot, self._paint_square, self._paint_triangle)
+        which = np.where(self._imported, 1, np.where(self._real, 2, 0))[seen]
+        if self.in_file:
+            paint_each(p, paints, which, x[seen], y[seen])
+        else:
+            stamps = Stamps(paints, 1.5 * self._radius + 2, self._device_scale())
+            stamps.draw(p, which, x[seen], y[seen])
 
     def boxes(self, plane: Plane) -> list[QRectF]:
         """Where the marks are, for labels to keep clear of."""
@@ -88,22 +93,52 @@ class MarksLayer(Layer):
             QRectF(a - 5, b - 5, 10, 10) for a, b in zip(x, y, strict=True) if plane.shows(a, b)
         ]
 
-    def _bar_lines(self, plane: Plane, x: Floats, y: Floats, seen: Bools) -> list[QLineF]:
-        lines = []
+    def bar_lines(self, plane: Plane, x: Floats, y: Floats, seen: Bools) -> NDArray[np.float64]:
+        """The intervals of the marks that are `seen`, with their end strokes: x1, y1, x2, y2 of each
+        line, cut at the picture's edge."""
+        lines = [np.empty((0, 4))]
         for low, high, across in self._bars:
-            known = np.flatnonzero(seen & np.isfinite(low) & np.isfinite(high)).tolist()
-            if across:
-                a, b = (np.clip(plane.px(end), 0, plane.width) for end in (low, high))
-            else:
-                a, b = (np.clip(plane.py(end), 0, plane.height) for end in (low, high))
-            for i in known:
-                if across:
-                    lines.append(QLineF(a[i], y[i], b[i], y[i]))
-                    lines += [QLineF(e, y[i] - 3, e, y[i] + 3) for e in (a[i], b[i])]
-                else:
-                    lines.append(QLineF(x[i], a[i], x[i], b[i]))
-                    lines += [QLineF(x[i] - 3, e, x[i] + 3, e) for e in (a[i], b[i])]
-        return lines
+            known = seen & np.isfinite(low) & np.isfinite(high)
+            at, place, length = (
+                (y, plane.px, plane.width) if across else (x, plane.py, plane.height)
+            )
+            a, b = (np.clip(place(end[known]), 0, length) for end in (low, high))
+            at = at[known]
+            # along the bar and across it
+            for along, beside in (
+                ((a, b), (at, at)),
+                ((a, a), (at - 3, at + 3)),
+                ((b, b), (at - 3, at + 3)),
+            ):
+                ends = (along[0], beside[0], along[1], beside[1])
+                lines.append(np.column_stack(ends if across else _turned(ends)))
+        return np.concatenate(lines)
+
+    @property
+    def _radius(self) -> float:
+        return 6.5 if self.large else 4.6
+
+    def _ink(self, p: QPainter) -> None:
+        assert self.colours is not None
+        p.setPen(QPen(QColor(self.colours.background), 1.2))
+        p.setBrush(QColor(self.colours.measured))
+
+    def _paint_dot(self, p: QPainter, at: QPointF) -> None:
+        self._ink(p)
+        p.drawEllipse(at, self._radius, self._radius)
+
+    def _paint_square(self, p: QPainter, at: QPointF) -> None:
+        self._ink(p)
+        reach = QPointF(self._radius, self._radius)
+        p.drawRect(QRectF(at - reach, at + reach))
+
+    def _paint_triangle(self, p: QPainter, at: QPointF) -> None:
+        self._ink(p)
+        p.drawPolygon(triangle(at.x(), at.y(), 1.35 * self._radius))
+
+
+def _turned(ends: tuple[Floats, Floats, Floats, Floats]) -> tuple[Floats, ...]:
+    return ends[1], ends[0], ends[3], ends[2]
 
 
 def triangle(x: float, y: float, radius: float) -> QPolygonF:

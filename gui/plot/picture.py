@@ -57,7 +57,7 @@ class Picture:
     @property
     def finer_in_files(self) -> tuple[Layer, ...]:
         """The layers that paint at a file's resolution."""
-        return (self.cloud, self.front)
+        return (self.cloud, self.overlays, self.front, self.marks, self.landmarks)
 
     def set_look(self, scene: Scene, font: QFont) -> None:
         """Other colours, axes or type."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QPolygonF
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter, QPainterPath, QPolygonF
 from PySide6.QtWidgets import QGraphicsObject
 
 from core.arrays import Floats
@@ -56,8 +58,8 @@ class Plane:
         y = np.clip(self.py(v), 0, self.height)
         return QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)])
 
-    def steps(self, u: Floats, v: Floats) -> list[QLineF]:
-        """A staircase as the pieces of its steps that are on the picture."""
+    def steps(self, u: Floats, v: Floats) -> NDArray[np.float64]:
+        """A staircase as the pieces of its steps that are on the picture: x1, y1, x2, y2 of each."""
         # on whole pixels, so that every step is as wide as the next
         x, y = np.rint(self.px(u)), np.rint(self.py(v))
         a, b = np.clip(x, 0, self.width), np.clip(y, 0, self.height)
@@ -65,7 +67,8 @@ class Plane:
         # a step whose fixed coordinate is off the picture would be drawn along the edge
         on = np.where(upright, a[1:] == x[1:], b[1:] == y[1:])
         on &= (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-        return [QLineF(a[i], b[i], a[i + 1], b[i + 1]) for i in np.flatnonzero(on).tolist()]
+        pieces: NDArray[np.float64] = np.column_stack([a[:-1], b[:-1], a[1:], b[1:]])[on]
+        return pieces
 
     def shows(self, x: float, y: float) -> bool:
         """Whether a pixel is on the picture."""
@@ -85,6 +88,8 @@ class Layer(QGraphicsObject):
     def __init__(self, view: pg.ViewBox, z: float) -> None:
         super().__init__(view)
         self.view = view
+        self._rect = QRectF(view.rect())
+        self.in_file = False  # painted for a file: lines and marks stay vectors
         self.magnify = 1.0  # image pixels for one pixel of the picture; more for an export
         self.setZValue(z)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
@@ -93,15 +98,21 @@ class Layer(QGraphicsObject):
 
     def boundingRect(self) -> QRectF:
         """The plot area."""
-        return QRectF(self.view.rect())
+        # Qt asks for it dozens of times a frame
+        return self._rect
 
-    def set_magnify(self, factor: float) -> None:
-        """Paint for an export of so many image pixels to a pixel; 1 for the screen."""
-        self.magnify = factor
+    def shape(self) -> QPainterPath:
+        """Nothing that the mouse can be on, so that it need not be asked about at every move."""
+        return QPainterPath()
+
+    def set_magnify(self, factor: float, *, in_file: bool) -> None:
+        """Paint for a file, of so many image pixels to a pixel; or (1) for the screen again."""
+        self.magnify, self.in_file = factor, in_file
         self.update()
 
     def _on_resized(self) -> None:
         self.prepareGeometryChange()
+        self._rect = QRectF(self.view.rect())
         self.update()
 
     def _on_range(self) -> None:
@@ -111,3 +122,53 @@ class Layer(QGraphicsObject):
         scene = self.scene()
         views = scene.views() if scene is not None else []
         return float(views[0].devicePixelRatioF()) if views else 1.0
+
+
+class StillLayer(Layer):
+    """A layer that a moving limit does not change: it is painted once and shown as an image until
+    `update` says that something on it is different. Subclasses paint in `draw`."""
+
+    def __init__(self, view: pg.ViewBox, z: float) -> None:
+        self._kept: tuple[Plane, QImage] | None = None
+        super().__init__(view, z)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return False
+
+    def draw(self, p: QPainter) -> None:
+        """Paint what the layer shows, in pixels of the plot area."""
+        raise NotImplementedError
+
+    def update(self, *area: Any) -> None:
+        """Paint it anew."""
+        self._kept = None
+        super().update(*area)
+
+    def paint(self, p: QPainter, *_: Any) -> None:
+        """The image, made again where it was let go; for a file the thing itself."""
+        if self.is_empty:
+            return
+        if self.in_file:
+            self.draw(p)
+            return
+        plane, scale = plane_of(self.view), self._device_scale()
+        kept = self._kept
+        if kept is None or kept[0] != plane or kept[1].devicePixelRatio() != scale:
+            kept = self._kept = (plane, self._made(plane, scale))
+        p.drawImage(QPointF(0, 0), kept[1])
+
+    def _made(self, plane: Plane, scale: float) -> QImage:
+        image = QImage(
+            math.ceil(plane.width * scale),
+            math.ceil(plane.height * scale),
+            QImage.Format.Format_ARGB32_Premultiplied,
+        )
+        image.setDevicePixelRatio(scale)
+        image.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
+        self.draw(painter)
+        painter.end()
+        return image
