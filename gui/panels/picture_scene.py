@@ -8,7 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from core.analysis.frame import minimised
 from core.analysis.overlays import limits_told, overlay_layers
+from core.arrays import Indices
 from core.errors import Unusable
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
@@ -187,11 +189,12 @@ def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
 
 
 def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
-    """Rows of which an axis was measured, with their intervals."""
+    """Rows of which an axis was measured, with their intervals; one row for each measurement."""
     x, y = table.estimates(x_key), table.estimates(y_key)
     rows = np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
     if not len(rows):
         return None
+    rows = one_for_each_measurement(table, x_key, y_key, rows)
     imported = np.array(
         [
             row in table.measured_rows and table.measured_rows[row].source != "measured"
@@ -208,6 +211,17 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
         imported,
         real,
     )
+
+
+def one_for_each_measurement(table: Table, x_key: str, y_key: str, rows: Indices) -> Indices:
+    """Of the rows that share a measurement, because they differ in their training alone, the one
+    best in y (then in x): what was timed once is marked once."""
+    x, y = minimised(table, x_key)[rows], minimised(table, y_key)[rows]
+    best: dict[int, int] = {}
+    for row in rows[np.lexsort((x, y))].tolist():
+        measurement = table.measurement(row)
+        best.setdefault(-1 - row if measurement is None else id(measurement), row)
+    return np.array(sorted(best.values()), dtype=np.intp)
 
 
 def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:

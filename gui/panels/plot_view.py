@@ -148,7 +148,8 @@ class PlotView(Panel):
             row.addWidget(button)
         self.measured = QLabel("", self)
         self.measured.setToolTip(
-            "An orange dot was measured; the line through it is its 95 % interval. Squares were measured"
+            "An orange dot was measured; the line through it is its 95 % interval. A shape that was timed"
+            " once stands once, at the training length with the best value. Squares were measured"
             " elsewhere and imported, triangles are real models. All other dots are predicted."
         )
         # the first to go where the window is narrow
