@@ -1,38 +1,109 @@
-"""Time of a whole frame while a limit is dragged with real mouse events in a real window.
+"""Time of a whole frame while a limit is dragged in the program's own window, everything on.
 
     xvfb-run -s '-screen 0 1920x1080x24' python tests/benchmarks/bench_drag.py [--points N ...]
 
-A frame is everything from the mouse event to the painted window: mask, front, counts, colours,
-paint. In the same run the plain pyqtgraph scatter (two ScatterPlotItems, setData at every move) is
-driven through the same path at the sizes it can bear, and the ratio is printed.
+The demonstration, then the same measurements in spaces of a million candidates and more. The limit
+is dragged by its line in the plot and by its handle in the limits panel, with real mouse events. A
+frame is everything from the mouse event to the painted window: the plot with marks, bars, landmarks
+and labels, and whatever else follows the hand. Wall time counts what other programs take of the
+processor; the window's own processor time beside it does not. In the same run the plain pyqtgraph
+scatter (two ScatterPlotItems, setData at every move) is driven along the same path.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-sys.path.insert(0, str(Path(__file__).parent))
-from bench_front import compare, designs
-from plot_scene import scene
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gui.plot.pareto_plot import ParetoPlot
+from core.pareto.limits import parse_limit
+from core.project.demo import create_demo, recorded_sweep
+from core.project.project import Project
+from core.records.measurement import Measurement
+from core.resources import resource
+from core.space.space_file import parse_space
+from gui.app import theme
+from gui.app.settings import Settings
+from gui.plot.plane import plane_of
+from gui.shell.window import Window
+from gui.state.machine import find_processor
+from gui.state.store import Store
 
-# the mouse goes back and forth over this share of the plot, in small and in large steps
+# the mouse goes back and forth over this share of the way, in small and in large steps
 PATH = np.concatenate(
     [np.linspace(0.45, 0.75, 120), np.linspace(0.75, 0.35, 60), np.linspace(0.35, 0.9, 20)]
 )
+# shapes of the demonstration's space with this many FFN ratios; each comes with every training length
+RATIOS, SHAPES = 11, 24_770
+SHAPES_PER_LEVEL = 40  # three levels of size, so three times as many are measured
+LIMITS = ("tpot<=8ms", "memory<=2GB", "ttft<=2s")
 
 
-def mouse(widget: object, kind: QEvent.Type, at: QPoint, held: bool) -> None:
+def space_text(points: int) -> str:
+    """The demonstration's space with finer shapes and more training lengths: about so many."""
+    text = resource("spaces/demo.toml").read_text(encoding="utf-8")
+    ffn = [round(float(v), 4) for v in np.linspace(1.5, 4.0, RATIOS)]
+    train = [round(float(v), 2) for v in np.geomspace(20, 160, max(3, round(points / SHAPES)))]
+    for old, new in (
+        ("[1.5, 2.0, 2.6667, 3.5, 4.0]", str(ffn)),
+        ("[20, 40, 160]", str(train)),
+        ("shapes_per_level = 6", f"shapes_per_level = {SHAPES_PER_LEVEL}"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def made_up(text: str) -> Iterator[Measurement]:
+    """Measurements of the space's points: the demonstration's samples, as much longer as it is larger."""
+    random = np.random.default_rng(0)
+    recorded = recorded_sweep()
+    sizes = np.array([float(m.architecture.params_total) for m in recorded])
+    for point in parse_space(text).measurement_points():
+        size = float(point.architecture.params_total)
+        near = int(np.argmin(np.abs(np.log(sizes / size))))
+        longer = size / sizes[near] * float(random.lognormal(0, 0.03))
+        samples = {
+            phase: tuple(tuple(longer * s for s in block) for block in blocks)
+            for phase, blocks in recorded[near].samples.items()
+        }
+        yield replace(
+            recorded[near],
+            architecture=point.architecture,
+            workload=point.workload,
+            runtime=point.runtime,
+            samples=samples,
+        )
+
+
+def make_project(points: int) -> Project:
+    """The demonstration with several limits (0), or a finer space of about so many points, in which
+    many shapes are measured."""
+    project = create_demo(Path(tempfile.mkdtemp()) / "drag.paretoscope")
+    if points:
+        text = space_text(points)
+        project.put_text("space", text)
+        for measurement in made_up(text):
+            project.add_measurement(measurement)
+    limits = tuple(parse_limit(text) for text in LIMITS)
+    project.put_choices(project.choices().changed(limits=limits))
+    return project
+
+
+def mouse(widget: QWidget, kind: QEvent.Type, at: QPoint, held: bool) -> None:
     """One mouse event through Qt's own delivery."""
     button = Qt.MouseButton.LeftButton
     buttons = button if held else Qt.MouseButton.NoButton
@@ -50,86 +121,169 @@ def mouse(widget: object, kind: QEvent.Type, at: QPoint, held: bool) -> None:
 
 def show(widget: QWidget) -> None:
     """Fill the screen, and wait until the window is really there."""
-    app = QApplication.instance()
-    widget.resize(widget.screen().size())
+    widget.resize(widget.screen().size() if on_screen() else pg.QtCore.QSize(1920, 1080))
     widget.show()
-    until = time.perf_counter() + 5
-    while time.perf_counter() < until and not (
-        widget.windowHandle() is not None and widget.windowHandle().isExposed()
-    ):
-        app.processEvents()
-        time.sleep(0.01)
-    for _ in range(20):
-        app.processEvents()
-        time.sleep(0.01)
+    wait(lambda: widget.windowHandle() is not None and widget.windowHandle().isExposed(), 5)
+    rest(0.2)
 
 
-def drag_plot(points: int) -> tuple[np.ndarray, dict[str, float]]:
-    """Frame times in seconds of a drag of the latency limit, and the one-off costs."""
-    app = QApplication.instance()
-    given = scene(points, rich=False)
-    plot = ParetoPlot()
-    show(plot)
-    costs = {}
-    start = time.perf_counter()
-    plot.refresh(given)
-    plot.repaint()
-    app.processEvents()
-    costs["open"] = time.perf_counter() - start
-    start = time.perf_counter()
-    plot._prepare_timer.stop()
-    for limit in given.limits:
-        if limit.axis:
-            plot._limits.live(limit)
-            break
-    costs["prepare one limit"] = time.perf_counter() - start
-    port = plot.canvas.viewport()
-    line = plot.lines[("tpot_s", "<=")]
-    centre = line.mapToScene(QPointF(line._pixel(plane(plot)), plane(plot).height / 2))
-    at = plot.canvas.mapFromScene(centre)
-    mouse(port, QEvent.Type.MouseMove, at, False)
-    app.processEvents()
-    mouse(port, QEvent.Type.MouseButtonPress, at, True)
-    for step in (4, 8):
-        # the first moves only make pyqtgraph take it for a drag
-        time.sleep(0.05)
-        mouse(port, QEvent.Type.MouseMove, at + QPoint(step, 0), True)
-    app.processEvents()
-    frames, seen = [], set()
-    left = plot.canvas.mapFromScene(plot.view.mapToScene(QPointF(0, 0))).x()
-    for share in PATH:
-        to = QPoint(round(left + share * plane(plot).width), at.y())
-        start = time.perf_counter()
-        mouse(port, QEvent.Type.MouseMove, to, True)
-        app.processEvents()
-        frames.append(time.perf_counter() - start)
-        seen.add(plot.feasible_count)
-    if not line.dragging or len(seen) < 50:
-        raise SystemExit("the drag did not take the line")
-    mouse(port, QEvent.Type.MouseButtonRelease, to, False)
-    app.processEvents()
-    start = time.perf_counter()
-    plot.view.scaleBy((0.8, 0.8))
-    plot.picture.cloud.place()
-    plot.repaint()
-    app.processEvents()
-    costs["zoom"] = time.perf_counter() - start
-    plot.close()
-    return np.array(frames), costs
+def on_screen() -> bool:
+    """Whether there is a display; the offscreen platform's is smaller than what is timed."""
+    return QApplication.platformName() != "offscreen"
 
 
-def plane(plot: ParetoPlot) -> object:
-    """The plot's plane now."""
-    from gui.plot.plane import plane_of
+def wait(until: Callable[[], bool], patience_s: float) -> None:
+    """Let the program go on until something is so."""
+    end = time.perf_counter() + patience_s
+    while not until() and time.perf_counter() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
 
-    return plane_of(plot.view)
+
+def rest(seconds: float) -> None:
+    """Let the program go on for a while."""
+    wait(lambda: False, seconds)
 
 
-def drag_scatter(points: int, moves: int) -> np.ndarray:
-    """Frame times of the plain way: two scatter items that get new data at every move."""
-    app = QApplication.instance()
-    given = scene(points, rich=False)
-    x, y = np.log10(given.x), given.y
+class Painted(QObject):
+    """Counts how often a widget was painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A paint event was delivered."""
+        self.count += event.type() == QEvent.Type.Paint
+        return False
+
+
+class Drag:
+    """One drag over PATH: times of its frames in seconds, by the wall and by this thread's processor."""
+
+    def __init__(self, taken: QWidget, painted: Painted, place: Callable[[float], QPoint]) -> None:
+        self.wall: list[float] = []
+        self.own: list[float] = []
+        self._taken, self._painted = taken, painted
+        self._place = place
+
+    def run(self, start: QPoint, seen: Callable[[], Any], path: np.ndarray = PATH) -> None:
+        """Take what is at `start`, move it, let it go; SystemExit where it did not follow."""
+        mouse(self._taken, QEvent.Type.MouseMove, start, False)
+        QApplication.processEvents()
+        mouse(self._taken, QEvent.Type.MouseButtonPress, start, True)
+        for step in (4, 8):
+            # the first moves only make pyqtgraph take it for a drag
+            time.sleep(0.05)
+            mouse(self._taken, QEvent.Type.MouseMove, start + QPoint(step, 0), True)
+        rest(0.1)
+        found, to = set(), start
+        for share in path:
+            to = self._place(float(share))
+            before = self._painted.count
+            wall, own = time.perf_counter(), time.thread_time()
+            mouse(self._taken, QEvent.Type.MouseMove, to, True)
+            QApplication.processEvents()
+            self.wall.append(time.perf_counter() - wall)
+            self.own.append(time.thread_time() - own)
+            if self._painted.count == before and (not found or seen() not in found):
+                raise SystemExit("a frame was not painted at once")
+            found.add(seen())
+        mouse(self._taken, QEvent.Type.MouseButtonRelease, to, False)
+        if len(found) < len(path) // 4:
+            raise SystemExit("the drag did not take hold")
+
+    def text(self) -> str:
+        """Median and 95th percentile of the frames in milliseconds."""
+        wall, own = (np.quantile(times, [0.5, 0.95, 1]) * 1e3 for times in (self.wall, self.own))
+        return (
+            f"frame p50 {wall[0]:5.1f}  p95 {wall[1]:5.1f}  max {wall[2]:5.1f} ms"
+            f"  (own processor time p50 {own[0]:5.1f}  p95 {own[1]:5.1f})"
+        )
+
+
+class Bench:
+    """The program's window on one project."""
+
+    def __init__(self, points: int) -> None:
+        app = QApplication.instance()
+        settings = Settings(None)
+        theme.apply(app, theme.theme_of("light"))
+        self.store = Store()
+        self.window = Window(self.store, settings)
+        show(self.window)
+        self.window.fill()
+        find_processor(self.store)
+        began = time.perf_counter()
+        self.store.load(lambda: make_project(points))
+        self.settle()
+        self.opened_s = time.perf_counter() - began
+        self.plot = self.window.plot_view.plot
+        table = self.store.state.table
+        middle = len(table) // 2
+        self.store.choose(pins=(table.id_of(middle),), baseline=table.id_of(middle + 1))
+        self.window.show_panel("front_table")
+        self.settle()
+        self.painted = Painted(self.plot.canvas.viewport())
+
+    def settle(self) -> None:
+        """Wait until everything is derived, prepared and drawn."""
+        quiet = 0
+        end = time.perf_counter() + 600
+        while quiet < 20 and time.perf_counter() < end:
+            QApplication.processEvents()
+            time.sleep(0.02)
+            busy = not self.store.settled or bool(self.store.state.busy)
+            view = getattr(self.window, "plot_view", None)
+            busy = busy or view is None or view.busy or view.plot._prepare_timer.isActive()
+            quiet = 0 if busy else quiet + 1
+        rest(0.5)
+
+    def by_line(self) -> Drag:
+        """Drag the latency limit by its line in the plot."""
+        plot = self.plot
+        plane = plane_of(plot.view)
+        line = next(one for one in plot.lines.values() if one.vertical)
+        at = plot.canvas.mapFromScene(
+            line.mapToScene(QPointF(line._pixel(plane), plane.height / 2))
+        )
+        left = plot.canvas.mapFromScene(plot.view.mapToScene(QPointF(0, 0))).x()
+        drag = Drag(
+            plot.canvas.viewport(),
+            self.painted,
+            lambda share: QPoint(round(left + share * plane.width), at.y()),
+        )
+        drag.run(at, lambda: plot.feasible_count)
+        self.settle()
+        return drag
+
+    def by_handle(self) -> Drag:
+        """Drag the same limit by its handle in the limits panel."""
+        key = next(one.limit.key for one in self.plot.lines.values() if one.vertical)
+        handle = self.window.limits._rows[key].histogram
+        area = handle._area()
+        middle = round(area.center().y())
+        drag = Drag(
+            handle,
+            self.painted,
+            lambda share: QPoint(round(area.left() + share * area.width()), middle),
+        )
+        start = QPoint(round(area.left() + handle._handle_share() * area.width()), middle)
+        drag.run(start, lambda: self.plot.feasible_count)
+        self.settle()
+        return drag
+
+    def close(self) -> None:
+        """Take the window away."""
+        self.window.close()
+        self.window.deleteLater()
+        self.store.close()
+        rest(0.2)
+
+
+def plain_scatter(x: np.ndarray, y: np.ndarray, moves: int) -> Drag:
+    """The plain way: two scatter items that get new data at every move, along the same path."""
     canvas = pg.PlotWidget(useOpenGL=False)
     inside = pg.ScatterPlotItem(size=2, pen=None, brush="#4f9bd9", pxMode=True)
     beyond = pg.ScatterPlotItem(size=2, pen=None, brush="#b4bac1", pxMode=True)
@@ -144,64 +298,58 @@ def drag_scatter(points: int, moves: int) -> np.ndarray:
 
     show(canvas)
     follow()
-    app.processEvents()
+    QApplication.processEvents()
     line.sigPositionChanged.connect(follow)
     port = canvas.viewport()
     view = canvas.getPlotItem().getViewBox()
     at = canvas.mapFromScene(view.mapViewToScene(QPointF(line.value(), float(np.median(y)))))
-    mouse(port, QEvent.Type.MouseMove, at, False)
-    app.processEvents()
-    mouse(port, QEvent.Type.MouseButtonPress, at, True)
-    for step in (4, 8):
-        time.sleep(0.05)
-        mouse(port, QEvent.Type.MouseMove, at + QPoint(step, 0), True)
-    app.processEvents()
-    frames, places = [], set()
-    for share in PATH[:: max(1, len(PATH) // moves)]:
-        to = QPoint(round(60 + share * (port.width() - 80)), at.y())
-        start = time.perf_counter()
-        mouse(port, QEvent.Type.MouseMove, to, True)
-        app.processEvents()
-        frames.append(time.perf_counter() - start)
-        places.add(line.value())
-    if len(places) < moves // 2:
-        raise SystemExit("the drag did not take the plain line")
-    mouse(port, QEvent.Type.MouseButtonRelease, to, False)
+    drag = Drag(
+        port,
+        Painted(port),
+        lambda share: QPoint(round(60 + share * (port.width() - 80)), at.y()),
+    )
+    drag.run(at, line.value, PATH[:: max(1, len(PATH) // moves)])
     canvas.close()
-    app.processEvents()
-    return np.array(frames)
+    canvas.deleteLater()
+    rest(0.1)
+    return drag
 
 
 def main() -> None:
-    """Print percentiles, one-off costs and ratios."""
+    """Print percentiles of both drags, and how many times as long the plain scatter takes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000])
-    parser.add_argument("--open", type=int, default=10_000_000, help="a size to open (0: none)")
-    parser.add_argument("--scatter-most", type=int, default=1_000_000)
+    parser.add_argument("--points", type=int, nargs="+", default=[0, 1_000_000, 3_000_000])
+    parser.add_argument("--runs", type=int, default=3, help="drags of each kind")
+    parser.add_argument("--scatter-most", type=int, default=2_000_000)
     options = parser.parse_args()
     app = QApplication([])
     # pyqtgraph's throttle to 100 moves a second would hide frames
     pg.setConfigOption("mouseRateLimit", 0)
-    size = app.primaryScreen().size()
-    print(f"screen {size.width()}x{size.height()}, platform {app.platformName()}")
-    sizes = [*options.points, *([options.open] if options.open else [])]
-    for points in sizes:
-        frames, costs = drag_plot(points)
-        ms = np.quantile(frames, [0.5, 0.95, 1.0]) * 1e3
-        line = f"{points:>10,} points: frame p50 {ms[0]:.1f} p95 {ms[1]:.1f} max {ms[2]:.1f} ms"
-        line += "; " + ", ".join(f"{name} {s * 1e3:.0f} ms" for name, s in costs.items())
-        print(line, flush=True)
-        if points <= options.scatter_most:
-            plain = np.median(drag_scatter(points, 20 if points <= 100_000 else 8)) * 1e3
+    for points in options.points:
+        bench = Bench(points)
+        table, scene = bench.store.state.table, bench.plot.scene
+        size = bench.window.size()
+        marks = len(bench.plot.picture.marks)
+        print(
+            f"{len(table):,} candidates, {marks:,} measured marks, window {size.width()}x{size.height()},"
+            f" platform {app.platformName()}, opened in {bench.opened_s:.1f} s",
+            flush=True,
+        )
+        usual = []
+        for _ in range(options.runs):
+            for name, drag in (("line", bench.by_line()), ("handle", bench.by_handle())):
+                print(f"  by its {name:<7} {drag.text()}", flush=True)
+                usual.append(float(np.median(drag.wall)))
+        if points and len(table) <= options.scatter_most:
+            x, y = np.log10(scene.x), np.array(scene.y)
+            known = np.isfinite(x) & np.isfinite(y)
+            plain = float(np.median(plain_scatter(x[known], y[known], 8).wall))
             print(
-                f"{'':>10}  plain scatter: frame p50 {plain:.0f} ms, {plain / ms[0]:.0f} times as long",
+                f"  plain scatter: frame p50 {plain * 1e3:.0f} ms, "
+                f"{plain / float(np.median(usual)):.0f} times as long",
                 flush=True,
             )
-    print("the front alone, ratios to other libraries (above 1: ours is quicker)")
-    random = np.random.default_rng(0)
-    table = designs(1_000_000, random)
-    for d in (2, 3):
-        compare(f"designs {d} columns 1,000,000", np.ascontiguousarray(table[:, :d]))
+        bench.close()
 
 
 if __name__ == "__main__":
