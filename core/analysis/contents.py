@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from core.errors import Unusable
 from core.formats.runs.suites import bundled_suites, suite
 from core.project.project import Project
+from core.records.imported import ImportedPoint
 from core.records.measurement import Measurement
 from core.records.training_runs import TrainingRuns
 from core.space.space import Space
@@ -23,7 +22,7 @@ class Contents:
     space: Space | None
     measurements: tuple[Measurement, ...]
     runs: tuple[TrainingRuns, ...]
-    imported: tuple[Mapping[str, Any], ...] = ()
+    imported: tuple[ImportedPoint, ...] = ()
 
     def suite(self, name: str) -> TrainingRuns:
         """A suite of the project, or a bundled one; Unusable lists what there is."""

@@ -17,13 +17,12 @@ from core.analysis.contents import Contents, read_contents
 from core.analysis.frame import minimised
 from core.analysis.pipeline import Laws, make_laws, make_table
 from core.arrays import Bools, Floats, Indices
-from core.formats.results.imported import ImportedPoint
-from core.formats.results.imported_records import point_from_dict
 from core.model.workload import Workload
 from core.pareto.front import front_indices
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.project.project import Project
+from core.records.imported import Estimate, ImportedPoint
 from core.records.metric import counted
 from core.records.metrics import METRICS
 from core.records.progress import Progress, Steps
@@ -65,16 +64,11 @@ class Other:
 # --- results of other tools ------------------------------------------------------------------------
 
 
-def imported_points(records: Iterable[Mapping[str, Any]]) -> tuple[ImportedPoint, ...]:
-    """A project's imported points; Unusable names a damaged one."""
-    return tuple(point_from_dict(record) for record in records)
-
-
 def new_points(
-    have: Iterable[Mapping[str, Any]], points: Sequence[ImportedPoint]
+    have: Iterable[ImportedPoint], points: Sequence[ImportedPoint]
 ) -> tuple[ImportedPoint, ...]:
     """The points that are not among those already imported: a file read twice counts once."""
-    known = {_identity(point) for point in imported_points(have)}
+    known = {_identity(point) for point in have}
     fresh = []
     for point in points:
         if _identity(point) not in known:
@@ -203,8 +197,6 @@ def _measured_here(
     table: Table | None, points: Sequence[ImportedPoint]
 ) -> tuple[ImportedPoint, ...]:
     """The local models of the table that an imported file also speaks of, as points."""
-    from core.formats.results.imported import Estimate
-
     if table is None:
         return ()
     spoken = {model_key(point.name) for point in points}
@@ -360,5 +352,5 @@ def overlay_layers(
 ) -> tuple[Layer, ...]:
     """All layers on these axes: the imported results, then the other projects."""
     found = [other_layer(other, table, choices, x, y) for other in others]
-    imported = imported_layers(imported_points(contents.imported), table, x, y)
+    imported = imported_layers(contents.imported, table, x, y)
     return (*imported, *(layer for layer in found if layer is not None))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.formats.results.imported import ImportedPoint
+from core.records.imported import ImportedPoint
 
 HELP = "read result files of benchmark tools into a project"
 
@@ -30,7 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Read every file, then store what is new; nothing is stored when one cannot be read."""
     from core.analysis.overlays import new_points
-    from core.formats.results.imported_records import point_to_dict
     from core.formats.results.reading import read_results
     from core.project.project import Project
 
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         for path, points in read:
             fresh = new_points(project.imported(), points)
             if fresh:
-                project.add_imported(str(path), [point_to_dict(p) for p in fresh])
+                project.add_imported(str(path), fresh)
             told.append(
                 {
                     "file": str(path),

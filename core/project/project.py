@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from core.errors import Unusable
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
 from core.project.migrations import SCHEMA_VERSION, migrate, migrated_copy, version_of
 from core.project.packing import pack, unpack
+from core.records.imported import ImportedPoint
 from core.records.measurement import Measurement
 from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
 from core.records.training_runs import TrainingRuns
@@ -173,18 +174,20 @@ class Project:
         with _damage_named("suite of runs"):
             return tuple(from_plain(TrainingRuns, unpack(record)) for (record,) in rows)
 
-    def add_imported(self, source: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Append imported points (as dictionaries of their own module) from one file."""
+    def add_imported(self, source: str, points: Iterable[ImportedPoint]) -> None:
+        """Append imported points from one file."""
         with self._transaction():
-            for record in records:
+            for point in points:
                 self._db.execute(
-                    "INSERT INTO imported (source, record) VALUES (?, ?)", (source, pack(record))
+                    "INSERT INTO imported (source, record) VALUES (?, ?)",
+                    (source, pack(to_plain(point))),
                 )
 
-    def imported(self) -> tuple[dict[str, Any], ...]:
-        """All imported points, as dictionaries."""
+    def imported(self) -> tuple[ImportedPoint, ...]:
+        """All imported points in the order they were stored."""
         rows = self._read("SELECT record FROM imported ORDER BY id")
-        return tuple(unpack(record) for (record,) in rows)
+        with _damage_named("imported point"):
+            return tuple(from_plain(ImportedPoint, unpack(record)) for (record,) in rows)
 
     # --- named texts: the space, the choices --------------------------------------------------
 

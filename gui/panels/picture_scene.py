@@ -11,7 +11,6 @@ import numpy as np
 from core.analysis.frame import minimised
 from core.analysis.overlays import limits_told, overlay_layers
 from core.arrays import Indices
-from core.errors import Unusable
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
 from core.pareto.limits import Limit
@@ -97,14 +96,7 @@ def scene_of(
 
 def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
     """Imported results and other projects on these axes."""
-    try:
-        layers = overlay_layers(
-            state.contents, state.others, state.table, state.choices, x_key, y_key
-        )
-    except Unusable as error:
-        # said where other warnings about overlays stand; the picture itself is sound
-        nothing = np.empty(0)
-        return (Overlay("imported results", nothing, nothing, False, str(error)),)
+    layers = overlay_layers(state.contents, state.others, state.table, state.choices, x_key, y_key)
     return tuple(
         Overlay(o.tag, o.x, o.y, not o.caution, o.caution, o.names, o.known) for o in layers
     )

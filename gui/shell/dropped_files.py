@@ -107,11 +107,9 @@ class DroppedFiles(QObject):
     def _take_results(self, found: Found) -> None:
         if not self._can_store(found):
             return
-        from core.formats.results.imported_records import point_to_dict
-
         points = new_points(self._store.state.contents.imported, found.value)
         if points:
-            self._store.add_imported(str(found.path), [point_to_dict(p) for p in points])
+            self._store.add_imported(str(found.path), points)
         self._store.tell(results_text(found, len(points), self._store.state), news=bool(points))
 
     def _take_model(self, found: Found) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.errors import Unusable
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
 from core.project.project import Project
+from core.records.imported import ImportedPoint
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Steps
 from core.records.training_runs import TrainingRuns
@@ -246,11 +247,11 @@ class Store(QObject):
         self._write(lambda project: project.put_runs(runs))
         self._set_contents(runs=(*others, runs))
 
-    def add_imported(self, source: str, records: Iterable[Mapping[str, Any]]) -> None:
+    def add_imported(self, source: str, points: Iterable[ImportedPoint]) -> None:
         """Add points read from a file of another tool."""
-        rows = tuple(records)
-        self._write(lambda project: project.add_imported(source, rows))
-        self._set_contents(imported=(*self.state.contents.imported, *rows))
+        added = tuple(points)
+        self._write(lambda project: project.add_imported(source, added))
+        self._set_contents(imported=(*self.state.contents.imported, *added))
 
     def _set_contents(self, **parts: Any) -> None:
         self._set(contents=replace(self.state.contents, **parts))

@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.document import Document
-from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
-    keep,
-    need,
-    number,
-    served,
-    single,
-    whole,
-    workload,
-)
+from core.formats.results.imported import keep, need, number, served, single, whole, workload
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 
 def recognises(document: Document) -> bool:

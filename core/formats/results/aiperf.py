@@ -15,8 +15,6 @@ from typing import Any
 
 from core.document import Document
 from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
     from_summary,
     keep,
     need,
@@ -26,6 +24,7 @@ from core.formats.results.imported import (
     workload,
 )
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 AIPERF_KEYS = {
     "time_to_first_token": "ttft_s",

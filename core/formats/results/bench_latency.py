@@ -7,8 +7,6 @@ from typing import Any
 
 from core.document import Document
 from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
     from_samples,
     from_summary,
     keep,
@@ -18,6 +16,7 @@ from core.formats.results.imported import (
     workload,
 )
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 
 def recognises(document: Document) -> bool:

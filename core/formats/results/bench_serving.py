@@ -11,8 +11,6 @@ from typing import Any
 
 from core.document import Document
 from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
     from_samples,
     from_summary,
     keep,
@@ -24,6 +22,7 @@ from core.formats.results.imported import (
     workload,
 )
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 # what servers were told, worth repeating in a point's name
 PARAMETERS = (

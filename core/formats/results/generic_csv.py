@@ -12,18 +12,9 @@ from typing import Any
 
 from core.document import Document
 from core.errors import Unusable
-from core.formats.results.imported import (
-    UNITS,
-    Estimate,
-    ImportedPoint,
-    keep,
-    need,
-    served,
-    si_factor,
-    single,
-    workload,
-)
+from core.formats.results.imported import UNITS, keep, need, served, si_factor, single, workload
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 # what a column may be besides a metric
 ROLES = ("name", "batch", "prompt_tokens", "output_tokens", "device", "weights")

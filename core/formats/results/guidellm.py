@@ -12,18 +12,9 @@ from typing import Any
 
 from core.document import Document
 from core.errors import Unusable
-from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
-    from_summary,
-    inside,
-    keep,
-    need,
-    number,
-    whole,
-    workload,
-)
+from core.formats.results.imported import from_summary, inside, keep, need, number, whole, workload
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 VERSIONS = (2,)
 GUIDELLM_KEYS = {

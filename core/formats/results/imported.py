@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from core.errors import Unusable
-from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
+from core.records.imported import Estimate, ImportedPoint
 from core.samples.statistics import median_interval, student_t
 
 # canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
@@ -57,39 +57,6 @@ _SCALES: Mapping[str, tuple[str, float]] = {
 }
 
 _STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value in SI units with its 95 % interval where the file allows one (else None).
-
-    `statistic` says what the value is ('median', 'mean', 'p99', 'max', 'value'); `n` is the number of
-    samples behind it (0: unknown); `statistics` keeps the others the file gave, e.g. {'p99': 0.012}.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    unit: str = ""
-    statistic: str = "value"
-    statistics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedPoint:
-    """One result of another tool. What the file does not say is None or empty, and noted."""
-
-    name: str
-    workload: Workload | None
-    runtime: Runtime | None
-    device: str
-    metrics: Mapping[str, Estimate]
-    source: str
-    tool: str
-    tool_version: str = ""
-    notes: tuple[str, ...] = ()
-    architecture: Architecture | None = None
 
 
 def si_factor(unit: str, metric: str, what: str) -> float:

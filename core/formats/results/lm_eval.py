@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.document import Document
-from core.formats.results.imported import Estimate, ImportedPoint, inside, need, number, whole
+from core.formats.results.imported import inside, need, number, whole
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 # the metric of a task that is called its accuracy, best first
 ACCURACIES = ("acc_norm", "acc", "exact_match", "pass@1", "f1", "mc2", "mc1")

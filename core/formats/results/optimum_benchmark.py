@@ -11,8 +11,6 @@ from typing import Any
 from core.document import Document
 from core.errors import Unusable
 from core.formats.results.imported import (
-    Estimate,
-    ImportedPoint,
     from_samples,
     from_summary,
     inside,
@@ -27,6 +25,7 @@ from core.formats.results.imported import (
 )
 from core.formats.results.readers import ResultFormat
 from core.model.workload import Runtime
+from core.records.imported import Estimate, ImportedPoint
 
 PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
 # which of the recorded peaks is called the peak, first that is there

@@ -5,8 +5,9 @@ from __future__ import annotations
 from core.document import Document
 from core.formats.own import table_csv, table_json
 from core.formats.own.selection import Row
-from core.formats.results.imported import UNITS, Estimate, ImportedPoint, keep, need
+from core.formats.results.imported import UNITS, keep, need
 from core.formats.results.readers import ResultFormat
+from core.records.imported import Estimate, ImportedPoint
 
 
 def recognises(document: Document) -> bool:

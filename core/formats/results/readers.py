@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.collect import collected
 from core.document import Document
-from core.formats.results.imported import ImportedPoint
+from core.records.imported import ImportedPoint
 
 
 def never(_: Path, __: Collection[Path]) -> bool:

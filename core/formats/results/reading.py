@@ -7,8 +7,8 @@ from pathlib import Path
 
 from core.document import Document, open_document
 from core.errors import Unusable
-from core.formats.results.imported import ImportedPoint
 from core.formats.results.readers import ResultFormat, result_formats
+from core.records.imported import ImportedPoint
 
 MOST_FILES = 1000
 

@@ -8,9 +8,9 @@ from measured import DEVICE, measured, shape
 from core.__main__ import main
 from core.analysis.contents import read_contents
 from core.analysis.overlays import (
+    HERE,
     cautions,
     imported_layers,
-    imported_points,
     load_devices,
     load_other,
     model_key,
@@ -20,10 +20,10 @@ from core.analysis.overlays import (
     overlay_layers,
 )
 from core.analysis.pipeline import make_laws, make_table
-from core.formats.results.imported import Estimate, ImportedPoint
 from core.model.workload import Workload
 from core.project.choices import Choices, LossChoice
 from core.project.project import Project
+from core.records.imported import Estimate, ImportedPoint
 from core.records.measurement import Device
 from core.records.progress import outcome
 from core.resources import resource
@@ -136,12 +136,10 @@ def test_names_of_one_model():
 
 
 def test_a_point_read_twice_counts_once():
-    from core.formats.results.imported_records import point_to_dict
-
     first = point("m", OURS, "/a/r.json", tpot_s=0.004)
     moved = point("m", OURS, "/b/r.json", tpot_s=0.004)
     other = point("m", OURS, "/b/r.json", tpot_s=0.005)
-    assert new_points([point_to_dict(first)], [moved, other, other]) == (other,)
+    assert new_points([first], [moved, other, other]) == (other,)
 
 
 # --- other projects --------------------------------------------------------------------------------
@@ -212,7 +210,7 @@ def test_import_stores_points_that_lie_over_the_candidates(tmp_path, capsys):
     assert [f["stored"] for f in answer["files"]] == [f["read"] for f in answer["files"]]
     assert "vLLM bench serve" in out and "batch 2, 128 in, 256 out" in out
     contents, choices, table = derived(path)
-    assert len(imported_points(contents.imported)) == answer["total"]
+    assert len(contents.imported) == answer["total"]
     layers = overlay_layers(contents, (), table, choices, "tpot_s", "ttft_s")
     assert [layer.caution for layer in layers] == ["its workload is batch 2, 128 in, 256 out"]
     # once more: nothing new
@@ -220,6 +218,24 @@ def test_import_stores_points_that_lie_over_the_candidates(tmp_path, capsys):
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again["total"] == answer["total"]
     assert [f["stored"] for f in again["files"]] == [0, 0]
+
+
+def test_imported_points_are_read_once_and_not_at_every_redraw(tmp_path, monkeypatch):
+    path = project_at(tmp_path / "p.paretoscope")
+    assert main(["import", str(path), str(FIXTURES / "vllm_serve.json")]) == 0
+    contents, choices, table = derived(path)
+    assert contents.imported and all(isinstance(p, ImportedPoint) for p in contents.imported)
+    made = []
+    make = ImportedPoint.__init__
+
+    def counting(self, *values, **named):
+        make(self, *values, **named)
+        made.append(self.tool)
+
+    monkeypatch.setattr(ImportedPoint, "__init__", counting)
+    for x in ("tpot_s", "ttft_s", "params_total"):
+        overlay_layers(contents, (), table, choices, x, "ttft_s")
+    assert set(made) <= {HERE}
 
 
 def test_one_broken_file_and_nothing_is_stored(tmp_path, capsys):

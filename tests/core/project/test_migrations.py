@@ -77,7 +77,7 @@ def test_projects_of_every_version_open_with_all_they_hold(path, tmp_path):
             assert project.choices().limits == (parse_limit("tpot<=8ms"),)
             assert project.choices().what_if.batch == 4
             (point,) = project.imported()
-            assert point["name"] == "n"
+            assert (point.name, point.metrics["tpot_s"].statistics) == ("n", {"p99": 0.02})
             assert "n_layers" in project.text("space")
             project.put_text("a", "b")
     with sqlite3.connect(copy) as db:

@@ -16,8 +16,13 @@ from core.formats.runs.suites import suite
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, WhatIf
 from core.project.migrations import SCHEMA_VERSION
+from core.project.packing import pack, unpack
 from core.project.project import Project
+from core.records.imported import Estimate, ImportedPoint
 
+POINT = ImportedPoint(
+    "n", None, None, "", {"tpot_s": Estimate(0.01, statistics={"p99": 0.02})}, "x.json", "vLLM"
+)
 ROOT = Path(__file__).parents[3]
 
 
@@ -33,7 +38,7 @@ def test_everything_comes_back_as_it_went_in(tmp_path):
         project.put_runs(runs)
         project.put_text("space", "[shape]")
         project.put_choices(choices)
-        project.add_imported("x.json", [{"name": "n"}])
+        project.add_imported("x.json", [POINT])
     assert stored.id == 1
     with Project.open(path) as project:
         (back,) = project.measurements()
@@ -43,13 +48,15 @@ def test_everything_comes_back_as_it_went_in(tmp_path):
         assert np.array_equal(again.columns["loss"], runs.columns["loss"], equal_nan=True)
         assert project.text("space") == "[shape]"
         assert project.choices() == choices
-        assert project.imported() == ({"name": "n"},)
+        assert project.imported() == (POINT,)
 
 
 KILLED = """
 import sys
 sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests/helpers"]
 from measured import measured, shape
+from core.records.imported import Estimate, ImportedPoint
+from core.project.packing import pack, unpack
 from core.project.project import Project
 with Project.open(sys.argv[1]) as project:
     n = 0
@@ -174,6 +181,18 @@ def test_two_threads_store_without_losing_any(tmp_path):
         for thread in threads:
             thread.join()
         assert len(project.measurements()) == 20
+
+
+def test_a_stored_record_that_does_not_fit_is_refused_by_name(tmp_path):
+    with Project.create(tmp_path / "a.paretoscope") as project:
+        project.add_imported("x.json", [POINT])
+        project.put_runs(suite("morph"))
+        for table, read in (("imported", project.imported), ("runs", project.runs)):
+            (blob,) = project._read(f"SELECT record FROM {table}")[0]
+            record = pack(unpack(blob) | {"colour": "red"})
+            project._write(f"UPDATE {table} SET record = ?", (record,))
+            with pytest.raises(Unusable, match=r"damaged .* has no field 'colour'"):
+                read()
 
 
 def test_choices_with_an_unknown_key_are_refused_by_name(tmp_path):

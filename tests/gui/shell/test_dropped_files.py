@@ -144,11 +144,3 @@ def test_other_devices_of_the_project_are_laid_over(qtbot, window):  # noqa: F81
     assert window.plot_view.plot.view.viewRange()[0][0] < np.log10(overlay.x.min())
     window.store.choose(y="params_total")
     qtbot.waitUntil(lambda: window.store.settled, timeout=20_000)
-
-
-def test_a_damaged_imported_record_is_said_and_the_picture_stays(qtbot, window):  # noqa: F811
-    window.store.add_imported("x", [{"name": "m", "colour": "red"}])
-    qtbot.waitUntil(lambda: window.plot_view.caution.isVisible(), timeout=20_000)
-    assert "'colour'" in window.plot_view.caution.text()
-    assert len(window.plot_view.plot.front) > 0
-    qtbot.waitUntil(lambda: window.store.settled, timeout=20_000)

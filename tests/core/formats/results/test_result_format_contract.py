@@ -91,7 +91,8 @@ def emptied(value):
 
 
 NEW = """
-from core.formats.results.imported import ImportedPoint, keep, need, single
+from core.formats.results.imported import keep, need, single
+from core.records.imported import ImportedPoint
 from core.formats.results.readers import ResultFormat
 
 

@@ -1,0 +1,42 @@
+"""Results of other tools: points with workload, source and the intervals their files allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.model.architecture import Architecture
+from core.model.workload import Runtime, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value in SI units with its 95 % interval where the file allows one (else None).
+
+    `statistic` says what the value is ('median', 'mean', 'p99', 'max', 'value'); `n` is the number of
+    samples behind it (0: unknown); `statistics` keeps the others the file gave, e.g. {'p99': 0.012}.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    statistic: str = "value"
+    statistics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPoint:
+    """One result of another tool. What the file does not say is None or empty, and noted."""
+
+    name: str
+    workload: Workload | None
+    runtime: Runtime | None
+    device: str
+    metrics: Mapping[str, Estimate]
+    source: str
+    tool: str
+    tool_version: str = ""
+    notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
