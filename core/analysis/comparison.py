@@ -11,8 +11,10 @@ import numpy as np
 from core.analysis.contents import Contents
 from core.analysis.pipeline import Laws, make_table
 from core.fit.fit import Fit
+from core.fit.optimum import crossing, crossing_text
 from core.project.choices import Choices
 from core.records.metrics import METRICS
+from core.table.estimates import loss_columns
 from core.table.ratio_interval import log_ratio
 from core.table.speculative import draft_rows
 from core.table.table import Table
@@ -72,6 +74,7 @@ class Comparison:
     differences: tuple[tuple[Difference, ...], ...]
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    crossings: tuple[str, ...] = ()  # a sentence for each candidate that crosses the baseline
 
 
 def percent_text(percent: float, unit: bool = True) -> str:
@@ -139,6 +142,7 @@ def compare_rows(
         differences,
         unlike_rows(few, rows, base),
         missing,
+        crossings(few, rows, base, laws.loss),
     )
 
 
@@ -225,6 +229,28 @@ def detail(table: Table, row: int) -> str:
         f" FFN {shapes.d_ff[row]:,}"
     )
     return f"{shape}; {work}; {table.runtime_of(row).label}"
+
+
+def crossings(table: Table, rows: Sequence[int], base: int, law: Fit | None) -> tuple[str, ...]:
+    """Where the loss of each candidate crosses the baseline's as both are trained on more tokens.
+
+    Only designs are predicted by the law; those that do not cross the baseline have no sentence.
+    """
+    if law is None or not law.ok or base in table.names:
+        return ()
+    told = []
+    names = dict(zip(rows, told_apart(table, rows), strict=True))
+    for row in rows:
+        if row == base or row in table.names:
+            continue
+        there, here = (
+            {k: float(v[0]) for k, v in loss_columns(table.candidates.take(np.array([i]))).items()}
+            for i in (base, row)
+        )
+        met = crossing(law, here, there)
+        if met.tokens is not None:
+            told.append(crossing_text(met, names[row], names[base]))
+    return tuple(told)
 
 
 def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]:

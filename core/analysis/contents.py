@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.errors import Unusable
+from core.fit.mixing import TOGETHER, mixed
 from core.formats.runs.suites import bundled_suites, suite
 from core.project.project import Project
 from core.records.imported import ImportedPoint
@@ -25,12 +26,17 @@ class Contents:
     imported: tuple[ImportedPoint, ...] = ()
 
     def suite(self, name: str) -> TrainingRuns:
-        """A suite of the project, or a bundled one; Unusable lists what there is."""
+        """A suite of the project, or a bundled one; 'A + B' are both as one.
+
+        Raises Unusable, which lists what there is, and where suites cannot be put together.
+        """
         for runs in self.runs:
             if runs.suite == name:
                 return runs
         if name in bundled_suites():
             return suite(name)
+        if TOGETHER in name:
+            return mixed([self.suite(part) for part in name.split(TOGETHER)])
         known = ", ".join((*(r.suite for r in self.runs), *bundled_suites()))
         raise Unusable(f"there is no suite of runs '{name}' (known: {known})")
 

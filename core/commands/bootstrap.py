@@ -14,7 +14,7 @@ from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of
 from core.commands.following import followed
 from core.errors import Unusable
 from core.fit.fit import Fit
-from core.fit.optimum import compute_optimal, optimal_interval
+from core.fit.optimum import compute_optimal, crossing, crossing_text, optimal_interval
 from core.fit.resample import UNITS, bootstrap, percentiles
 from core.fit.solve import fit
 from core.fit.validate import trust, validation
@@ -44,6 +44,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "e.g. 1.4B,29B,24x2048; repeatable",
     )
     parser.add_argument(
+        "--cross",
+        action="append",
+        default=[],
+        metavar="SHAPE,SHAPE",
+        help="at how many training tokens two designs (layers x width) have one loss, "
+        "e.g. 16x2048,32x1024; repeatable",
+    )
+    parser.add_argument(
         "--train-flops", type=float, help="also the best size and tokens at this compute"
     )
 
@@ -54,6 +62,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         raise Unusable("--level must lie between 0 and 1")
     kept, everything = runs_of(options)
     asked = [(text, columns_of(text, options.params)) for text in options.predict]
+    designs = [(text, designs_of(text)) for text in options.cross]
     found = fit(
         kept,
         options.law,
@@ -90,6 +99,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "level": options.level,
         "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
         "predictions": [prediction(found, text, c, options.level) for text, c in asked],
+        "crossings": [crossing_of(found, text, pair, options.level) for text, pair in designs],
         "heldout": {k: number(v) for k, v in found.heldout.items()},
         "trust": sentence,
         "warn": warn,
@@ -100,6 +110,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         lines.append(f"  {name:>10} {low:.6g} to {high:.6g}")
     for each in answer["predictions"]:
         lines.append(prediction_text(each, options.level))
+    lines += [f"  {each['message']}" for each in answer["crossings"]]
     if options.train_flops:
         n, d = compute_optimal(found, options.train_flops)
         best = optimal_interval(found, options.train_flops, options.level)
@@ -134,13 +145,7 @@ def columns_of(text: str, params: str) -> dict[str, Floats]:
     except ValueError as error:
         raise Unusable(f"{form} ({error})") from None
     if shape is not None:
-        columns = {
-            "n_layers": np.array([float(shape.n_layers)]),
-            "d_model": np.array([float(shape.d_model)]),
-            "ffn_to_attention": np.array([float(shape.ffn_to_attention)]),
-            "params_total": np.array([float(shape.params_total)]),
-            "params_non_embedding": np.array([float(shape.params_non_embedding)]),
-        }
+        columns = {name: np.array([value]) for name, value in design_of(shape).items()}
     if np.isfinite(size):
         columns[params_column(params)] = np.array([size])
     elif shape is None:
@@ -186,3 +191,50 @@ def prediction_text(each: dict[str, Any], level: float) -> str:
         f"{each['low']:.4f} to {each['high']:.4f}, of one run {each['low_one_run']:.4f} to "
         f"{each['high_one_run']:.4f}{mark}"
     )
+
+
+def design_of(shape: Architecture) -> dict[str, float]:
+    """The columns that laws read of a shape, tokens left out."""
+    return {
+        "n_layers": float(shape.n_layers),
+        "d_model": float(shape.d_model),
+        "ffn_to_attention": float(shape.ffn_to_attention),
+        "params_total": float(shape.params_total),
+        "params_non_embedding": float(shape.params_non_embedding),
+    }
+
+
+def designs_of(text: str) -> list[tuple[str, dict[str, float]]]:
+    """Two named designs from 'SHAPE,SHAPE'; raises Unusable with the form."""
+    names = [part.strip() for part in text.split(",")]
+    form = f"--cross '{text}' must be two shapes such as 16x2048,32x1024"
+    if len(names) != 2:
+        raise Unusable(form)
+    if names[0] == names[1]:
+        raise Unusable(f"{form}, not one shape twice")
+    try:
+        return [(name, design_of(shape_from_label(name))) for name in names]
+    except ValueError as error:
+        raise Unusable(f"{form} ({error})") from None
+
+
+def crossing_of(
+    found: Fit, text: str, designs: list[tuple[str, dict[str, float]]], level: float
+) -> dict[str, Any]:
+    """Where two designs cross, with its interval, and in words; or why that is not known."""
+    (first, here), (second, there) = designs
+    answer: dict[str, Any] = {"asked": text, "first": first, "second": second}
+    if found.withheld:
+        nothing = dict.fromkeys(("tokens", "low", "high", "share", "better_after", "outside"))
+        return answer | nothing | {"message": f"{text}: withheld: {found.withheld}"}
+    met = crossing(found, here, there, level=level)
+    return answer | {
+        "tokens": met.tokens,
+        "low": met.low,
+        "high": met.high,
+        "share": met.share,
+        "better_after": {"first": first, "second": second}.get(met.better),
+        "outside": met.outside,
+        "asked_tokens": list(met.asked),
+        "message": crossing_text(met, first, second, level),
+    }

@@ -12,7 +12,9 @@ from core.fit.solve import METHODS
 from core.fit.validate import trust
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
+from core.paper.published import OTHER_LOSS, Published, published_on
 
+CAVEAT = "AIC and BIC take rows for independent; runs of one shape are not"
 HELP = "fit every loss law in both N conventions and judge each on runs left out"
 
 
@@ -26,6 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--params", action="append", choices=CONVENTIONS, default=[], help="only this N; repeatable"
     )
     parser.add_argument("--method", choices=METHODS, default="huber", help="how to fit")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="lay published constants beside the fits, judged on the same runs and not fitted here",
+    )
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
@@ -43,16 +50,21 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "laws": found.rows(),
         "best": sentence,
         "warn": warn,
-        "note": "aic and bic take rows for independent; runs of one shape are not",
+        "note": CAVEAT,
     }
-    return text_of(found, len(kept), sentence), answer
+    text = text_of(found, len(kept), sentence)
+    if options.published:
+        beside = published_on(kept)
+        answer["published"] = beside.rows()
+        text = f"{text}\n\n{published_text(beside)}"
+    return text, answer
 
 
 def text_of(found: Comparison, count: int, sentence: str) -> str:
     """The table for people; errors in percent."""
     head = (
         f"{'law':<16}{'exponents':<20}{'N':<15}{'objective':>13}{'R2':>9}"
-        f"{'left-out shape':>22}{'largest size':>14}{'rank':>7}{'pairs':>7}"
+        f"{'left-out shape':>22}{'largest size':>14}{'rank':>7}{'pairs':>7}{'AIC':>9}{'BIC':>9}"
     )
     lines = [
         f"{found.suite}, {count} runs, {found.method}; errors are of runs left out of the fit, in %",
@@ -64,8 +76,8 @@ def text_of(found: Comparison, count: int, sentence: str) -> str:
         def percent(key: str, held: Any = held) -> str:
             return f"{100 * held[key]:.2f}" if key in held else "-"
 
-        def plain(key: str, held: Any = held) -> str:
-            return f"{held[key]:.2f}" if key in held else "-"
+        def plain(key: str, places: int = 2, held: Any = held) -> str:
+            return f"{held[key]:.{places}f}" if key in held else "-"
 
         shape = percent("shape_rms")
         if "shape_rms_low" in held:
@@ -73,6 +85,7 @@ def text_of(found: Comparison, count: int, sentence: str) -> str:
         lines.append(
             f"{f.law:<16}{f.tied:<20}{f.params:<15}{f.objective:>13.6g}{f.r2:>9.4f}"
             f"{shape:>22}{percent('largest_rms'):>14}{plain('rank'):>7}{plain('pairs_right'):>7}"
+            f"{plain('aic', 1):>9}{plain('bic', 1):>9}"
             + ("" if f.ok else "  withheld" if f.withheld else "  failed")
         )
     lines += dict.fromkeys(
@@ -81,4 +94,23 @@ def text_of(found: Comparison, count: int, sentence: str) -> str:
         if not f.ok
     )
     lines += [f"{law:<16}{ty:<20}{n:<15}  not fitted: {why}" for law, ty, n, why in found.missing]
-    return "\n".join([*lines, sentence])
+    return "\n".join([*lines, CAVEAT, sentence])
+
+
+def published_text(beside: Published) -> str:
+    """The published constants as a table of their own; errors in percent."""
+    lines = [
+        "Published constants on the same runs, not fitted here; errors are of all runs, in %",
+        f"{'constants':<30}{'law':<16}{'N':<15}{'error':>8}{'mean':>8}{'rank':>7}{'pairs':>7}",
+    ]
+    for f in beside.fits:
+        held = f.heldout
+        rank, right = held.get("rank"), held.get("pairs_right")
+        lines.append(
+            f"{f.suite:<30}{f.law:<16}{f.params:<15}{100 * held['runs_rms']:>8.2f}"
+            f"{100 * held['runs_bias']:>+8.2f}{'-' if rank is None else f'{rank:.2f}':>7}"
+            f"{'-' if right is None else f'{right:.2f}':>7}  {f.source}"
+        )
+    lines += [f"{name:<30}  not judged: {why}" for name, why in beside.missing]
+    notes = dict.fromkeys(w for f in beside.fits for w in f.warnings if w.startswith(OTHER_LOSS))
+    return "\n".join([*lines, *(f"note: {w}" for w in notes)])

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit, derived
+from core.fit.mixing import mixed
 from core.fit.row_filter import kept
 from core.fit.solve import METHODS, fit
 from core.fit.validate import judge_largest
@@ -33,8 +34,14 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which runs."""
     parser.add_argument(
         "runs",
+        nargs="+",
         metavar="RUNS.csv",
         help="table of runs (CSV, JSON, JSON lines, Parquet), or a bundled suite: morph, gemstones, overtraining",
+    )
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="fit several tables as one; refused where their losses differ in meaning or unit",
     )
     parser.add_argument(
         "--where",
@@ -94,12 +101,21 @@ def tying_of(options: argparse.Namespace) -> bool | str:
 
 
 def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
-    """The runs to fit and all runs of the file."""
-    if options.runs in bundled_suites() and not Path(options.runs).exists():
-        everything = suite(options.runs)
-    else:
-        everything = read_runs(Path(options.runs), pairs(options.column, "--column") or None)
+    """The runs to fit and all runs of the file, or of all files with `--together`."""
+    suites = [_suite(text, options.column) for text in options.runs]
+    if len(suites) > 1 and not options.together:
+        raise Unusable(
+            f"{' and '.join(s.suite for s in suites)} are fitted as one only with --together"
+        )
+    everything = mixed(suites) if len(suites) > 1 else suites[0]
     return kept(everything, options.where), everything
+
+
+def _suite(text: str, columns: list[str]) -> TrainingRuns:
+    """The bundled suite of this name, or the table in this file."""
+    if text in bundled_suites() and not Path(text).exists():
+        return suite(text)
+    return read_runs(Path(text), pairs(columns, "--column") or None)
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -9,12 +9,15 @@ import numpy as np
 from core.errors import Unusable
 from core.records.training_runs import TrainingRuns
 
+# between the names of suites that are fitted together
+TOGETHER = " + "
+
 
 def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
     """One suite of all the runs, with the label 'suite' telling them apart.
 
     Raises Unusable where the losses differ in meaning or unit, or a convention of N is known to one
-    suite only: their numbers would not mean one thing.
+    suite only (their numbers would not mean one thing), and where one suite is given twice.
     """
     if not suites:
         raise Unusable("there are no suites to put together")
@@ -37,6 +40,10 @@ def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
             f"{' and '.join(s.suite for s in suites)} do not count parameters alike: "
             "one has only params_total, another only params_non_embedding"
         )
+    names = [s.suite for s in suites]
+    for name in names:
+        if names.count(name) > 1:
+            raise Unusable(f"{name} is given twice; its runs would count twice")
     shared = set.intersection(*(set(s.columns) for s in suites))
     # a suite that lacks a column must not borrow the other's convention row by row
     columns = {
@@ -51,7 +58,7 @@ def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
     }
     labels["suite"] = tuple(s.suite for s in suites for _ in range(len(s)))
     return TrainingRuns(
-        " + ".join(s.suite for s in suites),
+        TOGETHER.join(names),
         tuple(n for s in suites for n in s.names),
         columns,
         labels,

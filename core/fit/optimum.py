@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import Floats
 from core.errors import Unusable
 from core.fit.fit import Fit
+from core.units import format_quantity
+
+# how far beyond the fitted tokens a crossing is looked for, and where nothing says what was fitted
+BEYOND = 10.0
+ANY_TOKENS = (1e9, 1e14)
 
 
 def compute_optimal(fit: Fit, train_flops: float) -> tuple[float, float]:
@@ -62,50 +67,81 @@ class Crossing:
     """Training tokens at which two designs have one loss, with its interval over the resamples.
 
     `tokens` is None where the losses do not cross in the range asked about. `share` is the share of
-    resamples in which they do; the interval is over those.
+    resamples in which they do; the interval is over those. `better` says which design has the
+    lower loss when both are trained for longer than that (or, without a crossing, throughout): 'first',
+    'second' or, where the law tells no difference, 'neither'. `outside` that it lies outside the tokens the law was fitted on; `asked` is the range.
     """
 
     tokens: float | None
     low: float | None
     high: float | None
     share: float
+    better: str
+    outside: bool
+    asked: tuple[float, float]
 
 
 def crossing(
     fit: Fit,
     first: Mapping[str, float],
     second: Mapping[str, float],
-    tokens: tuple[float, float],
+    tokens: tuple[float, float] | None = None,
     level: float = 0.95,
     points: int = 241,
 ) -> Crossing:
     """Where the losses of two designs cross as both are trained longer, within a range of tokens.
 
-    A design is its columns as single numbers (params_total, d_model, ...), tokens left out.
+    A design is its columns as single numbers (params_total, d_model, ...), tokens left out. The range
+    is, unless given, ten times beyond what the law was fitted on at either end. Raises Unusable where
+    the fit cannot predict.
     """
-    grid = np.geomspace(*tokens, points)
+    known = fit.ranges.get("D", ANY_TOKENS)
+    asked = (known[0] / BEYOND, known[1] * BEYOND) if tokens is None else tokens
+    grid = np.geomspace(*asked, points)
 
     def columns(design: Mapping[str, float]) -> dict[str, Floats]:
         return {k: np.full(points, float(v)) for k, v in design.items()} | {"tokens": grid}
 
     here, there = columns(first), columns(second)
-    found = _zero(grid, (fit.predict(here) - fit.predict(there))[None])
+    apart = fit.predict(here) - fit.predict(there)
+    at = float(_zero(grid, apart[None])[0])
     share, low, high = 0.0, None, None
-    if fit.resamples is not None and len(fit.resamples):
-        names = list(fit.theta)
-        each = np.concatenate(
-            [
-                _zero(grid, (one.predict(here) - one.predict(there))[None])
-                for row in fit.resamples
-                for one in [replace(fit, theta=dict(zip(names, row, strict=True)), resamples=None)]
-            ]
-        )
-        crossed = each[np.isfinite(each)]
+    each = _zero(grid, fit.draws(here) - fit.draws(there))
+    crossed = each[np.isfinite(each)]
+    if crossed.size:
         share = crossed.size / each.size
-        if crossed.size:
-            tail = 50.0 * (1.0 - level)
-            low, high = (float(v) for v in np.percentile(crossed, [tail, 100.0 - tail]))
-    return Crossing(float(found[0]) if np.isfinite(found[0]) else None, low, high, share)
+        tail = 50.0 * (1.0 - level)
+        low, high = (float(v) for v in np.percentile(crossed, [tail, 100.0 - tail]))
+    met = bool(np.isfinite(at))
+    after = apart[min(int(np.searchsorted(grid, at)), points - 1)] if met else apart[-1]
+    outside = met and not known[0] <= at <= known[1]
+    better = "first" if after < 0 else "second" if after > 0 else "neither"
+    return Crossing(at if met else None, low, high, share, better, outside, asked)
+
+
+def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -> str:
+    """One sentence on where two named designs cross, e.g. '16x2048 and 32x1024 have one loss at 12B
+    training tokens (95 % interval 9B to 20B, in 93 % of resamples); beyond, 32x1024 is better'."""
+    better = {"first": first, "second": second}.get(met.better, "neither")
+
+    def tokens(value: float) -> str:
+        return format_quantity(value, "count", 3)
+
+    if met.tokens is None and met.better == "neither":
+        return f"the law gives {first} and {second} one loss at any number of training tokens"
+    if met.tokens is None:
+        between = " and ".join(tokens(end) for end in met.asked)
+        told = f"{better} is predicted to have the lower loss anywhere between {between} tokens"
+        return told + (f", though not in {100 * met.share:.0f} % of resamples" if met.share else "")
+    sure = []
+    if met.low is not None and met.high is not None:
+        sure.append(f"{100 * level:g} % interval {tokens(met.low)} to {tokens(met.high)}")
+        sure.append(f"in {100 * met.share:.0f} % of resamples")
+    if met.outside:
+        sure.append("outside the tokens the law was fitted on")
+    how = f" ({', '.join(sure)})" if sure else ""
+    told = f"{first} and {second} have one loss at {tokens(met.tokens)} training tokens{how}"
+    return f"{told}; beyond, {better} is better"
 
 
 def _zero(grid: Floats, difference: Floats) -> Floats:

@@ -123,6 +123,12 @@ def fit(
             f"runs on {len(sets)} training sets are fitted together; choose one of "
             f"{', '.join(sorted(sets))} by train_dataset"
         )
+    together = list(dict.fromkeys(kept.labels.get("suite", ())))
+    if len(together) > 1:
+        notes.append(
+            f"runs of {' and '.join(together)} are fitted together: what differs between them "
+            "besides size, tokens and shape is taken for error"
+        )
     return found.noted(tuple(notes), refusal)
 
 

@@ -174,6 +174,29 @@ def _information(fit: Fit, runs: TrainingRuns) -> dict[str, float]:
     }
 
 
+def judged_as_it_is(fit: Fit, runs: TrainingRuns) -> Fit:
+    """A fit made elsewhere, judged on these runs and not fitted again.
+
+    `heldout` holds relative errors as fractions over every run it can predict: 'runs_rms',
+    'runs_worst', 'runs_bias' (mean, signed), and 'rank', 'pairs_right' and 'pairs' as in
+    `validation`; empty where it predicts none. Raises Unusable where a column is missing.
+    """
+    guess, loss = predicted(fit, runs), runs.columns["loss"]
+    size = runs.columns[params_column(fit.params)]
+    known = np.isfinite(guess) & (loss > 0) & (size > 0)
+    if not known.any():
+        return replace(fit, heldout={})
+    error = guess[known] / loss[known] - 1.0
+    heldout = {
+        "runs": float(known.sum()),
+        "runs_rms": float(np.sqrt(np.mean(error**2))),
+        "runs_worst": float(np.abs(error).max()),
+        "runs_bias": float(error.mean()),
+    }
+    ranks = _ranks("", runs.take(known), guess[known], size[known])
+    return replace(fit, heldout=heldout | ranks)
+
+
 def trust(fit: Fit) -> tuple[str, bool]:
     """One sentence with the number that matters most, and whether to warn."""
     if not fit.theta:
@@ -182,7 +205,13 @@ def trust(fit: Fit) -> tuple[str, bool]:
         return f"Predictions withheld: {fit.withheld}.", True
     held = fit.heldout
     if fit.n == 0:
-        return "Published constants, not fitted here; trust them only for runs like theirs.", True
+        told = "Published constants, not fitted here; trust them only for runs like theirs"
+        if "runs_rms" in held:
+            told += (
+                f" (off by {100 * held['runs_rms']:.1f} % on these runs,"
+                f" {100 * held['runs_bias']:+.1f} % on the mean)"
+            )
+        return told + ".", True
     if "shape_rms" not in held:
         return "Not yet tested on runs left out of the fit.", True
     told = f"Predicts shapes it has not seen to ±{100 * held['shape_rms']:.1f} %"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit
+from core.fit.validate import judged_as_it_is
 from core.laws.loss import R_REFERENCE, X_REFERENCE
+from core.records.training_runs import TrainingRuns
 
 HOFFMANN = "Hoffmann et al. 2022, arXiv 2203.15556, approach 3"
 BESIROGLU = "Besiroglu et al. 2024, arXiv 2404.10102"
@@ -67,6 +69,8 @@ MORPH_RANGES = {
     "R": (17.45454545, 384.0),
 }
 ROUNDED = "rounded as printed; predictions move with the rounding"
+# begins a warning where constants and runs do not speak of one loss
+OTHER_LOSS = "the losses mean different things"
 MULTIPLIER = "gives the multiple of the best loss at that N and D, not a loss"
 
 PUBLISHED: dict[str, Constants] = {
@@ -172,7 +176,10 @@ PUBLISHED: dict[str, Constants] = {
 
 
 def published(name: str) -> Fit:
-    """A published law as a Fit that was not made here: n = 0, no resamples; Unusable if unknown."""
+    """A published law as a Fit that was not made here: n = 0, no resamples, its name as suite.
+
+    Raises Unusable if there are no constants of that name.
+    """
     if name not in PUBLISHED:
         raise Unusable(
             f"there are no published constants '{name}'; there are {', '.join(PUBLISHED)}"
@@ -185,7 +192,7 @@ def published(name: str) -> Fit:
         found.params,
         found.tied,
         "published",
-        suite="",
+        suite=name,
         theta=found.theta,
         converged=True,
         message=found.note,
@@ -195,3 +202,54 @@ def published(name: str) -> Fit:
         source=found.source,
         **fields,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Published:
+    """Published constants judged on somebody's runs; `missing` are names with the reason."""
+
+    fits: tuple[Fit, ...]
+    missing: tuple[tuple[str, str], ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain dictionary per set of constants, free of NaN; errors as fractions."""
+        return [
+            {
+                "name": fit.suite,
+                "law": fit.law,
+                "tying": fit.tied,
+                "params": fit.params,
+                "theta": dict(fit.theta),
+                "source": fit.source,
+                "loss_meaning": fit.loss_meaning,
+                "error_rms": fit.heldout["runs_rms"],
+                "error_mean": fit.heldout["runs_bias"],
+                "rank_correlation": fit.heldout.get("rank"),
+                "pairs_right": fit.heldout.get("pairs_right"),
+                "warnings": list(fit.warnings),
+            }
+            for fit in self.fits
+        ] + [{"name": name, "message": why} for name, why in self.missing]
+
+
+def published_on(runs: TrainingRuns) -> Published:
+    """Every set of published constants judged on these runs, none fitted to them, best first."""
+    fits, missing = [], []
+    for name, constants in PUBLISHED.items():
+        if constants.loss_unit != runs.loss_unit:
+            missing.append((name, f"it predicts {constants.loss_unit}, not {runs.loss_unit}"))
+            continue
+        try:
+            fit = judged_as_it_is(published(name), runs)
+        except Unusable as error:
+            missing.append((name, str(error)))
+            continue
+        if not fit.heldout:
+            missing.append((name, "no run has all the columns it needs"))
+            continue
+        if fit.loss_meaning != runs.loss_meaning:
+            told = f"{OTHER_LOSS}: '{fit.loss_meaning}', and '{runs.loss_meaning}' of these runs"
+            fit = replace(fit, warnings=(*fit.warnings, told))
+        fits.append(fit)
+    fits.sort(key=lambda fit: fit.heldout["runs_rms"])
+    return Published(tuple(fits), tuple(missing))

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from core.analysis.comparison import compare_rows, difference, percent_text
 from core.analysis.contents import Contents
 from core.analysis.pipeline import Laws
+from core.errors import Unusable
 from core.fit.fit import Fit
+from core.fit.optimum import crossing
 from core.model.workload import Runtime, Workload
 from core.project.choices import Choices
 from core.records.measurement import Device, Measurement
@@ -202,3 +204,38 @@ def test_percentages_read_well():
     assert percent_text(0.001) == "0 %"
     assert percent_text(630.0) == "×7.3"
     assert percent_text(11900.0) == "×120"
+
+
+def test_losses_that_cross_with_more_tokens_are_a_sentence():
+    """A larger model of a worse aspect ratio wins once both are trained long enough."""
+    fitted = law(
+        np.array(list(THETA.values())) * np.array([[1, 1, 1, 1, f] for f in (0.9, 1, 1.1)])
+    )
+    held, laws, table = made(loss=fitted)
+    labels = [table.label(row) for row in range(len(table))]
+    wide, deep = (table.id_of(labels.index(name)) for name in ("4x1024", "8x640"))
+    comparison = compare_rows(held, laws, Choices(), table, [deep, wide])
+    (told,) = comparison.crossings
+    assert told.startswith("4x1024 and 8x640 have one loss at ") and "in 100 % of resamples" in told
+    assert told.endswith("beyond, 4x1024 is better")
+    # the sentence's tokens by hand: both losses are the same there
+    columns = loss_columns(
+        table.candidates.take(np.array([labels.index("4x1024"), labels.index("8x640")]))
+    )
+    met = crossing(fitted, *({k: float(v[i]) for k, v in columns.items()} for i in (0, 1)))
+    a, b = fitted.predict(columns | {"tokens": np.full(2, met.tokens)})
+    assert a == pytest.approx(b, rel=1e-6)
+    twice = [table.id_of(labels.index(name)) for name in ("8x640", "12x640")]
+    assert compare_rows(held, laws, Choices(), table, twice).crossings == ()
+    assert (
+        compare_rows(held, Laws(None, "", (), ()), Choices(), table, [deep, wide]).crossings == ()
+    )
+
+
+def test_suites_that_are_one_law_are_named_with_a_plus():
+    both = contents().suite("overtraining + gemstones")
+    assert both.suite == "overtraining + gemstones" and len(both) == 303
+    with pytest.raises(Unusable, match="differ in meaning"):
+        contents().suite("morph + gemstones")
+    with pytest.raises(Unusable, match="no suite of runs 'nowhere'"):
+        contents().suite("morph + nowhere")

@@ -350,6 +350,8 @@ def test_suites_are_not_mixed_by_accident(morph):
         mixed((morph, gemstones))
     both = mixed((suite("overtraining"), gemstones))
     assert len(both) == 303 and set(both.labels["suite"]) == {"overtraining", "gemstones"}
+    with pytest.raises(Unusable, match="given twice"):
+        mixed((morph, morph))
     with pytest.raises(Unusable, match="differ in unit"):
         mixed((gemstones, replace(gemstones, loss_unit="bits/byte")))
     total = {k: v for k, v in gemstones.columns.items() if k != "params_total"}
@@ -409,9 +411,74 @@ def test_compare_command(capsys):
     assert all(r["heldout_shape_rms"] > 0 for r in got["laws"])
 
 
+def test_several_suites_are_one_only_when_asked(capsys):
+    got = answer(capsys, "fit", "overtraining", "gemstones", "--together", "--law", "chinchilla")
+    assert got["suite"] == "overtraining + gemstones" and got["n"] == 303
+    assert any("fitted together" in w for w in got["warnings"])
+    one = answer(capsys, "fit", "overtraining", "gemstones", "--together", "--law", "chinchilla",
+                 "--where", "suite=gemstones")  # fmt: skip
+    assert one["theta"] == answer(capsys, "fit", "gemstones", "--law", "chinchilla")["theta"]
+
+
+def test_compare_lays_published_constants_beside(capsys, morph):
+    words = ("compare", path(), "--law", "chinchilla", "--params", "total")
+    alone, got = answer(capsys, *words), answer(capsys, *words, "--published")
+    assert "published" not in alone and got["laws"] == alone["laws"]
+    rows = {row["name"]: row for row in got["published"]}
+    assert "multiple of the best loss" in rows["conditional"]["message"]
+    error = published("hoffmann").predict(morph.columns) / morph.columns["loss"] - 1
+    assert rows["hoffmann"]["error_rms"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert rows["hoffmann"]["error_mean"] == pytest.approx(np.mean(error))
+    assert rows["hoffmann"]["theta"] == published("hoffmann").theta
+    assert any("mean different things" in w for w in rows["hoffmann"]["warnings"])
+    errors = [row["error_rms"] for row in got["published"] if "error_rms" in row]
+    assert errors == sorted(errors) and got["published"][0]["law"] == "inference-aware"
+
+
+def test_compare_prints_information_criteria_with_their_caveat(capsys):
+    from core.__main__ import main
+
+    assert (
+        main(["compare", "morph", "--law", "chinchilla", "--params", "total", "--published"]) == 0
+    )
+    text = capsys.readouterr().out
+    assert "AIC" in text and "BIC" in text and "runs of one shape are not" in text
+    got = answer(capsys, "compare", "morph", "--law", "chinchilla", "--params", "total")
+    assert all(f"{row['aic']:.1f}" in text and f"{row['bic']:.1f}" in text for row in got["laws"])
+    assert "not fitted here" in text and "besiroglu" in text
+
+
+def test_bootstrap_says_where_designs_cross(capsys, morph):
+    got = answer(capsys, "bootstrap", "morph", "--law", "u-shaped", "--resamples", "60",
+                 "--cross", "16x2048,24x1536", "--cross", "24x1536,12x512")  # fmt: skip
+    met, never = got["crossings"]
+    assert met["low"] < met["tokens"] < met["high"] and 0.5 < met["share"] <= 1
+    assert met["better_after"] == "16x2048" and not met["outside"]
+    again = fit(morph, "u-shaped")
+    from core.commands.bootstrap import design_of
+    from core.model.architecture import shape_from_label
+
+    a, b = (
+        again.predict({k: np.array([v]) for k, v in
+                       (design_of(shape_from_label(name)) | {"tokens": met["tokens"]}).items()})
+        for name in ("16x2048", "24x1536")
+    )  # fmt: skip
+    assert a == pytest.approx(b, rel=1e-6)
+    assert never["tokens"] is None and never["better_after"] == "24x1536"
+    assert "lower loss anywhere between" in never["message"]
+    # a law that knows nothing of shape, and two shapes of one size by either name
+    flat = published("hoffmann")
+    assert crossing(flat, DEEP, WIDE | {"params_total": 1e9}, (1e9, 1e13)).better == "neither"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("fit", "morph", "gemstones", "--law", "chinchilla"), "only with --together"),
+        (("fit", "morph", "gemstones", "--together", "--law", "chinchilla"), "differ in meaning"),
+        (("bootstrap", "morph", "--law", "chinchilla", "--cross", "16x2048"), "two shapes"),
+        (("bootstrap", "morph", "--law", "chinchilla", "--cross", "4x256,4x256"), "twice"),
+        (("bootstrap", "morph", "--law", "chinchilla", "--cross", "4x256,wide"), "24x2048"),
         (("fit", "nowhere.csv", "--law", "chinchilla"), "nowhere.csv"),
         (("fit", "morph", "--law", "chinchilla", "--where", "tokens"), "COLUMN=VALUE"),
         (("fit", "morph", "--law", "chinchilla", "--where", "tokens=many"), "numbers"),
