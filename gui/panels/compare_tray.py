@@ -78,6 +78,10 @@ class CompareTray(Panel):
         self.warning = QLabel()
         self.warning.setWordWrap(True)
         self.warning.setAccessibleName("Warnings about this comparison")
+        self.crossings = QLabel()
+        self.crossings.setWordWrap(True)
+        self.crossings.setAccessibleName("Where losses cross with more training tokens")
+        self.crossings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.legend = QLabel(LEGEND)
         self.legend.setWordWrap(True)
 
@@ -87,6 +91,7 @@ class CompareTray(Panel):
         column.addWidget(self.warning)
         column.addWidget(self.table, 1)
         column.addWidget(self.empty, 1)
+        column.addWidget(self.crossings)
         column.addWidget(self.legend)
         self._draw()
 
@@ -129,6 +134,8 @@ class CompareTray(Panel):
             return
         found = _compared(state)
         self._comparison = found if found is not None and found.ids else None
+        told = ". ".join(found.crossings) if found is not None else ""
+        self.crossings.setText(f"By the loss law: {told}." if told else "")
         notes = list(found.warnings) if found is not None else []
         if found is not None and found.missing:
             notes.append(
@@ -169,6 +176,7 @@ class CompareTray(Panel):
         marked = self._marked()
         self.table.setVisible(there)
         self.legend.setVisible(there)
+        self.crossings.setVisible(there and bool(self.crossings.text()))
         self.empty.setVisible(not there)
         self.warning.setVisible(bool(self.warning.text()))
         self.pin.setEnabled(bool(chosen) and chosen not in pins)

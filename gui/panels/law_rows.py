@@ -16,7 +16,8 @@ from core.fit.sensitivity import Change
 from core.units import digits, format_quantity
 from gui.panels.numbers_table import Cell
 
-Key = tuple[str, str, str]  # law, tying, convention of N
+# law, tying, convention of N, and the name of published constants ('': fitted here)
+Key = tuple[str, str, str, str]
 
 LAW_HEADER = (
     Cell("Law", tip="Tick up to three laws to see them side by side"),
@@ -35,12 +36,15 @@ LAW_HEADER = (
 
 def key_of(fit: Fit) -> Key:
     """What tells one fit of a comparison from another."""
-    return (fit.law, fit.tied, fit.params)
+    return (fit.law, fit.tied, fit.params, fit.suite if fit.method == "published" else "")
 
 
-def law_rows(found: Comparison, shown: Sequence[Key], used: Key | None) -> list[list[Cell]]:
-    """One row a fit, then those that could not be tried."""
+def law_rows(
+    found: Comparison, published: Sequence[Fit], shown: Sequence[Key], used: Key | None
+) -> list[list[Cell]]:
+    """One row per fit, then published constants, then what could not be tried."""
     rows = [_law_row(fit, key_of(fit) in shown, key_of(fit) == used) for fit in found.fits]
+    rows += [_published_row(fit, key_of(fit) in shown) for fit in published]
     for law, tying, params, why in found.missing:
         cells = [Cell(law, tone="muted"), Cell(tying, tone="muted"), Cell(params, tone="muted")]
         cells += [Cell("", math.inf) for _ in range(7)]
@@ -70,6 +74,27 @@ def _law_row(fit: Fit, shown: bool, used: bool) -> list[Cell]:
     ]
 
 
+def _published_row(fit: Fit, shown: bool) -> list[Cell]:
+    """Constants from elsewhere: nothing was left out of them, so only their error here is known."""
+    held = fit.heldout
+    tip = f"{fit.definition.formula}\n{fit.source}"
+    note = (
+        f"not fitted here; off by {100 * held['runs_rms']:.2f} % on these runs"
+        f" ({100 * held['runs_bias']:+.2f} % on the mean)"
+    )
+    return [
+        Cell(f"Published: {fit.suite}", tip=tip, tone="muted", check=shown),
+        Cell(fit.tied, tone="muted"),
+        Cell(fit.params, tone="muted"),
+        *(Cell("", math.inf) for _ in range(3)),
+        _plain(held, "rank", "muted"),
+        _share(held, "pairs_right", "muted", places=0),
+        Cell("", math.inf),
+        Cell("", math.inf),
+        Cell(note, tip="\n".join(fit.warnings), tone="muted"),
+    ]
+
+
 def _share(
     held: Mapping[str, float], key: str, tone: str, *, interval: bool = False, places: int = 2
 ) -> Cell:
@@ -88,7 +113,7 @@ def _plain(held: Mapping[str, float], key: str, tone: str, form: str = "{:.2f}")
 
 
 def parameter_rows(fits: Sequence[Fit]) -> tuple[list[Cell], list[list[Cell]]]:
-    """Header and rows: a parameter a row, a law a column, with 95 % intervals where resampled."""
+    """Header and rows: one row per parameter, one column per law, with 95 % intervals where resampled."""
     header = [Cell("Parameter"), *(Cell(fit.title, tip=fit.definition.formula) for fit in fits)]
     values = [{**fit.theta, **derived(fit)} for fit in fits]
     intervals = [percentiles(fit) for fit in fits]
@@ -135,6 +160,8 @@ def _meaning(name: str, fits: Sequence[Fit]) -> str:
 
 
 def _resampled(fit: Fit) -> str:
+    if fit.method == "published":
+        return "published, not fitted here"
     count = 0 if fit.resamples is None else len(fit.resamples)
     return f"{count:,} (shapes drawn anew)" if count else "none yet"
 
@@ -145,7 +172,7 @@ ANSWER_TONES = {"yes": "good", "barely": "", "no": "bad"}
 
 
 def answer_rows(answers: Sequence[Answer]) -> list[list[Cell]]:
-    """One row a question."""
+    """One row per question."""
     return [
         [Cell(SIGNS[a.verdict], tone=ANSWER_TONES[a.verdict]), Cell(a.question), Cell(a.why)]
         for a in answers
@@ -161,7 +188,7 @@ CHANGE_HEADER = (
 
 
 def change_rows(changes: Sequence[Change]) -> list[list[Cell]]:
-    """One row a changed setting, worst first."""
+    """One row per changed setting, worst first."""
     rows = []
     for place, change in enumerate(changes):
         if math.isfinite(change.shift):
@@ -177,7 +204,7 @@ def change_rows(changes: Sequence[Change]) -> list[list[Cell]]:
 
 
 def run_rows(found: Sequence[Residuals]) -> tuple[list[Cell], list[list[Cell]]]:
-    """Header and rows: a run a row in the order of the first law, an error a law shown."""
+    """Header and rows: one row per run in the order of the first law, one error per law shown."""
     if not found:
         return [Cell("Run")], []
     header = [

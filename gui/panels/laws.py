@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -19,7 +18,6 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.contents import Contents
-from core.errors import Unusable
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit
 from core.fit.identify import can_answer
@@ -28,7 +26,7 @@ from core.fit.residuals import Residuals, residuals
 from core.fit.row_filter import kept
 from core.fit.sensitivity import Change, sensitivity
 from core.fit.validate import trust
-from core.formats.runs.suites import bundled_suites
+from core.paper.published import published_on
 from core.project.choices import LossChoice
 from core.records.progress import Progress, Steps
 from core.records.training_runs import TrainingRuns
@@ -39,6 +37,7 @@ from gui.panels.law_charts import MOST, LawCharts
 from gui.panels.law_rows import Key, key_of
 from gui.panels.numbers_table import NumbersTable
 from gui.panels.view import Panel
+from gui.panels.which_runs import WhichRuns, box
 from gui.panels.work_row import WorkRow
 from gui.state.state import State
 
@@ -48,8 +47,6 @@ WORKING = (
     "Every law is being fitted to these runs, and again without every shape in turn, to see how well it"
     " predicts what it has not seen. The table fills when that is done."
 )
-# a label with at most this many values is offered to choose rows by
-MOST_VALUES = 12
 LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
 
 
@@ -62,6 +59,7 @@ class Laws(Panel):
         self._store = store
         self._state: State | None = None
         self._found: Comparison | None = None
+        self._published: tuple[Fit, ...] = ()
         self._runs: TrainingRuns | None = None
         self._asked: tuple[Any, ...] = ()
         self._shown: list[Key] = []
@@ -78,12 +76,9 @@ class Laws(Panel):
     # --- laying out ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.suite = _box("Suite of runs", "Which training runs the laws are fitted to")
-        self.suite.activated.connect(self._on_suite)
-        self.rows = _box("Which runs", "Fit all runs of the suite, or only some")
-        self.rows.setMaximumWidth(150)
-        self.rows.activated.connect(self._compare)
-        self.method = _box("Method", "What a fit minimises")
+        self.runs = WhichRuns()
+        self.runs.changed.connect(self._compare)
+        self.method = box("Method", "What a fit minimises")
         for text, name in METHODS:
             self.method.addItem(text, name)
         self.method.activated.connect(self._compare)
@@ -98,7 +93,7 @@ class Laws(Panel):
         self.work.finished.connect(self._on_finished)
         self.work.ended.connect(self._on_ended)
         top = QHBoxLayout()
-        asked: tuple[QWidget, ...] = (self.suite, self.rows, self.method, self.again)
+        asked: tuple[QWidget, ...] = (self.runs, self.method, self.again)
         for widget in asked:
             top.addWidget(widget)
         top.addWidget(self.work, 1)
@@ -154,7 +149,7 @@ class Laws(Panel):
         """Offer the project's suites; mark the law in use."""
         self._state = new
         if old is None or new.contents.runs is not old.contents.runs:
-            self._fill_suites(new)
+            self._fill_runs(new)
             self._found = None
         if (
             old is None
@@ -184,45 +179,11 @@ class Laws(Panel):
         if state is not None and self._found is None and not self.busy and not state.sweep.running:
             self._compare()
 
-    def _fill_suites(self, state: State) -> None:
-        chosen = self.suite.currentData() or state.choices.loss.suite
-        names = (*(runs.suite for runs in state.contents.runs), *bundled_suites())
-        self.suite.clear()
-        for name in dict.fromkeys(names):
-            self.suite.addItem(name, name)
-        self.suite.setCurrentIndex(max(0, self.suite.findData(chosen)))
+    def _fill_runs(self, state: State) -> None:
+        self.runs.fill(state.contents, state.choices.loss)
         if self._found is None and not self._asked:
             # begin with how the law in the plot was fitted
             self.method.setCurrentIndex(max(0, self.method.findData(state.choices.loss.method)))
-        self._fill_rows()
-
-    def _fill_rows(self) -> None:
-        chosen = self.rows.currentData() or (
-            self._state.choices.loss.where if self._state is not None else ()
-        )
-        self.rows.clear()
-        self.rows.addItem("All runs", ())
-        for text in conditions(self._suite()):
-            self.rows.addItem(text.replace("=", ": ").replace("_", " "), (text,))
-        at = next(
-            (i for i in range(self.rows.count()) if tuple(self.rows.itemData(i)) == tuple(chosen)),
-            0,
-        )
-        self.rows.setCurrentIndex(at)
-        self.rows.setVisible(self.rows.count() > 1)
-
-    def _suite(self) -> TrainingRuns | None:
-        if self._state is None or not self.suite.currentData():
-            return None
-        try:
-            return self._state.contents.suite(self.suite.currentData())
-        except Unusable:
-            return None
-
-    @Slot()
-    def _on_suite(self) -> None:
-        self._fill_rows()
-        self._compare()
 
     # --- comparing ------------------------------------------------------------------------------
 
@@ -232,11 +193,11 @@ class Laws(Panel):
             return
         asked = (
             self._state.contents,
-            str(self.suite.currentData()),
-            tuple(self.rows.currentData() or ()),
+            self.runs.name,
+            self.runs.where,
             str(self.method.currentData()),
         )
-        self._found, self._shown = None, []
+        self._found, self._published, self._shown = None, (), []
         self._residuals, self._resampled, self._changes = {}, {}, {}
         self._asked = asked
         self.work.run(lambda: _compared(*asked), "Fitting every law")
@@ -246,7 +207,7 @@ class Laws(Panel):
     def _on_finished(self, found: Any) -> None:
         kind, *rest = found
         if kind == "compared":
-            self._runs, self._found = rest
+            self._runs, self._found, self._published = rest
             used = _used(self._state)
             there = [key_of(f) for f in self._found.fits if f.theta]
             best = [key_of(f) for f in self._found.fits if f.ok]
@@ -277,13 +238,17 @@ class Laws(Panel):
             self._offer()
             return
         marked = self.table.current()
-        rows = law_rows.law_rows(found, self._shown, self._used_here())
+        rows = law_rows.law_rows(found, self._published, self._shown, self._used_here())
         self.table.show_rows(law_rows.LAW_HEADER, rows)
         self.table.choose_row(marked if marked is not None else self._place(self._used_here()))
         self._on_marked()
 
+    def _fits(self) -> tuple[Fit, ...]:
+        """The fits in the order of the table's rows: one's own, then published constants."""
+        return (*self._found.fits, *self._published) if self._found is not None else ()
+
     def _place(self, key: Key | None) -> int | None:
-        fits = self._found.fits if self._found is not None else ()
+        fits = self._fits()
         return next((i for i, fit in enumerate(fits) if key_of(fit) == key), 0 if fits else None)
 
     def _used_here(self) -> Key | None:
@@ -296,8 +261,7 @@ class Laws(Panel):
         return _used(state) if same else None
 
     def _marked(self) -> Fit | None:
-        place = self.table.current()
-        fits = self._found.fits if self._found is not None else ()
+        place, fits = self.table.current(), self._fits()
         return fits[place] if place is not None and place < len(fits) else None
 
     @Slot()
@@ -316,14 +280,16 @@ class Laws(Panel):
     def _offer(self) -> None:
         fit = self._marked()
         used = fit is not None and key_of(fit) == self._used_here()
-        self.use.setEnabled(fit is not None and bool(fit.theta) and not used)
+        # published constants are laid beside one's own fits and never take their place
+        own = fit is not None and fit.n > 0
+        self.use.setEnabled(own and fit is not None and bool(fit.theta) and not used)
         withheld = fit is not None and bool(fit.withheld)
         self.use.setText("&Use although it cannot tell" if withheld else "&Use in the plot")
         self.again.setEnabled(not self.busy)
 
     @Slot(int, bool)
     def _on_checked(self, place: int, on: bool) -> None:
-        fits = self._found.fits if self._found is not None else ()
+        fits = self._fits()
         if place >= len(fits):
             return
         key = key_of(fits[place])
@@ -353,8 +319,7 @@ class Laws(Panel):
     # --- details of the laws shown ----------------------------------------------------------------
 
     def _fits_shown(self) -> list[Fit]:
-        fits = self._found.fits if self._found is not None else ()
-        by_key = {key_of(fit): fit for fit in fits}
+        by_key = {key_of(fit): fit for fit in self._fits()}
         return [by_key[key] for key in self._shown if key in by_key]
 
     @Slot(int)
@@ -375,7 +340,7 @@ class Laws(Panel):
             self.parameters.show_rows(*law_rows.parameter_rows(known), sortable=False)
         elif tab == ANSWERS and (fit := self._marked()) is not None and self._runs is not None:
             fit = self._resampled.get(key_of(fit), fit)
-            rows = law_rows.answer_rows(can_answer(fit, self._runs))
+            rows = law_rows.answer_rows(can_answer(fit, self._runs)) if fit.n else []
             self.answers.show_rows(law_rows.ANSWER_HEADER, rows, sortable=False, stretch=2)
         elif tab == SENSITIVITY and (fit := self._marked()) is not None:
             changes = self._changes.get(key_of(fit), ())
@@ -396,10 +361,10 @@ class Laws(Panel):
                 self.work.run(lambda: _left_out(lacking, runs), "Leaving shapes out")
         elif tab in (PARAMETERS, ANSWERS):
             wanted = fits if tab == PARAMETERS else [marked] if marked is not None else []
-            lacking = [f for f in wanted if f.theta and key_of(f) not in self._resampled]
+            lacking = [f for f in wanted if f.n and f.theta and key_of(f) not in self._resampled]
             if lacking:
                 self.work.run(lambda: _resampled(lacking, runs), "Resampling shapes")
-        elif tab == SENSITIVITY and marked is not None and marked.theta:
+        elif tab == SENSITIVITY and marked is not None and marked.theta and marked.n:
             if key_of(marked) in self._changes:
                 return
             self.work.run(lambda: _varied(marked, runs), "Varying the settings")
@@ -410,29 +375,11 @@ class Laws(Panel):
         self.run_table.choose_row(place)
 
 
-def conditions(runs: TrainingRuns | None) -> list[str]:
-    """Every 'COLUMN=VALUE' that keeps some but not all runs, of labels with few values."""
-    found: list[str] = []
-    for name, labels in (runs.labels if runs is not None else {}).items():
-        values = sorted({label for label in labels if label})
-        if values and len(set(labels)) > 1 and len(values) <= MOST_VALUES:
-            found += [f"{name}={value}" for value in values]
-    return found
-
-
 def _used(state: State | None) -> Key | None:
     if state is None:
         return None
     loss = state.choices.loss
-    return (loss.law, loss.tied, loss.params)
-
-
-def _box(name: str, tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-    return box
+    return (loss.law, loss.tied, loss.params, "")
 
 
 # --- the work itself: Steps that return what kind of result they are, and the result ---------------
@@ -441,7 +388,8 @@ def _box(name: str, tip: str) -> QComboBox:
 def _compared(contents: Contents, suite: str, where: Sequence[str], method: str) -> Steps[Any]:
     runs = contents.suite(suite)
     runs = kept(runs, where)
-    return ("compared", runs, (yield from comparison(runs, method)))
+    found = yield from comparison(runs, method)
+    return ("compared", runs, found, published_on(runs).fits)
 
 
 def _each(

@@ -105,3 +105,15 @@ def test_hidden_it_computes_nothing_and_catches_up_when_shown(qtbot, opened, mon
     assert calls == [1]
     tray.refresh(opened.state, opened.state)
     assert calls == [1]
+
+
+def test_a_line_says_where_losses_cross(tray, opened):
+    """Whatever the comparison finds stands below the table, and nothing where nothing crosses."""
+    wide, deep = ids(opened, 14, 32)
+    opened.choose(pins=(wide, deep), baseline=wide)
+    (sentence,) = tray._comparison.crossings
+    assert "one loss at" in sentence and "training tokens" in sentence
+    assert tray.crossings.isVisible()
+    assert tray.crossings.text() == f"By the loss law: {sentence}."
+    opened.choose(pins=(), baseline="")
+    assert not tray.crossings.isVisible()

@@ -6,7 +6,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from core.formats.runs.suites import suite
-from gui.panels.laws import ANSWERS, CHARTS, PARAMETERS, SENSITIVITY, Laws, conditions
+from gui.panels.laws import ANSWERS, CHARTS, PARAMETERS, SENSITIVITY, Laws
+from gui.panels.which_runs import conditions
 from gui.state.state import Sweep
 
 
@@ -30,7 +31,7 @@ def place(panel, law, tied, params="total"):
 def test_the_first_look_compares_every_law_best_first(panel):
     errors = [f.heldout["shape_rms"] for f in panel._found.fits if f.ok]
     assert len(panel._found.fits) >= 20 and errors == sorted(errors)
-    assert panel.table.rowCount() == len(panel._found.fits)
+    assert panel.table.rowCount() == len(panel._found.fits) + len(panel._published)
     assert "%" in panel.table.item(0, 3).text() and " to " in panel.table.item(0, 3).text()
     used = [
         r for r in range(panel.table.rowCount()) if "in the plot" in panel.table.item(r, 0).text()
@@ -95,10 +96,60 @@ def test_answers_and_sensitivity_are_about_the_marked_law(panel, qtbot):
     panel.tabs.setCurrentIndex(SENSITIVITY)
     qtbot.waitUntil(lambda: not panel.busy and bool(panel._changes), timeout=120_000)
     ((key, changes),) = panel._changes.items()
-    assert key == ("inference-aware", "tied", "total")
+    assert key == ("inference-aware", "tied", "total", "")
     shifts = [c.shift for c in changes if c.shift == c.shift]
     assert shifts == sorted(shifts, reverse=True)
     assert panel.sensitivity.rowCount() == len(changes)
+
+
+def test_published_constants_lie_beside_the_fits_and_never_take_their_place(panel, qtbot):
+    own = len(panel._found.fits)
+    names = [panel.table.item(r, 0).text() for r in range(panel.table.rowCount())]
+    assert "Published: hoffmann" in names and names.index("Published: hoffmann") >= own
+    place = own + [f.suite for f in panel._published].index("hoffmann")
+    panel.table._select(place)
+    assert not panel.use.isEnabled()
+    assert "Published constants, not fitted here" in panel.told.text()
+    panel._on_checked(place, True)
+    panel.tabs.setCurrentIndex(CHARTS)
+    qtbot.waitUntil(lambda: not panel.busy and len(panel._residuals) == 3, timeout=120_000)
+    found = panel.charts._shown[-1]
+    assert found.fit.title == "Chinchilla, published: hoffmann" and not found.left_out
+    # exactly what the constants predict: nothing was fitted
+    assert found.predicted == pytest.approx(found.fit.predict(suite("morph").columns))
+    panel.tabs.setCurrentIndex(PARAMETERS)
+    qtbot.waitUntil(lambda: not panel.busy and len(panel._resampled) == 2, timeout=120_000)
+    last = panel.parameters.columnCount() - 1
+    assert panel.parameters.horizontalHeaderItem(last).text() == "Chinchilla, published: hoffmann"
+    assert (
+        panel.parameters.item(panel.parameters.rowCount() - 1, last).text().startswith("published")
+    )
+
+
+def test_two_suites_are_fitted_as_one_where_their_losses_are_alike(panel, opened, qtbot):
+    runs = panel.runs
+    runs.suite.setCurrentIndex(runs.suite.findData("overtraining"))
+    runs._on_suite()
+    beside = [runs.beside.itemText(i) for i in range(runs.beside.count())]
+    assert beside[0] == "alone" and {"with morph", "with gemstones"} <= set(beside)
+    offered = {name: runs.beside.model().item(beside.index(name)) for name in beside}
+    assert offered["with gemstones"].isEnabled() and not offered["with morph"].isEnabled()
+    assert "differ in meaning" in offered["with morph"].toolTip()
+    panel.work.stop.click()
+    runs.beside.setCurrentIndex(beside.index("with gemstones"))
+    assert runs.name == "overtraining + gemstones"
+    # the rows of one of them, so that the test takes seconds
+    runs._on_beside()
+    panel.work.stop.click()
+    runs.rows.setCurrentIndex(runs.rows.findData(("suite=gemstones",)))
+    runs.changed.emit()
+    qtbot.waitUntil(lambda: panel._found is not None and not panel.busy, timeout=240_000)
+    assert panel._found.suite == "overtraining + gemstones"
+    panel.table._select(place(panel, "chinchilla", "tied"))
+    panel.use.click()
+    assert opened.state.choices.loss.suite == "overtraining + gemstones"
+    qtbot.waitUntil(lambda: opened.settled, timeout=120_000)
+    assert opened.state.laws.loss.suite == "overtraining + gemstones"
 
 
 def test_a_law_the_runs_cannot_support_is_used_only_by_insisting(panel, opened, qtbot):
