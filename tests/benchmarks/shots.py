@@ -71,13 +71,18 @@ def shoot(app, options, name, size):
         window.show_panel(row.name)
         take(f"panel-{row.name}")
     window.show_panel("measure")
-    store.set_sweep(
-        running=True,
-        progress=Progress(7.4, 24, "10x512, eager, fp32, batch 1: timing", 340.0),
-        errors=((4, 0.31), (5, 0.12), (6, 0.06), (7, 0.045)),
+    sweep = store.measuring.changed
+    sweep.emit(
+        {
+            "running": True,
+            "progress": Progress(7.4, 24, "10x512, eager, fp32, batch 1: timing", 340.0),
+            "errors": ((4, 0.31), (5, 0.12), (6, 0.06), (7, 0.045)),
+        }
     )
     take("sweep")
-    store.set_sweep(running=False, progress=None, message="stopped; what was measured is kept")
+    sweep.emit(
+        {"running": False, "progress": None, "message": "stopped; what was measured is kept"}
+    )
     window.show_panel("front_table")
     plot = window.plot_view.plot
     line = next(iter(plot.lines.values()))
