@@ -19,7 +19,6 @@ _.mouseDoubleClickEvent
 _.mouseDragEvent
 _.mouseMoveEvent
 _.mousePressEvent
-_.paint
 _.paintEvent
 _.tickStrings
 
@@ -33,14 +32,14 @@ _.log_severity_level
 _.writeable
 
 # found by name: views by their rows, requests of the measuring process by what they ask
+_.FORMAT
+_._measure_interleaved
 _._devices
-_._measure_together
 _._open
 _.CompareTray
 _.DevicesPanel
 _.FrontTable
 _.MeasurePanel
-_.panel_row
 _.Parallel
 _.Reproduce
 _.SpacePanel
@@ -50,6 +49,7 @@ _.Trust
 _.write_licences
 
 # not yet decided: a door of its own, or out
+_.FORMATS
 _._built_for
 _.acceptance_prior
 _.baseline_params
@@ -105,5 +105,4 @@ _.WIDE_DRAFT
 _.wide_draft
 _.window_font
 _.without_bias
-_.WORST_CONDITION
 _.write_report
