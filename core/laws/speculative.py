@@ -9,19 +9,16 @@ target model adds itself. Times are in seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from core.errors import Unusable
-from core.model.architecture import Architecture
 
 # floats, or arrays of them that broadcast
 Values = Any
 
 MAX_LOOKAHEAD = 64
-SMARTSPEC_BONUS = 1.1  # speculate only if it wins by 10 % (later version of the scheduler)
 
 
 # --- closed form: acceptance rate
@@ -49,19 +46,6 @@ def speedup(alpha: Values, k: Values, draft_cost: Values, verify_cost: Values = 
     tokens over one over a single token (1: the closed form; above 1: the measured form).
     """
     return expected_tokens(alpha, k) / (np.asarray(k) * draft_cost + verify_cost)
-
-
-def operations_factor(alpha: Values, k: Values, draft_operations: Values = 0.0) -> Values:
-    """Arithmetic per token over plain decoding: (k c' + k + 1) / expected tokens.
-
-    `draft_operations` c' is the draft's FLOPs a token over the target's.
-    """
-    return (np.asarray(k) * draft_operations + np.asarray(k) + 1.0) / expected_tokens(alpha, k)
-
-
-def improves(alpha: float, draft_cost: float) -> bool:
-    """Whether some lookahead beats plain decoding: exactly when alpha > c (closed form)."""
-    return alpha > draft_cost
 
 
 def best_lookahead(
@@ -105,11 +89,6 @@ def tokens_per_s(tar: float, k: float, draft_step_s: float, verify_s: float) -> 
     return tar / iteration_s(k, draft_step_s, verify_s)
 
 
-def draft_share(k: float, draft_step_s: float, verify_s: float) -> float:
-    """The draft's share of an iteration's time."""
-    return k * draft_step_s / iteration_s(k, draft_step_s, verify_s)
-
-
 def required_tar(
     reference_tar: float,
     k: float,
@@ -120,59 +99,6 @@ def required_tar(
     """The TAR at which a new draft ties a reference draft of known TAR."""
     new = iteration_s(k, draft_step_s, verify_s)
     return reference_tar * new / iteration_s(k, reference_draft_step_s, verify_s)
-
-
-@dataclass(frozen=True, slots=True)
-class DraftRow:
-    """A draft model as measured: layers, heads, FFN width, model width, TAR, step time, speed."""
-
-    name: str
-    n_layers: int
-    n_heads: int
-    d_ff: int
-    d_model: int
-    tar: float
-    draft_step_s: float
-    tokens_per_s: float
-    source: str = "arXiv 2402.01528 (NAACL 2025), read in a reading note; LLaMA-65B on 4 A100-80GB"
-
-    @property
-    def architecture(self) -> Architecture:
-        """The draft as a decoder with the LLaMA vocabulary, untied."""
-        return Architecture(
-            self.n_layers,
-            self.d_model,
-            self.n_heads,
-            self.n_heads,
-            self.d_model // self.n_heads,
-            self.d_ff,
-            32000,
-        )
-
-
-DEEP_DRAFT = DraftRow("Sheared-LLaMA 1.3B", 24, 16, 5504, 2048, 3.81, 13.13e-3, 23.10)
-WIDE_DRAFT = DraftRow("Wide 1.3B", 12, 20, 9280, 2560, 3.70, 6.69e-3, 32.59)
-
-
-def solve_iteration(first: DraftRow, second: DraftRow) -> tuple[float, float]:
-    """The lookahead k and verify time that two measured drafts of one target imply.
-
-    Unusable when their step times are too alike to tell.
-    """
-    if abs(first.draft_step_s - second.draft_step_s) < 1e-9:
-        raise Unusable("two drafts with the same step time do not tell the lookahead")
-    times = [row.tar / row.tokens_per_s for row in (first, second)]
-    k = (times[0] - times[1]) / (first.draft_step_s - second.draft_step_s)
-    return k, times[0] - k * first.draft_step_s
-
-
-def wide_draft(n_layers: int) -> Architecture:
-    """The small wide drafts pruned from LLaMA-7B: hidden 2560, attention 32 x 128, FFN 11008.
-
-    Their attention is wider (4096) than the model: a d_model of 4096, as quoted in places, does
-    not give their published sizes.
-    """
-    return Architecture(n_layers, 2560, 32, 32, 128, 11008, 32000)
 
 
 # --- goodput (SmartSpec)
@@ -200,36 +126,12 @@ def goodput_lookahead(
     draft_step_s: Callable[[int], float],
     target_pass_s: Callable[[int], float],
     overhead_s: float = 0.0,
-    bonus: float = 1.0,
     longest: int = MAX_LOOKAHEAD,
 ) -> tuple[int, float]:
-    """The lookahead of the highest goodput and that goodput in tokens per second.
-
-    `bonus` multiplies the goodput of not speculating when comparing (SMARTSPEC_BONUS: speculate only
-    if it wins by 10 %); the goodput returned is without it.
-    """
+    """The lookahead of the highest goodput and that goodput in tokens per second; 0: do not draft."""
     values = [
         goodput(alpha, k, batch, draft_step_s, target_pass_s, overhead_s)
         for k in range(longest + 1)
     ]
-    best = int(np.argmax([values[0] * bonus, *values[1:]]))
+    best = int(np.argmax(values))
     return best, values[best]
-
-
-def updated_acceptance(alpha: float, observed: float) -> float:
-    """SmartSpec's running acceptance rate: 0.85 old + 0.15 observed (it starts at 0.7)."""
-    return 0.85 * alpha + 0.15 * observed
-
-
-# --- a prior for the draft's size (SDSL), R2 of 0.6 only
-
-
-def draft_size_prior(target_params: float) -> float:
-    """A draft size to start from: 2.71e-3 M + 8.71e7 parameters (secondary source, about 10 % off)."""
-    return 2.71e-3 * target_params + 8.71e7
-
-
-def acceptance_prior(draft_perplexity: float, target_perplexity: float) -> float:
-    """-0.0067 PPL_draft + 0.01297 PPL_target + 0.642 (secondary source, R2 0.602), cut to [0, 1]."""
-    value = -0.0067 * draft_perplexity + 0.01297 * target_perplexity + 0.642
-    return min(max(value, 0.0), 1.0)
