@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
-from core.numbers import plain_number
+from core.units import plain_number
 
 LARGEST_BYTES = 2 * 2**30
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")

@@ -1,4 +1,4 @@
-"""Quantities as people write them: '8ms', '1.5B', '24 GB', '3e21' to SI numbers and back."""
+"""Numbers and quantities as people write them: '8ms', '1.5B', '24 GB', '3e21' to SI numbers and back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,52 @@ SPELLINGS: dict[str, dict[str, float]] = {
     "s": {"us": 1e-6, "sec": 1.0, "min": 60.0, "h": 3600.0},
     "B": {"b": 1.0, "KB": 1e3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
     "count": {"K": 1e3, "m": 1e6, "b": 1e9, "G": 1e9, "t": 1e12},
-    "J": {},
+    "J": {"MJ": 1e6, "Wh": 3.6e3, "kWh": 3.6e6},
     "tokens/s": {"tok/s": 1.0, "/s": 1.0},
     "W": {},
+    "": {"%": 0.01},
+}
+# the same in words, as tables and other programs write them
+WORDS: dict[str, dict[str, float]] = {
+    "s": {
+        **dict.fromkeys(("second", "seconds"), 1.0),
+        **dict.fromkeys(("msec", "millisecond", "milliseconds"), 1e-3),
+        **dict.fromkeys(("microsecond", "microseconds"), 1e-6),
+        **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-9),
+    },
+    "B": {"byte": 1.0, "bytes": 1.0},
+    "count": {
+        "thousand": 1e3,
+        **dict.fromkeys(("mn", "million", "millions"), 1e6),
+        **dict.fromkeys(("bn", "billion", "billions"), 1e9),
+        **dict.fromkeys(("tn", "trillion", "trillions"), 1e12),
+    },
+    "J": {"joule": 1.0, "joules": 1.0, "J/token": 1.0},
+    "tokens/s": dict.fromkeys(
+        ("tokens/sec", "tokens/second", "tokens/s/user", "tokens/sec/user"), 1.0
+    ),
 }
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 # "3,5" is three and a half to many readers; taken for 35 it would be a limit nobody set
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
+
+
+# a cell of a table that holds nothing
+MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "--"})
+PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SPACED = re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?", re.ASCII)
+
+
+def factor_of(spelling: str, unit: str) -> float | None:
+    """What a number written in this spelling is multiplied by to be in `unit`; None for a spelling of
+    something else. Case matters only where it tells two apart (mJ and MJ)."""
+    known = dict(SCALES.get(unit, ())) | SPELLINGS.get(unit, {}) | WORDS.get(unit, {})
+    if spelling == unit and unit not in SCALES:
+        return 1.0
+    if spelling in known:
+        return known[spelling]
+    alike = {factor for name, factor in known.items() if name.lower() == spelling.lower()}
+    return alike.pop() if len(alike) == 1 else None
 
 
 def parse_quantity(text: str, unit: str = "") -> float:
@@ -54,21 +93,60 @@ def _parsed(text: str, unit: str) -> float:
     # decimal, so that 9ms is 0.009 and not the product of two rounded numbers
     number = Decimal(match[1].replace(",", "").replace("_", ""))
     suffix = match[2]
-    if not suffix or suffix == unit:
-        return float(number)
-    if suffix == "%" and not unit:
-        return float(number / 100)
-    known = dict(SCALES.get(unit, ())) | SPELLINGS.get(unit, {})
-    if suffix in known:
-        return float(number * Decimal(repr(known[suffix])))
-    folded = {name.lower(): factor for name, factor in known.items()}
-    if unit != "count" and suffix.lower() in folded:
-        return float(number * Decimal(repr(folded[suffix.lower()])))
+    factor = factor_of(suffix, unit) if suffix not in ("", unit) else 1.0
     # a plain metric may still be written with its own unit words, or with count suffixes
-    if unit not in SCALES and suffix in dict(SCALES["count"]):
-        return float(number * Decimal(repr(dict(SCALES["count"])[suffix])))
+    if factor is None and unit not in SCALES:
+        factor = dict(SCALES["count"]).get(suffix)
+    if factor is not None:
+        return float(number * Decimal(repr(factor)))
+    known = (*dict(SCALES.get(unit, ())), *SPELLINGS.get(unit, {}))
     allowed = ", ".join(name for name in known if name) or "none"
     raise Unusable(f"'{suffix}' in '{text.strip()}' is not a unit known here (allowed: {allowed})")
+
+
+def number(cell: object) -> float:
+    """The value of a cell of a table: '1.5B', '30e9', '1,000,000', 3 or 3.5; NaN for an empty one.
+
+    Suffixes are those of counts. Raises ValueError for anything else.
+    """
+    value = plain_number(cell)
+    if value is not None:
+        return value
+    word = str(cell).strip()
+    if isinstance(cell, bool):
+        raise ValueError(f"{cell} is not a number")
+    if word.lower().lstrip("+-") in ("inf", "infinity"):
+        return -math.inf if word.startswith("-") else math.inf
+    return parse_quantity(word.replace(" ", "") if SPACED.fullmatch(word) else word, "count")
+
+
+def plain_number(cell: object) -> float | None:
+    """The value of a cell that is a bare number or empty (NaN); None for any other text.
+
+    Suffixes are not read here: '125M' in a column of names is a name.
+    """
+    if isinstance(cell, bool):
+        return None
+    if cell is None:
+        return math.nan
+    if isinstance(cell, (int, float)):
+        try:
+            return float(cell)
+        except OverflowError:
+            # a whole number too large for a float
+            return math.inf if cell > 0 else -math.inf
+    word = str(cell).strip()
+    if word.lower() in MISSING:
+        return math.nan
+    return float(word) if PLAIN.fullmatch(word) else None
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number of at least 1 that a text is; None for any other text."""
+    # a longer one counts nothing, and int() refuses 4300 digits; isdigit() alone takes '²' for one
+    if len(text) > 18 or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) or None
 
 
 def scale_for(value: float, unit: str) -> tuple[str, float]:

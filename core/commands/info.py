@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import Unusable
 from core.model.architecture import Architecture, shape_from_label
 from core.model.workload import BYTES_PER_ELEMENT, Workload
-from core.units import format_quantity
+from core.units import format_quantity, whole_number
 
 HELP = "parameters, FLOPs, bytes and cache of a shape, a config file or a model folder"
 
@@ -206,10 +206,11 @@ def _file(path: Path) -> _Found:
 
 def _whole(options: argparse.Namespace, name: str) -> int:
     text = str(getattr(options, name))
-    if not text.isdigit() or int(text) < 1:
+    value = whole_number(text)
+    if value is None:
         flag = name.replace("_", "-")
         raise Unusable(f"--{flag} must be a whole number of at least 1, not '{text}'")
-    return int(text)
+    return value
 
 
 def _tokens(text: str | None) -> float | None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from core.arrays import Bools
 from core.errors import Unusable
-from core.numbers import plain_number
 from core.records.training_runs import TrainingRuns
+from core.units import plain_number
 
 
 def mask(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> Bools:

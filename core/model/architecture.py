@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Bools, Ints
+from core.units import whole_number
 
 # counts are ints for an Architecture and int64/float64 columns for Shapes
 Count = Any
@@ -245,14 +246,14 @@ def shape_from_label(
     Raises ValueError with the expected form.
     """
     layers, _, width = label.lower().partition("x")
-    if not (layers.isdigit() and width.isdigit()) or int(layers) < 1 or int(width) < 2:
+    n_layers, d_model = whole_number(layers), whole_number(width)
+    if n_layers is None or d_model is None or d_model < 2:
         raise ValueError(f"'{label}' is not a shape; write layers x width, e.g. 24x2048")
-    d_model = int(width)
     heads = n_heads or default_heads(d_model)
     if d_model % heads:
         raise ValueError(f"a width of {d_model} cannot be split into {heads} heads")
     return Architecture(
-        int(layers), d_model, heads, heads, d_model // heads, rounded_ffn(d_model), vocab_size
+        n_layers, d_model, heads, heads, d_model // heads, rounded_ffn(d_model), vocab_size
     )
 
 

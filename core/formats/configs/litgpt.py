@@ -8,6 +8,7 @@ from core.errors import Unusable
 from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
+from core.units import whole_number
 
 MLPS = {"LLaMAMLP": True, "GptNeoxMLP": False, "GemmaMLP": True}
 DEFAULTS = {
@@ -82,9 +83,10 @@ def read(text: str) -> Architecture:
         value = given.get(key)
         if value is None and default is not None:
             return default
-        if value is None or not value.isdigit() or int(value) < 1:
+        found = whole_number(value or "")
+        if found is None:
             raise Unusable(f"{what}: '{key}' must be a whole number of at least 1, not {value!r}")
-        return int(value)
+        return found
 
     def switch(key: str) -> bool:
         return given.get(key, "false").lower() in ("true", "yes", "on")

@@ -9,6 +9,7 @@ from core.errors import Unusable
 from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture
+from core.units import whole_number
 
 
 def write(architecture: Architecture, context: ExportContext) -> str:
@@ -77,9 +78,10 @@ def read(text: str) -> Architecture:
             return default
         if value is None:
             raise Unusable(f"{what}: '{flag}' is missing")
-        if not value.isdigit() or int(value) < 1:
+        found = whole_number(value)
+        if found is None:
             raise Unusable(f"{what}: '{flag}' must be a whole number of at least 1, not '{value}'")
-        return int(value)
+        return found
 
     if "--num-experts" in flags:
         raise Unusable(f"{what}: '--num-experts' (a mixture of experts) is not supported yet")

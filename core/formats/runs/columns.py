@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.numbers import number, plain_number
+from core.units import factor_of, number, plain_number
 
 # field -> names it goes by, best first (compared without case, spaces and punctuation)
 NAMES: Mapping[str, str] = {
@@ -53,9 +53,6 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 WHOLE = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab_size")
 BIG = ("tokens", "params_total", "params_non_embedding", "flops")
-UNITS = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "millions": 1e6,
-         "b": 1e9, "bn": 1e9, "g": 1e9, "billion": 1e9, "billions": 1e9, "t": 1e12,
-         "tn": 1e12, "trillion": 1e12, "trillions": 1e12}  # fmt: skip
 # the letters of the papers; case tells D (tokens) from d (width)
 LETTERS: Mapping[str, str] = {
     "N": "params_total",
@@ -141,8 +138,9 @@ def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:
     scale, transform, reason = 1.0, "", "chosen by hand"
     if field == "loss" and {"ppl", "perplexity"} & set(words):
         transform, reason = "ln", f"{reason}; the loss is the logarithm of the perplexity"
-    if field in BIG and len(words) > 1 and words[-1] in UNITS:
-        scale = UNITS[words[-1]]
+    named = factor_of(words[-1], "count") if field in BIG and len(words) > 1 else None
+    if named is not None:
+        scale = named
         reason += f", counted in '{words[-1]}' (times {scale:g})"
     elif field in BIG:
         scale, said = _scale_by_range(field, values)
@@ -205,8 +203,10 @@ def _named(
     values: list[float],
 ) -> ColumnGuess | None:
     scale, unit = 1.0, ""
-    if _joined(words) not in known and len(words) > 1 and words[-1] in UNITS and field in BIG:
-        unit, scale, words = words[-1], UNITS[words[-1]], words[:-1]
+    if _joined(words) not in known and len(words) > 1 and field in BIG:
+        factor = factor_of(words[-1], "count")
+        if factor is not None:
+            unit, scale, words = words[-1], factor, words[:-1]
     letter = re.findall(r"[A-Za-z]", column)[0] if len(_joined(words)) == 1 else ""
     place = 0
     if letter:

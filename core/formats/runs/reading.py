@@ -26,8 +26,8 @@ from core.formats.runs.columns import (
 )
 from core.formats.runs.oddities import SIZES, outliers, repeats
 from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
-from core.numbers import number, plain_number
 from core.records.training_runs import TrainingRuns
+from core.units import number, plain_number
 
 __all__ = [
     "FieldColumns",

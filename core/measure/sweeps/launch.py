@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from core.errors import Unusable
+from core.units import whole_number
 
 CONNECT_S = 30.0
 FORMS = "tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],... or slurm:WORKERS"
@@ -79,7 +80,7 @@ def ssh_host(text: str) -> tuple[str, dict[str, Any]]:
     ~/.ssh/config and the agent. Raises Unusable for a port that is none."""
     user, _, rest = text.rpartition("@")
     host, colon, port = rest.partition(":")
-    if not host or (colon and not (port.isdigit() and 0 < int(port) < 65536)):
+    if not host or (colon and not 0 < (whole_number(port) or 0) < 65536):
         raise Unusable(f"'{text}' is no machine; write HOST, USER@HOST or USER@HOST:PORT")
     options: dict[str, Any] = {}
     if user:
@@ -90,7 +91,7 @@ def ssh_host(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _slurm(count: str) -> Any:
-    if not count.isdigit() or int(count) < 1:
+    if whole_number(count) is None:
         raise Unusable("write how many workers Slurm is to start, e.g. slurm:4")
     if shutil.which("sbatch") is None:
         raise Unusable(

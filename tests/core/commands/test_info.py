@@ -105,3 +105,12 @@ def test_unusable_input_is_one_line(tmp_path, capsys):
     assert "--tied changes a shape" in refused(capsys, str(tmp_path), "--tied")
     (tmp_path / "x.safetensors").write_text("x")
     assert "name their folder" in refused(capsys, str(tmp_path / "x.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "words", [["²x64"], ["2x64", "--batch", "²"], ["2x64", "--heads", "1" * 5000]]
+)
+def test_digits_that_are_no_whole_number_are_refused(words, capsys):
+    """'²' is a digit and no number; int() refuses what is longer than 4300 digits."""
+    assert main(["info", *words]) == 2
+    assert "Traceback" not in capsys.readouterr().err
