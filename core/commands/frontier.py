@@ -40,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The front as a table and as JSON, with the limits, what each hides, and the sentences."""
     from core.analysis.contents import read_contents
+    from core.analysis.covered import covered
     from core.analysis.explain import sentences
     from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     chance = followed(frame_chance(table, frame))
     rows = rows_of(frame)
     shown = rows[: options.top]
+    worth = covered(table, frame)
 
     def described(row: int) -> dict[str, Any]:
         sure = None if chance is None else float(chance[row])
@@ -91,9 +93,13 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "candidates": len(table),
         "feasible": int(frame.feasible.sum()),
         "front_size": len(rows),
+        "hypervolume": worth.to_json() if worth is not None else None,
         "best": described(frame.best) if frame.best is not None else None,
         "front": [described(row) for row in shown],
-        "sentences": list(sentences(table, frame, choices)),
+        "sentences": [
+            *sentences(table, frame, choices),
+            *([worth.text] if worth is not None else []),
+        ],
         "notes": list(unlike(contents, table)),
     }
     return human(answer, x.key, y.key), answer

@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -24,8 +24,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.analysis.covered import covered
 from core.analysis.explain import nothing_feasible
-from core.analysis.frame import rows_of
+from core.analysis.frame import Frame, rows_of
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.inspector import MARKS
@@ -60,6 +61,12 @@ class FrontTable(Panel):
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
+        self._worth_of: Frame | None = None
+        self.worth = QLabel(self)
+        self.worth.setProperty("quiet", True)
+        self.worth.setWordWrap(True)
+        self.worth.setAccessibleName("What the front is worth")
+        self.worth.hide()
         self.model = FrontModel(self)
         self.view = ChoosingView(self)
         self.view.setModel(self.model)
@@ -67,6 +74,7 @@ class FrontTable(Panel):
         self.view.row_chosen.connect(self.on_row)
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
+        column.addWidget(self.worth)
         column.addWidget(self.view)
         self.empty = QLabel(NO_TABLE, self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -81,6 +89,7 @@ class FrontTable(Panel):
             if new.table is None or new.frame is None:
                 self.model.show_rows(None, (), ())
                 self._offer(NO_TABLE)
+                self._show_worth()
                 return
             same_front = (
                 old is not None
@@ -99,6 +108,25 @@ class FrontTable(Panel):
                     self._widen()
             self._offer("" if len(new.frame.front) else nothing_feasible(new.table, new.frame))
             self._mark(new.frame.selected)
+        self._show_worth()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """What the front is worth is worked out only while it is in view."""
+        super().showEvent(event)
+        self._show_worth()
+
+    def _show_worth(self) -> None:
+        """The hypervolume of a settled front: a limit in hand changes the plot alone, until let go."""
+        state = self._store.state
+        if state.frame is self._worth_of or not self.isVisible():
+            return
+        self._worth_of = state.frame
+        found = None
+        if state.table is not None and state.frame is not None:
+            found = covered(state.table, state.frame)
+        self.worth.setText(found.text if found is not None else "")
+        self.worth.setToolTip(found.explanation if found is not None else "")
+        self.worth.setVisible(found is not None)
 
     def _offer(self, why: str) -> None:
         """The table, or why it is empty."""

@@ -38,6 +38,11 @@ def test_the_front_as_json(project, capsys):
         assert "law" in row["metrics"]["loss"]["provenance"]
     losses = [row["metrics"]["loss"]["value"] for row in answer["front"]]
     assert losses == sorted(losses)
+    box = answer["hypervolume"]
+    assert 0 < box["share"] < 1 and box["unit"] == "s x nats/token"
+    assert (box["x"]["reference"], box["x"]["reference_is"]) == (0.015, "limit")
+    assert box["y"]["reference_is"] == "worst"
+    assert any("of the box" in sentence for sentence in answer["sentences"])
     assert answer["feasible"] <= answer["candidates"]
     assert "~ predicted" in out
 

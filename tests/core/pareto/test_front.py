@@ -184,28 +184,25 @@ def test_staircase_encloses_the_hypervolume(values, better):
     assert area == pytest.approx(hypervolume(turned, np.array([4.0, 4.0])), abs=1e-9)
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-@given(data=st.data())
+@given(values=tables(2))
 @settings(max_examples=150, deadline=None)
-def test_hypervolume_agrees_with_moocore(dimensions, data):
-    values = data.draw(tables(dimensions))
-    reference = np.full(dimensions, 2.5)
+def test_hypervolume_agrees_with_moocore(values):
+    reference = np.full(2, 2.5)
     expected = moocore.hypervolume(values, ref=reference)
     assert hypervolume(values, reference) == pytest.approx(expected, abs=1e-9)
 
 
 def test_hypervolume_of_smooth_clouds():
-    for dimensions in (2, 3):
-        values = np.ascontiguousarray(clouds(1, 2_000)[1][:, :dimensions])
-        reference = np.full(dimensions, 1.1)
-        assert hypervolume(values, reference) == pytest.approx(
-            moocore.hypervolume(values, ref=reference), rel=1e-12
-        )
+    values = np.ascontiguousarray(clouds(1, 2_000)[1][:, :2])
+    reference = np.full(2, 1.1)
+    assert hypervolume(values, reference) == pytest.approx(
+        moocore.hypervolume(values, ref=reference), rel=1e-12
+    )
 
 
 def test_hypervolume_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match=r"\(n, 2\) or \(n, 3\)"):
-        hypervolume(np.zeros((3, 4)), np.ones(4))
+    with pytest.raises(ValueError, match=r"\(n, 2\)"):
+        hypervolume(np.zeros((3, 3)), np.ones(3))
     assert hypervolume(np.array([[2.0, 2.0], [np.nan, 0.0]]), np.ones(2)) == 0.0
 
 
