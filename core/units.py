@@ -31,6 +31,8 @@ SPELLINGS: dict[str, dict[str, float]] = {
 WORDS: dict[str, dict[str, float]] = {
     "s": {
         **dict.fromkeys(("second", "seconds"), 1.0),
+        **dict.fromkeys(("minute", "minutes"), 60.0),
+        **dict.fromkeys(("hour", "hours"), 3600.0),
         **dict.fromkeys(("msec", "millisecond", "milliseconds"), 1e-3),
         **dict.fromkeys(("microsecond", "microseconds"), 1e-6),
         **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-9),

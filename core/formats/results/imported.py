@@ -14,6 +14,7 @@ from core.errors import Unusable
 from core.model.workload import Runtime, Workload
 from core.records.imported import Estimate, ImportedPoint
 from core.samples.statistics import median_interval, student_t
+from core.units import factor_of, plain_number
 
 # canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
 UNITS: Mapping[str, str] = {
@@ -31,55 +32,25 @@ UNITS: Mapping[str, str] = {
     "bits_per_byte": "bits/byte",
     "accuracy": "",
 }
-# spelling (lower case) -> (SI unit, factor)
-_SCALES: Mapping[str, tuple[str, float]] = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), ("s", 1.0)),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), ("s", 1e-3)),
-    **dict.fromkeys(("us", "µs", "microseconds"), ("s", 1e-6)),
-    **dict.fromkeys(("ns", "nanoseconds"), ("s", 1e-9)),
-    **dict.fromkeys(
-        ("tokens/s", "tokens/sec", "tokens/second", "tok/s", "tokens/sec/user", "tokens/s/user"),
-        ("tokens/s", 1.0),
-    ),
-    **dict.fromkeys(("b", "byte", "bytes"), ("B", 1.0)),
-    "kb": ("B", 1e3),
-    "mb": ("B", 1e6),
-    "gb": ("B", 1e9),
-    "kib": ("B", 2.0**10),
-    "mib": ("B", 2.0**20),
-    "gib": ("B", 2.0**30),
-    **dict.fromkeys(("j", "joule", "joules", "j/token"), ("J", 1.0)),
-    "mj": ("J", 1e-3),
-    "kwh": ("J", 3.6e6),
-    "wh": ("J", 3.6e3),
-    "%": ("", 0.01),
-    "": ("", 1.0),
-}
-
 _STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
 
 
 def si_factor(unit: str, metric: str, what: str) -> float:
     """What a number in `unit` must be multiplied by to be a `metric`; Unusable for a wrong unit."""
     wanted = UNITS[metric.partition(":")[0]]
-    found = _SCALES.get(unit.strip().lower())
-    if found is None or found[0] != wanted:
+    factor = factor_of(unit.strip(), wanted)
+    if factor is None:
         raise Unusable(
             f"{what}: unit {unit!r} is not one of {metric} (expected e.g. {wanted or 'none'})"
         )
-    return found[1]
+    return factor
 
 
 def number(value: Any) -> float | None:
     """A finite float, or None for anything else (text is read as a number; booleans are none)."""
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        result = float(value)
-    except (OverflowError, TypeError, ValueError):
-        return None
+    result = plain_number(value)
     # beyond this no quantity is meant, and sums of it would overflow
-    return result if abs(result) < 1e100 else None
+    return result if result is not None and abs(result) < 1e100 else None
 
 
 def inside(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

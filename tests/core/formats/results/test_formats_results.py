@@ -315,6 +315,7 @@ def test_column_mapper():
         "loss": ColumnMeaning("loss", "nats/token"),
         "peak_memory_mb": ColumnMeaning("memory_bytes", "mb"),
     }
+    assert guess_columns(["params_b"]) == {"params_b": ColumnMeaning("params_total", "b")}
     document = open_document(FIXTURES / "generic.csv")
     (first, _) = read_table(document, {"Latency": ColumnMeaning("e2e_s", "s")})
     assert value(first, "e2e_s") == 9
@@ -389,6 +390,11 @@ def test_wrong_units_are_refused_by_name(tmp_path):
     file.write_text(json.dumps(whole))
     assert value(read_results(file)[0], "ttft_s") == 50.0
     assert si_factor("GiB", "memory_bytes", "") == 2**30
+    assert si_factor("minutes", "e2e_s", "") == 60
+    assert si_factor(" tokens/sec/user", "tokens_per_s_user", "") == 1
+    for unit in ("", "GB", "count", "tokens"):
+        with pytest.raises(Unusable, match="is not one of ttft_s"):
+            si_factor(unit, "ttft_s", "")
 
 
 def test_unknown_files_say_what_was_looked_for_and_found(tmp_path):
