@@ -19,10 +19,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.analysis.frame import Frame
 from core.arrays import Floats
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, reachable, with_limit
+from core.pareto.live_reach import LiveReach, reach_of_each
 from core.records.metrics import METRICS
+from core.records.progress import Steps
 from core.table.table import Table
 from gui.panels.histogram import LimitHistogram
 from gui.panels.metric_box import MetricBox, metric_tip
@@ -57,6 +60,8 @@ class LimitsPanel(Panel):
         self._store = store
         self._rows: dict[tuple[str, str, str], LimitRow] = {}
         self._in_hand: tuple[Any, float | None] | None = None
+        self._reach_asked: object = None  # the frame and the limit for which `_reaches` is made
+        self._reaches: dict[str, LiveReach] = {}
         self.setAccessibleName("Limits")
         title = QLabel("Limits", self)
         title.setProperty("title", True)
@@ -108,6 +113,7 @@ class LimitsPanel(Panel):
         if old is not None and table is old.table and new.frame is old.frame:
             return
         self._in_hand = None
+        self._reach_asked, self._reaches = None, {}
         limits = {limit.key: limit for limit in (new.frame.limits if new.frame else ())}
         for key in [key for key in self._rows if key not in limits]:
             row = self._rows.pop(key)
@@ -143,16 +149,45 @@ class LimitsPanel(Panel):
 
     def _refresh_reach(self) -> None:
         state = self._store.state
-        table = state.table
-        if table is None or state.frame is None:
+        table, frame = state.table, state.frame
+        if table is None or frame is None:
             return
-        limits = state.frame.limits
-        if self._in_hand is not None:
-            key, value = self._in_hand
-            others = tuple(limit for limit in limits if limit.key != key)
-            limits = others if value is None else (*others, Limit(key[0], key[2], value, key[1]))
+        if self._in_hand is None:
+            for row in self._rows.values():
+                reach = reachable(table.column, frame.limits, len(table), row.limit.metric)
+                row.show_reach(reach)
+            return
+        key, value = self._in_hand
+        asked = (frame, key)
+        if self._reach_asked != asked:
+            self._reach_asked, self._reaches = asked, {}
+            self._prepare_reach(table, frame, key)
         for row in self._rows.values():
-            row.show_reach(reachable(table.column, limits, len(table), row.limit.metric))
+            # the words stay as they were until it is worked out what they follow
+            if row.limit.metric in self._reaches:
+                row.show_reach(self._reaches[row.limit.metric].at(value))
+
+    def _prepare_reach(self, table: Table, frame: Frame, key: tuple[str, str, str]) -> None:
+        """Work out beside the window what each metric's reach is wherever this limit goes."""
+        names = tuple(dict.fromkeys(row.limit.metric for row in self._rows.values()))
+
+        def steps() -> Steps[tuple[object, dict[str, LiveReach]]]:
+            found = {}
+            for name, live in reach_of_each(table.column, frame.limits, len(table), key, names):
+                found[name] = live
+                yield None
+            return (frame, key), found
+
+        self._store.background(steps, lane="reach").returned.connect(self.on_reach)
+
+    @Slot(object)
+    def on_reach(self, found: tuple[object, dict[str, LiveReach]]) -> None:
+        """It is known what can be reached wherever the limit in hand goes."""
+        asked, reaches = found
+        if asked == self._reach_asked:
+            self._reaches = reaches
+            if self._in_hand is not None:
+                self._refresh_reach()
 
     # --- what the hand does ---------------------------------------------------------------------------
 
