@@ -29,8 +29,8 @@ from core.analysis.explain import nothing_feasible
 from core.analysis.frame import Frame, rows_of
 from core.records.metrics import METRICS
 from core.table.table import Table
-from gui.panels.inspector import MARKS
 from gui.panels.metric_box import metric_tip
+from gui.panels.metric_tree import MARKS
 from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QBrush, QPalette, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -21,28 +18,17 @@ from core.analysis.frame import Frame, minimised
 from core.analysis.front_uncertainty import FrontUncertainty, chance_text
 from core.model.architecture import Architecture
 from core.pareto.front import dominators, neighbours_on_front
-from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.table.table import Table
-from core.units import SCALES, digits, format_quantity, scale_for
-from gui.panels.metric_box import metric_tip
+from core.units import format_quantity
+from gui.panels.metric_tree import MetricTree, metric_texts
 from gui.panels.shape_picture import ShapePicture
 from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
-INTERVAL_WIDTH = 110
 # on a lower panel the words and numbers need the picture's place
 LOWEST_WITH_PICTURE = 330
-MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
-# with these the reader sees at a glance what was measured: filled is measured, as in the plot
-KINDS = {
-    "exact": "counted from the shape",
-    "measured": "measured",
-    "predicted": "predicted by a law",
-    "published": "published",
-    "unknown": "not known",
-}
 
 
 class Inspector(Panel):
@@ -54,7 +40,7 @@ class Inspector(Panel):
         self._live: int | None = None
         self._shown: tuple[State, int] | None = None
         self._uncertainty: FrontUncertainty | None = None
-        self._built_for: Table | None = None
+        self._largest: tuple[Table, tuple[int, int]] | None = None
         self.setAccessibleName("Inspector")
         self.setMinimumWidth(300)
         self.title = QLabel("", self)
@@ -86,7 +72,7 @@ class Inspector(Panel):
         self.measure = self._button(
             "Measure", "Time this candidate on this machine", self.on_measure
         )
-        self.metrics = self._tree()
+        self.metrics = MetricTree(self)
         head = QHBoxLayout()
         head.addWidget(self.title)
         head.addWidget(self.standing, 1)
@@ -111,25 +97,6 @@ class Inspector(Panel):
         button.setToolTip(tip)
         button.clicked.connect(slot)
         return button
-
-    def _tree(self) -> QTreeWidget:
-        tree = QTreeWidget(self)
-        tree.setColumnCount(3)
-        tree.setHeaderLabels(["Metric", "Value", "95 %"])
-        tree.headerItem().setToolTip(2, "The 95 % interval, in the unit of the value")
-        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        tree.setRootIsDecorated(False)
-        tree.setIndentation(8)
-        tree.setUniformRowHeights(True)
-        tree.setAllColumnsShowFocus(True)
-        tree.setAccessibleName("Metrics of the candidate")
-        header = tree.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
-        header.resizeSection(2, INTERVAL_WIDTH)
-        return tree
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave the picture of the shape out where its words would be cut."""
@@ -172,18 +139,20 @@ class Inspector(Panel):
             self._shown = None
             self.shape.setText("")
             self.picture.show_shape(None, (1, 1))
-            self.metrics.clear()
+            self.metrics.show_nothing()
             return
         point = table.point(row)
         self.title.setText(table.label(row))
         self.standing.setText("best under the limit in hand" if live else standing(frame, row))
-        self.picture.show_shape(point.architecture, largest(table))
+        if self._largest is None or self._largest[0] is not table:
+            self._largest = (table, largest(table))
+        self.picture.show_shape(point.architecture, self._largest[1])
         run = f"{point.runtime.label}; {point.workload.label}"
         self.shape.setText(f"{shape_text(point.architecture)}<br>{run}")
         self._shown = None if live else (state, row)
         self._show_why()
         self.why.setVisible(not live)
-        self._fill(table, row)
+        self.metrics.show_candidate(table, row, live=live)
 
     @Slot(object)
     def show_uncertainty(self, found: FrontUncertainty) -> None:
@@ -201,53 +170,6 @@ class Inspector(Panel):
         if found is not None and found.front is state.frame.front and found.chance is not None:
             told = f"{told} {chance_text(float(found.chance[row]))}".rstrip()
         self.why.setText(told)
-
-    def _fill(self, table: Table, row: int) -> None:
-        self.metrics.setUpdatesEnabled(False)
-        bar = self.metrics.verticalScrollBar()
-        at = bar.value()
-        self.metrics.clear()
-        quiet = QBrush(self.palette().color(QPalette.ColorRole.PlaceholderText))
-        group = ""
-        for metric in by_group():
-            if not math.isfinite(float(table.column(metric.key)[row])):
-                source = table.source(metric.key, row)
-                by_law = metric.group == "Quality" and metric.law
-                if metric.group != "Speed" and not by_law:
-                    continue
-                texts = (metric.label, "not known", "")
-            else:
-                source = table.source(metric.key, row)
-                texts = metric_texts(table, metric, row, source.kind)
-            if metric.group != group:
-                group = metric.group
-                heading = QTreeWidgetItem(self.metrics, [group])
-                heading.setFirstColumnSpanned(True)
-                heading.setForeground(0, quiet)
-                heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
-            item = QTreeWidgetItem(self.metrics, list(texts))
-            tip = f"{metric_tip(metric)}\n{KINDS[source.kind]}: {source.text}"
-            if texts[2]:
-                tip += f"\n95 % interval: {texts[2]}"
-            for column in range(3):
-                item.setToolTip(column, tip)
-            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            item.setForeground(2, quiet)
-        self._parts(table, row, quiet)
-        bar.setValue(at)
-        self.metrics.setUpdatesEnabled(True)
-
-    def _parts(self, table: Table, row: int, quiet: QBrush) -> None:
-        heading = QTreeWidgetItem(self.metrics, ["Parameters by part"])
-        heading.setFirstColumnSpanned(True)
-        heading.setForeground(0, quiet)
-        heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
-        shape = table.point(row).architecture
-        for name, count in parameter_parts(shape).items():
-            share = f"{count / shape.params_total:.0%}"
-            item = QTreeWidgetItem(self.metrics, [name, format_quantity(count, "count"), share])
-            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            item.setForeground(2, quiet)
 
     # --- what is asked of it ----------------------------------------------------------------------
 
@@ -354,41 +276,6 @@ def shape_text(shape: Architecture) -> str:
         f"<b>{shape.n_layers}</b> {'layer' if shape.n_layers == 1 else 'layers'} × <b>{shape.d_model:,}</b> wide, {heads}; {ffn};"
         f" vocabulary {shape.vocab_size:,}{tied}"
     )
-
-
-def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str, str, str]:
-    """Name, value and interval of a metric, marked by where it came from."""
-    estimates = table.estimates(metric.key)
-    value, low, high = (float(c[row]) for c in (estimates.value, estimates.low, estimates.high))
-    outside = " ⚠" if estimates.outside[row] else ""
-    between = ""
-    if kind not in ("exact", "unknown") and low < high:
-        between = f"{range_text(metric, value, low, high)}{outside}"
-    return metric.label, f"{metric.format(value)} {MARKS[kind]}".rstrip(), between
-
-
-def range_text(metric: Metric, value: float, low: float, high: float) -> str:
-    """An interval in the unit of its value, which stands beside it."""
-    if metric.unit not in SCALES or metric.unit == "count":
-        return f"{metric.format(low)} – {metric.format(high)}".replace(f" {metric.unit}", "")
-    _, factor = scale_for(value, metric.unit)
-    return " – ".join(digits(end / factor, metric.significant) for end in (low, high))
-
-
-def by_group() -> list[Metric]:
-    """All metrics, those of one group together."""
-    groups = list(dict.fromkeys(metric.group for metric in METRICS.values()))
-    return sorted(METRICS.values(), key=lambda metric: groups.index(metric.group))
-
-
-def parameter_parts(shape: Architecture) -> dict[str, float]:
-    """Parameters of each part; they add up to the total."""
-    return {
-        "Attention": float(shape.n_layers * shape.params_attention_per_layer),
-        "FFN": float(shape.n_layers * shape.params_ffn_per_layer),
-        "Norms": float(shape.params_norm),
-        "Embedding and head": float(shape.params_embedding),
-    }
 
 
 def largest(table: Table) -> tuple[int, int]:

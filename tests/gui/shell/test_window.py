@@ -190,7 +190,7 @@ def test_inspector_names_source_and_parts(window, opened):
     assert f"{kind}" in value.toolTip(1)
     assert "Embedding and head" in texts
     shape = opened.state.table.point(opened.state.frame.selected).architecture
-    from gui.panels.inspector import parameter_parts
+    from gui.panels.metric_tree import parameter_parts
 
     assert sum(parameter_parts(shape).values()) == shape.params_total
 

@@ -12,7 +12,7 @@ from core.project.choices import Choices
 from core.records.measurement import Device
 from core.records.metrics import METRICS
 from gui.panels.devices import flops_text
-from gui.panels.inspector import range_text
+from gui.panels.metric_tree import range_text
 from gui.panels.picture_scene import overlay_card
 from gui.panels.plot_view import empty_text, sign
 from gui.plot.scene import Overlay
