@@ -74,7 +74,6 @@ _.fit_range
 _.fit_sigmoid
 _.FLOAT_TRAINING
 _.from_code
-_.from_json
 _.front_band
 _.front_chance
 _.goodput_lookahead

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +15,6 @@ from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
 
 Columns = Mapping[str, Floats]
-SCHEMA_VERSION = 1
 # exact percentiles cost rows x resamples; above this many products the delta method takes over
 EXACT_PRODUCTS = 400_000
 ROWS_AT_ONCE = 65_536
@@ -312,49 +309,6 @@ class Fit:
         if scatter:
             extra = np.hypot(extra, self.scatter)
         return np.asarray(extra)
-
-    # -----------------------------------------------------------------------------------------
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary, free of NaN, that `from_json` reads back."""
-        answer: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, np.ndarray):
-                value = [[float(v) for v in row] for row in value]
-            elif isinstance(value, Mapping):
-                value = {k: list(v) if isinstance(v, tuple) else v for k, v in value.items()}
-            elif isinstance(value, tuple):
-                value = list(value)
-            elif isinstance(value, float) and not np.isfinite(value):
-                value = None
-            answer[f.name] = value
-        return answer
-
-    @staticmethod
-    def from_json(answer: Mapping[str, Any] | str) -> Fit:
-        """A fit read back; raises Unusable naming the key it does not understand."""
-        data = dict(json.loads(answer) if isinstance(answer, str) else answer)
-        version = data.pop("schema_version", SCHEMA_VERSION)
-        if version != SCHEMA_VERSION:
-            raise Unusable(
-                f"a fit of schema_version {version} cannot be read; {SCHEMA_VERSION} can"
-            )
-        known = {f.name: f for f in fields(Fit)}
-        if unknown := [k for k in data if k not in known]:
-            raise Unusable(f"a fit has no key '{unknown[0]}'")
-        if data.get("law") not in LAWS:
-            raise Unusable(f"a fit names law '{data.get('law')}', which is not known")
-        if data.get("resamples") is not None:
-            data["resamples"] = np.array(data["resamples"], dtype=np.float64)
-        if "ranges" in data:
-            data["ranges"] = {k: (float(v[0]), float(v[1])) for k, v in data["ranges"].items()}
-        if "warnings" in data:
-            data["warnings"] = tuple(data["warnings"])
-        for name, f in known.items():
-            if f.type == "float" and data.get(name, 0.0) is None:
-                data[name] = float("nan")
-        return Fit(**data)
 
 
 def _normal_quantile(level: float) -> float:

@@ -81,7 +81,7 @@ def rows_of(value: Mapping[str, Any], what: str) -> tuple[Row, ...]:
                     from_plain(Workload, key_of(entry, "workload", where)),
                     from_plain(Runtime, key_of(entry, "runtime", where)),
                     str(entry.get("device", "")),
-                    {k: Value(**v) for k, v in key_of(entry, "values", where).items()},
+                    {k: from_plain(Value, v) for k, v in key_of(entry, "values", where).items()},
                 )
             )
         except (AttributeError, TypeError, ValueError) as error:

@@ -285,7 +285,8 @@ def in_child(
             else:
                 # it has said all it had to say: let it put its things away
                 child.join(5)
-                return Quality(**value)
+                quality: Quality = value
+                return quality
     finally:
         if child.is_alive():
             child.terminate()
@@ -302,7 +303,7 @@ def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> 
             try:
                 out.send(("progress", next(steps)))
             except StopIteration as end:
-                out.send(("done", asdict(end.value)))
+                out.send(("done", end.value))
                 return
     except Unusable as error:
         out.send(("unusable", str(error)))

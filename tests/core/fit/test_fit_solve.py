@@ -229,14 +229,3 @@ def test_rows_without_values_are_left_out_and_said(morph):
     columns["loss"][7] = -1.0
     found = fit(TrainingRuns("holes", morph.names, columns), "chinchilla", tied=True)
     assert found.n == 74 and any("2 rows" in w for w in found.warnings)
-
-
-def test_json_round_trip(morph):
-    found = fit(morph, "u-shaped")
-    again = Fit.from_json(found.to_json())
-    assert again.theta == found.theta and again.ranges == found.ranges
-    assert again.predict(morph.columns) == pytest.approx(found.predict(morph.columns), rel=1e-13)
-    with pytest.raises(Unusable, match="'colour'"):
-        Fit.from_json({**found.to_json(), "colour": "red"})
-    with pytest.raises(Unusable, match="schema_version 99"):
-        Fit.from_json({**found.to_json(), "schema_version": 99})
