@@ -278,7 +278,7 @@ def _points(cells: Sequence[str]) -> list[str]:
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Column names with repeats and blanks told apart: 'loss', 'loss (2)', 'column 3'."""
+    """Column names with repeats and blanks numbered: 'loss', 'loss (2)', 'column 3'."""
     seen: dict[str, int] = {}
     result = []
     for position, name in enumerate(names, 1):

@@ -1,4 +1,4 @@
-"""What a file is, told by what is in it: a project, a space, training runs, results or a model."""
+"""What a file is, by what is in it: a project, a space, training runs, results or a model."""
 
 from __future__ import annotations
 

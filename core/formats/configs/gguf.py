@@ -133,7 +133,7 @@ def read_header(path: Path | str) -> Header:
 
 
 def read_gguf(path: Path | str) -> Architecture:
-    """The shape of the model in a GGUF file; Unusable, naming the key, when it cannot be said."""
+    """The shape of the model in a GGUF file; Unusable, naming the key, when an Architecture cannot express it."""
     header = read_header(path)
     what = str(path)
     kind = header.values.get("general.architecture")

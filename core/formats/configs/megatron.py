@@ -59,7 +59,7 @@ MODEL_ARGS=(
 
 
 def read(text: str) -> Architecture:
-    """The shape of Megatron-LM arguments: a bash array, a command line or one flag a line."""
+    """The shape of Megatron-LM arguments: a bash array, a command line or one flag per line."""
     what = "Megatron-LM arguments"
     try:
         words = shlex.split(text.replace("\\\n", " "), comments=True)

@@ -1,6 +1,6 @@
 """Measurements as they were made, as JSON: every token's time in seconds, by phase, block and request.
 
-Statistics are derived from these and never the other way round. One measurement a line, so that a
+Statistics are derived from these and never the other way round. One measurement per line, so that a
 large file can be read line by line; the sweeps that ship with the program are such files.
 """
 

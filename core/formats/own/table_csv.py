@@ -1,4 +1,4 @@
-"""A selection as one flat CSV: a row a candidate, units in the header, each number's source beside it.
+"""A selection as one flat CSV: one row per candidate, units in the header, each number's source beside it.
 
 Spreadsheets, HiPlot and pandas read it as it is; `read` gives back exactly the rows written.
 """
@@ -44,7 +44,7 @@ def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> s
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "id": row.identity,
             "label": row.label,
@@ -53,15 +53,15 @@ def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> s
             **asdict(row.workload),
             **asdict(row.runtime),
         }
-        cells = [_cell(told[name]) for name in header]
+        cells = [_cell(values[name]) for name in header]
         for key in keys:
             value = row.values.get(key)
-            told_of = dict.fromkeys(_PARTS, "")
+            parts_of = dict.fromkeys(_PARTS, "")
             if value is not None:
                 numbers = (value.value, value.low, value.high)
-                told_of = dict(zip(_PARTS, map(_cell, numbers), strict=False))
-                told_of |= {"_kind": value.kind, "_source": value.source}
-            cells += [told_of[part] for part in parts[key]]
+                parts_of = dict(zip(_PARTS, map(_cell, numbers), strict=False))
+                parts_of |= {"_kind": value.kind, "_source": value.source}
+            cells += [parts_of[part] for part in parts[key]]
         writer.writerow(cells)
     return out.getvalue()
 
@@ -112,8 +112,8 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
         shape: dict[str, Any] = {k: int(cells[k]) for k in SIZES}
         shape |= {k: bool(int(cells[k])) for k in SWITCHES}
         asked = Workload(**{k: int(cells[k]) for k in _WORKLOAD})
-        told: dict[str, Any] = {k: cells[k] for k in ("execution", "weights", "cache")}
-        runtime = Runtime(**told, threads=int(cells["threads"]))
+        words: dict[str, Any] = {k: cells[k] for k in ("execution", "weights", "cache")}
+        runtime = Runtime(**words, threads=int(cells["threads"]))
         values = {}
         for key, metric in METRICS.items():
             mark = f" [{metric.unit}]" if metric.unit else ""

@@ -1,4 +1,4 @@
-"""A selection as JSON: units, formulas and provenance once, then a record a candidate."""
+"""A selection as JSON: units, formulas and provenance once, then one record per candidate."""
 
 from __future__ import annotations
 

@@ -107,10 +107,10 @@ def _point(
     requests = grouped.get("request_count", {})
     completed = number((requests.get("") or requests.get("avg") or {}).get("avg")) or 0
     lengths = [_middle(grouped.get(name, {})) for name in LENGTHS]
-    told = {k.rpartition(".")[2]: v for k, v in parameters.items()}
-    lengths[0] = lengths[0] or number(told.get("isl"))
-    lengths[1] = lengths[1] or number(told.get("osl"))
-    concurrency = told.get("concurrency", _concurrency(settings))
+    asked = {k.rpartition(".")[2]: v for k, v in parameters.items()}
+    lengths[0] = lengths[0] or number(asked.get("isl"))
+    lengths[1] = lengths[1] or number(asked.get("osl"))
+    concurrency = asked.get("concurrency", _concurrency(settings))
     model = next((m for k in ("model_names", "model", "models") if (m := _deep(settings, k))), None)
     if isinstance(model, Mapping):
         items = model.get("items")
@@ -119,7 +119,7 @@ def _point(
     if isinstance(model, list):
         model = ", ".join(str(m) for m in model if m)
     model = model or document.path.stem
-    words = ", ".join(f"{k} {v}" for k, v in told.items())
+    words = ", ".join(f"{k} {v}" for k, v in asked.items())
     notes = list(document.notes)
     if completed:
         notes.append(f"{completed:.0f} requests")

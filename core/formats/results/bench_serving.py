@@ -24,7 +24,7 @@ from core.formats.results.imported import (
 from core.formats.results.readers import ResultFormat
 from core.records.imported import Estimate, ImportedPoint
 
-# what servers were told, worth repeating in a point's name
+# settings of the server, worth repeating in a point's name
 PARAMETERS = (
     "request_rate",
     "max_concurrency",
@@ -119,7 +119,7 @@ def _point(
             notes.append("batch is the mean number of requests in flight")
     prompt, output = _lengths(row, settings, completed)
     words = {k: row.get(k, settings.get(k)) for k in PARAMETERS}
-    told = ", ".join(f"{k} {v}" for k, v in words.items() if v not in (None, "", "None"))
+    stated = ", ".join(f"{k} {v}" for k, v in words.items() if v not in (None, "", "None"))
     named = (row.get(k) or settings.get(k) for k in _MODELS)
     model = next((str(m) for m in named if m), document.path.stem)
     sglang = wrapped or "mean_e2e_latency_ms" in row or row.get("backend") == "sglang"
@@ -127,7 +127,7 @@ def _point(
     if rate is not None and str(rate) != "inf":
         notes.append(f"open loop at {rate} requests/s: TTFT holds the queue")
     return ImportedPoint(
-        f"{model}, {told}" if told else model,
+        f"{model}, {stated}" if stated else model,
         workload(batch, prompt, output),
         served(settings.get("dtype")),
         str(row.get("gpu") or settings.get("gpu") or ""),
@@ -178,12 +178,12 @@ def _lengths(
         number(row.get(f"total_{side}_tokens")) if completed else None
         for side in ("input", "output")
     )
-    told = tuple(
+    reported = tuple(
         number(row.get(f"random_{side}_len", settings.get(f"random_{side}_len")))
         for side in ("input", "output")
     )
     prompt, output = (
-        c / completed if c is not None else t for c, t in zip(counted, told, strict=True)
+        c / completed if c is not None else t for c, t in zip(counted, reported, strict=True)
     )
     return prompt, output
 

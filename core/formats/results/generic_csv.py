@@ -127,17 +127,19 @@ def read(
     roles = {m.target: c for c, m in columns.items() if m.target in ROLES}
     points = []
     for index, row in enumerate(rows, 1):
-        told: dict[str, Any] = {role: row.get(column) for role, column in roles.items()}
+        cells: dict[str, Any] = {role: row.get(column) for role, column in roles.items()}
         metrics: dict[str, Estimate | None] = {
             target: single(row.get(column), target, factor)
             for column, (target, factor) in factors.items()
         }
         points.append(
             ImportedPoint(
-                str(told.get("name") or f"row {index}"),
-                workload(told.get("batch"), told.get("prompt_tokens"), told.get("output_tokens")),
-                served(told.get("weights")),
-                str(told.get("device") or ""),
+                str(cells.get("name") or f"row {index}"),
+                workload(
+                    cells.get("batch"), cells.get("prompt_tokens"), cells.get("output_tokens")
+                ),
+                served(cells.get("weights")),
+                str(cells.get("device") or ""),
                 keep(metrics),
                 what,
                 "table",

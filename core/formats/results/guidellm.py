@@ -1,4 +1,4 @@
-"""GuideLLM `benchmarks.json` or `.yaml`, format version 2: one point a load strategy.
+"""GuideLLM `benchmarks.json` or `.yaml`, format version 2: one point per load strategy.
 
 Its time_per_output_token_ms counts the first token too; its inter_token_latency_ms is what this
 program calls TPOT.

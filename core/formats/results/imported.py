@@ -149,7 +149,7 @@ def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
 
 
 def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
-    """The points that hold a metric, told apart by name; Unusable, with what was looked for, if none."""
+    """The points that hold a metric, each under a name of its own; Unusable, with what was looked for, if none."""
     sound = [replace(p, metrics=_sound(p.metrics)) for p in points]
     useful = [p for p in sound if p.metrics]
     if not useful:

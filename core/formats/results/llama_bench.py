@@ -1,4 +1,4 @@
-"""llama.cpp `llama-bench` output (`-o json`, `jsonl`, `csv`): one point a test."""
+"""llama.cpp `llama-bench` output (`-o json`, `jsonl`, `csv`): one point per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of any known tool, told apart by what is in the file and not by its name."""
+"""Results of any known tool, recognised by what is in the file and not by its name."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ SHOWN_ERRORS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Runs as read, and what was said about rows on the way.
+    """Runs as read, and what was found about rows on the way.
 
     `errors` has one line a row left out, `warnings` one a row kept but odd (outliers, repeats),
     `notes` what was assumed about the file. `counts` holds 'rows', 'read', 'errors', 'duplicates',

@@ -20,7 +20,7 @@ _MLFLOW_STATES = {"1": "running", "2": "scheduled", "3": "finished", "4": "faile
 class RawTable:
     """A header, rows of cells (text, numbers, None) and where each row stands in the file.
 
-    `lines` holds a line number a row where the file has lines, else it is empty. `problems` are rows
+    `lines` holds the line of each row where the file has lines, else it is empty. `problems` are rows
     that could not even be cut into cells: (row number, line or 0, what is wrong).
     """
 
