@@ -48,60 +48,36 @@ _.Trust
 # called by packaging/paretoscope.spec
 _.write_licences
 
+# an error law and a sigmoid for accuracy as an axis (issue 14)
+_.fit_error_law
+_.fit_sigmoid
+
+# what quantising costs, as a published illustration (issue 12)
+_.PRECISION
+_.fit_range
+_.quantisation_loss
+
+# pairs of a target and a draft (issue 16)
+_.goodput_lookahead
+_.required_tar
+_.tokens_gained
+_.tokens_per_s
+
 # not yet decided: a door of its own, or out
 _.FORMATS
 _._built_for
-_.acceptance_prior
-_.baseline_params
-_.baseline_tokens
-_.best_format
-_.best_training_bits
 _.cautions
-_.CHANNEL_LOG2_BLOCK
-_.CHINCHILLA
 _.choose_next
-_.critical_tokens
 _.currency
-_.DEEP_DRAFT
 _.dominates
-_.draft_share
-_.draft_size_prior
 _.e2e_s
 _.end_preview
-_.fit_error_law
-_.fit_over_training
-_.fit_range
-_.fit_sigmoid
-_.FLOAT_TRAINING
-_.from_code
 _.front_band
 _.front_chance
-_.goodput_lookahead
 _.hypervolume
-_.improves
-_.LADDER_TASKS
-_.loss_meanings
 _.open_written
-_.operations_factor
-_.OVER_TRAINING
-_.PARSCALE
-_.PRECISION
-_.PROVENANCE
-_.quantisation_loss
-_.RANDOM_ERROR
-_.required_tar
 _.resolution_s
-_.saved
-_.serving_optimum_like
-_.SMARTSPEC_BONUS
-_.solve_iteration
 _.STATES
-_.streams_for
-_.tokens_gained
-_.updated_acceptance
 _.VERDICTS
-_.WIDE_DRAFT
-_.wide_draft
 _.window_font
-_.without_bias
 _.write_report

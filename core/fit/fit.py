@@ -86,7 +86,7 @@ class Fit:
     def title(self) -> str:
         """Short name for a list: law, tying, convention; or whose published constants it has."""
         if self.method == "published":
-            return f"{self.definition.title}, published: {self.suite}"
+            return f"Published: {self.suite}"
         return f"{self.definition.title} ({self.tied}, {self.params} N)"
 
     def failed(self, message: str) -> Fit:

@@ -14,7 +14,6 @@ from core.errors import Unusable
 # floats, or arrays of them that broadcast
 Values = Any
 
-RANDOM_ERROR = {"46 tasks": 0.75, "17 tasks": 0.8088}  # error of guessing, arXiv 2403.08540
 GADRE = "Gadre et al. 2024, arXiv 2403.08540; official code of mlfoundations/scaling a003c491 rerun"
 
 

@@ -63,7 +63,6 @@ class Law:
     tyings: tuple[Tying, ...]
     n_note: str
     shape_parameters: tuple[str, ...] = ()  # empty: the law knows nothing of shape
-    loss_meanings: tuple[str, ...] = ("train average", "validation", "unknown")
     note: str = ""
     # size and data terms are those of Chinchilla, and shape multiplies them: the best N and D for a
     # budget have their closed form

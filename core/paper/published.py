@@ -185,7 +185,6 @@ def published(name: str) -> Fit:
             f"there are no published constants '{name}'; there are {', '.join(PUBLISHED)}"
         )
     found = PUBLISHED[name]
-    told = ("published constants, not fitted here",)
     fields: dict[str, Any] = {"ranges": found.ranges} if found.ranges else {}
     return Fit(
         found.law,
@@ -196,7 +195,7 @@ def published(name: str) -> Fit:
         theta=found.theta,
         converged=True,
         message=found.note,
-        warnings=(*told, found.note) if found.note else told,
+        warnings=(found.note,) if found.note else (),
         loss_meaning=found.loss_meaning,
         loss_unit=found.loss_unit,
         source=found.source,

@@ -83,7 +83,7 @@ def _published_row(fit: Fit, shown: bool) -> list[Cell]:
         f" ({100 * held['runs_bias']:+.2f} % on the mean)"
     )
     return [
-        Cell(f"Published: {fit.suite}", tip=tip, tone="muted", check=shown),
+        Cell(fit.title, tip=tip, tone="muted", check=shown),
         Cell(fit.tied, tone="muted"),
         Cell(fit.params, tone="muted"),
         *(Cell("", math.inf) for _ in range(3)),
@@ -209,7 +209,13 @@ def run_rows(found: Sequence[Residuals]) -> tuple[list[Cell], list[list[Cell]]]:
         return [Cell("Run")], []
     header = [
         Cell("Run"),
-        *(Cell(f.fit.definition.title, tip=f"Error of {f.fit.title}") for f in found),
+        *(
+            Cell(
+                f.fit.title if f.fit.method == "published" else f.fit.definition.title,
+                tip=f"Error of {f.fit.title}",
+            )
+            for f in found
+        ),
         Cell("Loss"), Cell("N"), Cell("D"), Cell("R", tip="Width over depth"),
     ]  # fmt: skip
     first = found[0]

@@ -114,13 +114,13 @@ def test_published_constants_lie_beside_the_fits_and_never_take_their_place(pane
     panel.tabs.setCurrentIndex(CHARTS)
     qtbot.waitUntil(lambda: not panel.busy and len(panel._residuals) == 3, timeout=120_000)
     found = panel.charts._shown[-1]
-    assert found.fit.title == "Chinchilla, published: hoffmann" and not found.left_out
+    assert found.fit.title == "Published: hoffmann" and not found.left_out
     # exactly what the constants predict: nothing was fitted
     assert found.predicted == pytest.approx(found.fit.predict(suite("morph").columns))
     panel.tabs.setCurrentIndex(PARAMETERS)
     qtbot.waitUntil(lambda: not panel.busy and len(panel._resampled) == 2, timeout=120_000)
     last = panel.parameters.columnCount() - 1
-    assert panel.parameters.horizontalHeaderItem(last).text() == "Chinchilla, published: hoffmann"
+    assert panel.parameters.horizontalHeaderItem(last).text() == "Published: hoffmann"
     assert (
         panel.parameters.item(panel.parameters.rowCount() - 1, last).text().startswith("published")
     )
