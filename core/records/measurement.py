@@ -96,7 +96,8 @@ class Measurement:
     '_device' for device time where the device has its own clock. `memory_bytes` holds 'weights',
     'cache', 'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds
     'joules_per_token' and 'idle_watts' where known. A measurement that failed has no samples, a
-    flag of FAILED_FLAGS and a message. `environment` is reported and changes no time.
+    flag of FAILED_FLAGS and a message. `environment` is reported and changes no number; its software
+    and threads only decide which repetitions are alike (`core.samples.repetitions`).
     """
 
     architecture: Architecture

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# what version 1 kept in `environment` and version 2 has in `timing`
+MOVED = frozenset({"levels", "company", "visits", "ended_early", "anchor_s", "kernel_s_per_token"})
+
 
 def measurement_1_to_2(record: Mapping[str, Any]) -> dict[str, Any]:
     """Version 1 kept what changes numbers in `environment`, under names of its own; version 2 in `timing`."""

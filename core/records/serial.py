@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from core.records.measurement import Measurement
+from core.records.migrations import MOVED
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
@@ -65,8 +66,14 @@ def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
 
 
 def measurement_from_dict(data: Mapping[str, Any], row: int = 0) -> Measurement:
-    """The measurement of `measurement_to_dict`; ValueError as in `from_plain`."""
-    return replace(from_plain(Measurement, data), id=row)
+    """The measurement of `measurement_to_dict`; ValueError as in `from_plain`, and for a record of an
+    earlier version, whose numbers would otherwise be others."""
+    found = from_plain(Measurement, data)
+    if earlier := sorted(MOVED.intersection(found.environment)):
+        raise ValueError(
+            f"measurement.environment holds '{earlier[0]}', which belongs to its timing"
+        )
+    return replace(found, id=row)
 
 
 @cache

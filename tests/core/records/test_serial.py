@@ -96,6 +96,12 @@ def test_factors_must_belong_to_the_blocks_they_correct():
             measurement_from_dict(record)
 
 
+def test_a_record_of_an_earlier_version_is_not_taken_for_one_of_today():
+    record = measurement_to_dict(measured(shape(4, 128))) | {"environment": {"levels": {}}}
+    with pytest.raises(ValueError, match="environment holds 'levels'"):
+        measurement_from_dict(record)
+
+
 def test_a_missing_field_without_default_is_named():
     with pytest.raises(ValueError, match="device lacks the field 'kind'"):
         from_plain(Device, {"name": "x", "memory_bytes": 1})
