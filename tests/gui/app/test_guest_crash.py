@@ -23,6 +23,7 @@ WINDOW = """
 import sys, gui.__main__ as program
 from PySide6.QtCore import QTimer
 from core.pareto.limits import parse_limit
+from core.project.project import Project
 app, window = program.build(program._parser().parse_args(["--new-window", sys.argv[1]]))
 def act():
     if window.store.state.frame is None or not window.store.settled:
@@ -32,7 +33,15 @@ def act():
     window.store.set_limit(parse_limit("tpot<=4ms"))
     panel = window.show_panel("space")
     panel.text.setPlainText(panel.text.toPlainText() + "\\n# half a thought")
-    QTimer.singleShot(1500, lambda: print("done", flush=True))
+    kept.start(50)
+def look():
+    with Project.open(sys.argv[1], read_only=True) as project:
+        choices = project.choices()
+    if choices.x == "memory_bytes" and choices.limits and "half" in window.store.draft():
+        kept.stop()
+        print("done", flush=True)
+kept = QTimer()
+kept.timeout.connect(look)
 watch = QTimer()
 watch.timeout.connect(act)
 watch.start(50)

@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+import gui.state.job
 from core.records.progress import Progress
 from gui.state.job import Job, Lane
 
@@ -76,7 +77,7 @@ def test_after_cancel_only_ended_arrives_and_the_generator_is_closed(qtbot):
     job = Job(work)
     heard = Heard(job)
     job.start()
-    assert stepped.wait(5)
+    assert stepped.wait(600)
     job.cancel()
     said_before = len(heard.said)
     if "ended" not in heard.names:
@@ -85,7 +86,9 @@ def test_after_cancel_only_ended_arrives_and_the_generator_is_closed(qtbot):
     assert closed.is_set()
 
 
-def test_progress_is_thinned_but_the_last_one_arrives(qtbot):
+def test_progress_is_thinned_but_the_last_one_arrives(qtbot, monkeypatch):
+    monkeypatch.setattr(gui.state.job, "PROGRESS_EVERY_S", 1e9)
+
     def work():
         for i in range(20_000):
             yield Progress(i + 1, 20_000)
@@ -93,8 +96,7 @@ def test_progress_is_thinned_but_the_last_one_arrives(qtbot):
 
     heard = run(qtbot, Job(work))
     told = [v for n, v in heard.said if n == "progressed"]
-    assert len(told) < 200
-    assert told[-1].done == 20_000
+    assert [progress.done for progress in told] == [1, 20_000]
 
 
 def test_progress_before_a_result_is_not_lost(qtbot):
@@ -184,7 +186,7 @@ def test_close_joins_the_thread(qtbot):
             yield 1
 
     job = lane.submit(Job(work))
-    assert lane.close(5)
+    assert lane.close(600)
     assert job.wait(0)
 
 
@@ -203,7 +205,7 @@ def test_a_job_deleted_while_it_runs_does_not_crash(qtbot):
     shiboken6.delete(job)
     threading.Event().wait(0.05)  # it goes on speaking to no one
     stop.set()
-    thread.join(5)
+    thread.join(600)
     assert not thread.is_alive()
 
 
