@@ -136,7 +136,8 @@ def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -
     sure = []
     if met.low is not None and met.high is not None:
         sure.append(f"{100 * level:g} % interval {tokens(met.low)} to {tokens(met.high)}")
-        sure.append(f"in {100 * met.share:.0f} % of resamples")
+        if met.share < 0.995:
+            sure.append(f"in {100 * met.share:.0f} % of resamples")
     if met.outside:
         sure.append("outside the tokens the law was fitted on")
     how = f" ({', '.join(sure)})" if sure else ""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QShowEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from core.analysis.comparison import Comparison, Difference, compare_rows, percent_text
@@ -24,6 +24,7 @@ LEGEND = (
     "● measured   ○ predicted   no mark: counted.   Percent of the baseline with the 95 % interval"
     " of the difference; the errors that two predictions of one law share are left out of it."
 )
+LOW = 330  # pixels of height below which one of the two lines gives way; its text is a tooltip
 MARKS = {"measured": "● ", "predicted": "○ "}
 TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknown": "muted"}
 
@@ -82,6 +83,7 @@ class CompareTray(Panel):
         self.crossings.setWordWrap(True)
         self.crossings.setAccessibleName("Where losses cross with more training tokens")
         self.crossings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.crossings.setToolTip(LEGEND)
         self.legend = QLabel(LEGEND)
         self.legend.setWordWrap(True)
 
@@ -115,6 +117,11 @@ class CompareTray(Panel):
         super().showEvent(event)
         if self._stale:
             self._draw()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a low dock the candidates need the room more than both lines below them."""
+        super().resizeEvent(event)
+        self._offer()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Delete takes the marked candidate out."""
@@ -175,8 +182,9 @@ class CompareTray(Panel):
         pins = state.choices.pins if state is not None else ()
         marked = self._marked()
         self.table.setVisible(there)
-        self.legend.setVisible(there)
-        self.crossings.setVisible(there and bool(self.crossings.text()))
+        crossed = there and bool(self.crossings.text())
+        self.crossings.setVisible(crossed)
+        self.legend.setVisible(there and not (crossed and self.height() < LOW))
         self.empty.setVisible(not there)
         self.warning.setVisible(bool(self.warning.text()))
         self.pin.setEnabled(bool(chosen) and chosen not in pins)
