@@ -9,7 +9,8 @@ from core.commands.following import followed
 from core.commands.measured import described, measured_lines, quality_lines
 from core.commands.options import seconds, whole
 from core.errors import Unusable
-from core.measure.sweeps.real_model import EXECUTIONS, PRECISIONS
+from core.measure.backends.registry import for_folders
+from core.measure.sweeps.real_model import PRECISIONS
 from core.model.workload import Workload
 from core.records.measurement import Measurement
 from core.units import format_quantity
@@ -22,6 +23,8 @@ HELP = "measure a local Hugging Face model folder: its speed, memory and loss on
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """FOLDER, the project, the text, and how it is run."""
+    rows = for_folders()
+    anything = ", ".join(row.name for row in rows if row.folders == "any")
     parser.add_argument("folder", help="a folder with config.json, and safetensors if it has them")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
     parser.add_argument("--text", help="a UTF-8 text file to measure loss and bits per byte on")
@@ -34,9 +37,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--execution",
-        default="transformers",
-        choices=EXECUTIONS,
-        help="'transformers' (default) runs any; the others those laid out as Llama is",
+        default="",
+        choices=tuple(row.name for row in rows),
+        help=f"{anything} for any folder, the others for those laid out as Llama is (default:"
+        f" {rows[0].name})",
     )
     parser.add_argument("--budget-s", type=seconds, default=None, help="time to spend on timing")
     parser.add_argument("--threads", type=whole, default=0, help="CPU threads (default: cores)")

@@ -53,6 +53,7 @@ def answer_of(found: Plan) -> dict[str, Any]:
                 "runtime": dataclasses.asdict(row.point.runtime),
                 "visits": row.repetitions,
                 "needed_bytes": row.needed_bytes,
+                "refusal": row.refusal,
             }
             for row in found.points
         ],
@@ -66,6 +67,7 @@ def text_of(found: Plan) -> str:
     for row in found.points:
         point = row.point
         note = "  cannot fit" if point in too_large else ""
+        note += f"  cannot run: {row.refusal}" if row.refusal else ""
         lines.append(
             f"{point.model or point.architecture.label:<14}"
             f" {format_quantity(point.architecture.params_total, 'count'):>10}"

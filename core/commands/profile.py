@@ -17,7 +17,8 @@ from core.commands.options import seconds, whole
 from core.commands.planned import planned
 from core.commands.profile_report import report
 from core.errors import Unusable
-from core.model.workload import BYTES_PER_ELEMENT, EXECUTIONS
+from core.measure.backends.registry import check_names, sweepable
+from core.model.workload import BYTES_PER_ELEMENT
 from core.records.measurement import Measurement, Point
 from core.samples.repetitions import REPETITIONS, repetitions_made
 from core.units import parse_quantity
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from core.space.space import Space
 
 HELP = "measure the shapes of a space on this machine"
-SWEEPABLE = tuple(e for e in EXECUTIONS if e != "served")
 
 
 def share(text: str) -> float:
@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--execution",
         action="append",
         default=[],
-        choices=SWEEPABLE,
+        choices=sweepable(),
         help="instead of those of the space; repeatable",
     )
     parser.add_argument(
@@ -137,6 +137,7 @@ def wanted_points(space: Space, options: argparse.Namespace) -> tuple[Point, ...
         axes["execution"] = tuple(options.execution)
     if options.weights:
         axes["weights"] = tuple(options.weights)
+    check_names(axes["execution"])
     space = dataclasses.replace(space, axes=axes)
     points = space.measurement_points(options.points)
     if not options.model:

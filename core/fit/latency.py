@@ -38,7 +38,7 @@ def fit_latency(measurements: Sequence[Measurement]) -> tuple[LatencyFit, ...]:
     """
     groups: dict[tuple[str, Runtime, str], list[Measurement]] = {}
     for m in together(measurements):
-        if m.failed or m.runtime.execution == "served":
+        if m.failed or m.runtime.served:
             continue
         for metric in LATENCY_AMOUNTS:
             if m.samples.get(metric):

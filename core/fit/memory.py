@@ -65,7 +65,7 @@ def fit_memory(measurements: Sequence[Measurement]) -> tuple[MemoryFit, ...]:
     """One calibration per device and runtime; a group without measured peaks stays at arithmetic."""
     groups: dict[tuple[str, Runtime], list[Measurement]] = {}
     for m in measurements:
-        if not m.failed and m.runtime.execution != "served":
+        if not m.failed and not m.runtime.served:
             groups.setdefault((m.device.key, m.runtime), []).append(m)
     return tuple(_calibrated(runtime, device, rows) for (device, runtime), rows in groups.items())
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 BYTES_PER_ELEMENT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
-EXECUTIONS = ("eager", "graph", "compile", "transformers", "onnx", "served")
+# which names there are is known where things are run: core.measure.backends.registry
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SERVED = "served"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +40,24 @@ class Workload:
 class Runtime:
     """How a model runs. Measurements of unlike runtimes are never mixed in one law."""
 
-    execution: str = "eager"
+    execution: str = "eager"  # name of a backend, or `SERVED`
     weights: str = "fp32"
     cache: str = "fp32"
     threads: int = 0  # 0: the device's default (physical cores on CPU, not used on GPU)
 
     def __post_init__(self) -> None:
-        if self.execution not in EXECUTIONS:
-            raise ValueError(
-                f"execution must be one of {', '.join(EXECUTIONS)}, not {self.execution!r}"
-            )
+        if not isinstance(self.execution, str) or not NAME.fullmatch(self.execution):
+            raise ValueError(f"execution must be the name of a backend, not {self.execution!r}")
         for name in ("weights", "cache"):
             if getattr(self, name) not in BYTES_PER_ELEMENT:
                 raise ValueError(
                     f"{name} must be one of {', '.join(BYTES_PER_ELEMENT)}, not {getattr(self, name)!r}"
                 )
+
+    @property
+    def served(self) -> bool:
+        """Whether requests went to a server: its queue and batching are timed with the model."""
+        return self.execution == SERVED
 
     @property
     def weight_bytes(self) -> float:

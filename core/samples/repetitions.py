@@ -59,7 +59,7 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
     if not usable:
         return rows[-1]
     last = usable[-1]
-    if len(usable) == 1 or last.runtime.execution == "served":
+    if len(usable) == 1 or last.runtime.served:
         # a server may be another one, or otherwise set up: only the latest run shows it as it is
         return last
     alike = [m for m in usable if _software(m) == _software(last)]

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.measure.backends.registry import backend_of, check_names
 from core.measure.sweeps.plan import plan
 from core.records.measurement import Device, Measurement, Point
 from core.samples.repetitions import REPETITIONS, repetitions_made
@@ -56,6 +57,7 @@ class MeasurePanel(Panel):
         self._store = store
         self._settings = Settings(None)
         self._proposed: tuple[Point, ...] = ()
+        self._problem = ""  # why the space has no points to measure
         self._offered: list[tuple[Device, ...]] = []  # in the order of the box
         self._wanted: dict[Point, bool] = {}  # what the user ticked or unticked by hand
         self.device = QComboBox(self)
@@ -265,12 +267,15 @@ class MeasurePanel(Panel):
         """The points on offer."""
         if self._proposed:
             return self._proposed
+        self._problem = ""
         space = state.contents.space
         try:
-            return space.measurement_points() if space is not None else ()
+            points = space.measurement_points() if space is not None else ()
+            check_names(point.runtime.execution for point in points)
         except Unusable as error:
-            self.words.setText(str(error))
+            self._problem = str(error)
             return ()
+        return points
 
     def _refresh_points(self, state: State) -> None:
         done = self._made(state)
@@ -288,7 +293,7 @@ class MeasurePanel(Panel):
                     f"{point.runtime.label}; {point.workload.label}",
                 ],
             )
-            item.setToolTip(3, item.text(3))
+            item.setToolTip(3, f"{item.text(3)}\n{backend_of(point).label}")
             item.setData(0, POINT, point)
             if known:
                 item.setToolTip(1, flags_text(known[-1]))
@@ -337,6 +342,8 @@ class MeasurePanel(Panel):
         devices, points = self.chosen(), self.ticked()
         if not devices or not points:
             contents = self._store.state.contents
+            if self._problem:
+                return self._problem
             if contents.measurements:
                 return f"{len(contents.measurements)} measured so far."
             if contents.space is None:

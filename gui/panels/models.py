@@ -25,10 +25,10 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.measure.backends.registry import for_folders
 from core.measure.backends.served import Endpoint
 from core.measure.backends.served_shape import measure_endpoint, served_shape
 from core.measure.sweeps.real_model import (
-    EXECUTIONS,
     PRECISIONS,
     ModelPlan,
     measure_model,
@@ -202,7 +202,8 @@ class ModelDialog(RealModelDialog):
         self.text.setToolTip("A UTF-8 text file; loss and bits per byte are measured on it")
         self.work = WorkRow(self.usual_workload(), self)
         self.weights = choice("Precision", [("as stored", ""), *((p, p) for p in PRECISIONS)], self)
-        self.execution = choice("Runs as", [(e, e) for e in EXECUTIONS], self)
+        runs = [(row.name, row.name) for row in for_folders()]
+        self.execution = choice("Runs as", runs, self)
         self.execution.setToolTip(
             "transformers runs any folder; the others those that are laid out as Llama is"
         )

@@ -15,6 +15,7 @@ from core.analysis.contents import Contents, read_contents
 from core.analysis.derivation import Derived, Inputs
 from core.analysis.overlays import Other
 from core.errors import Unusable
+from core.measure.backends.registry import check_names
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
 from core.project.project import Project
@@ -144,7 +145,7 @@ class Store(QObject):
         def make() -> Project:
             project = Project.create(path)
             if space:
-                parse_space(space)
+                check_names(parse_space(space).axes["execution"])
                 project.put_text("space", space)
             return project
 
@@ -229,6 +230,7 @@ class Store(QObject):
     def put_space(self, text: str) -> None:
         """Describe the space anew; raises Unusable when the text cannot be read as one."""
         space = parse_space(text)
+        check_names(space.axes["execution"])
         self._write(lambda project: project.put_text("space", text))
         self._set_contents(space=space)
 

@@ -76,7 +76,8 @@ class InThread:
     def __init__(self, threads):
         import torch
 
-        from core.measure.backends.torch_backend import DecoderRunner, Pulse
+        from core.measure.backends.backend import Pulse
+        from core.measure.backends.torch_backend import DecoderRunner
 
         torch.set_num_threads(threads)
         with torch.inference_mode():

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from core.formats.own import raw_json
+from core.measure.backends.backend import BenchContext
 from core.measure.process.interleaved import CORRECTED, measure_interleaved
-from core.measure.process.run_point import BenchContext
 from core.measure.process.worker import child_environment
 from core.measure.timing.devices import cpu_device, measured
 from core.measure.timing.protocol import Settings

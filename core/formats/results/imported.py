@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import Unusable
-from core.model.workload import Runtime, Workload
+from core.model.workload import SERVED, Runtime, Workload
 from core.records.imported import Estimate, ImportedPoint
 from core.samples.statistics import median_interval, student_t
 from core.units import factor_of, plain_number
@@ -215,4 +215,4 @@ def served(weights: Any, cache: Any = None) -> Runtime | None:
     if weight is None:
         return None
     default = weight if weight not in ("fp8", "int8") else "bf16"
-    return Runtime("served", weight, precision(cache) or default)
+    return Runtime(SERVED, weight, precision(cache) or default)

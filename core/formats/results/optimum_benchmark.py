@@ -24,7 +24,7 @@ from core.formats.results.imported import (
     workload,
 )
 from core.formats.results.readers import ResultFormat
-from core.model.workload import Runtime
+from core.model.workload import SERVED, Runtime
 from core.records.imported import Estimate, ImportedPoint
 
 PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
@@ -84,7 +84,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     if backend.get("quantization_scheme"):
         notes.append(f"quantised: {backend['quantization_scheme']}")
         weights = None
-    execution = EXECUTIONS.get(str(backend.get("name")), "served")
+    execution = EXECUTIONS.get(str(backend.get("name")), SERVED)
     if backend.get("torch_compile"):
         execution = "compile"
     cache = weights if weights in ("fp32", "bf16", "fp16") else "bf16"

@@ -6,14 +6,17 @@ weights are handed over in memory, so that no file is written and no 2 GB limit 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.errors import Unsupported
-from core.measure.backends.torch_backend import WARM_STEPS, Pulse, phases_s
+from core.measure.backends.backend import Backend, BenchContext, Pulse
+from core.measure.backends.torch_backend import WARM_STEPS, phases_s
 from core.measure.backends.weights import RandomSource, Source
 from core.measure.timing.clock import Clock
+from core.measure.timing.memory import decoder_bytes
 from core.measure.timing.protocol import Samples
 from core.model.architecture import Architecture
 from core.records.measurement import Point
@@ -26,13 +29,9 @@ EPSILON = 1e-5
 
 
 def _libraries() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise Unsupported(
-            f"{error.name} is not installed; pip install 'paretoscope[onnx]'"
-        ) from error
+    import onnx
+    import onnxruntime
+
     return onnx, onnxruntime
 
 
@@ -270,14 +269,8 @@ class OnnxDecoder:
 class OnnxRunner:
     """An ONNX Runtime decoder under one workload."""
 
-    def __init__(self, point: Point, device: str, clock: Clock, pulse: Pulse, threads: int) -> None:
+    def __init__(self, point: Point, clock: Clock, pulse: Pulse, threads: int) -> None:
         runtime, work = point.runtime, point.workload
-        if device != "cpu":
-            raise Unsupported("ONNX Runtime is offered on CPU")
-        if runtime.weights not in ("fp32", "int8") or runtime.cache != "fp32":
-            raise Unsupported("ONNX Runtime is offered with fp32 or int8 weights and an fp32 cache")
-        if point.folder:
-            raise Unsupported("a model folder is measured with 'transformers' or 'eager'")
         self._clock, self._pulse = clock, pulse
         self._output = work.output_tokens
         capacity = work.prompt_tokens + work.output_tokens
@@ -332,3 +325,26 @@ class OnnxRunner:
     def close(self) -> None:
         """Drop the session and the cache."""
         del self.decoder
+
+
+def start(point: Point, context: BenchContext, _shared: Any = None) -> OnnxRunner:
+    """The decoder of a point in an ONNX Runtime session."""
+    threads = context.use_threads(point.runtime.threads)
+    return OnnxRunner(point, context.clock, context.pulse, threads)
+
+
+BACKEND = Backend(
+    name="onnx",
+    label="ONNX Runtime",
+    devices=("cpu",),
+    weights=("fp32", "int8"),
+    caches=("fp32",),
+    start=start,
+    needs=("onnx", "onnxruntime"),
+    extra="onnx",
+    # not interleaved: threads of its own spin on after a run, and six of it in one process took up to
+    # twice as long as beside others
+    quick=True,
+    # it keeps its packed copy beside the weights it was given
+    memory=partial(decoder_bytes, copies=2),
+)

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from statistics import median, median_low
 
 from core.errors import Unusable
+from core.measure.backends.backend import Backend
 from core.measure.backends.served_request import (
     EXTRAS,
     NoSuchField,
@@ -30,7 +31,7 @@ from core.measure.backends.served_request import (
 from core.measure.backends.served_request import Endpoint as Endpoint
 from core.measure.backends.served_request import ServedRequest as ServedRequest
 from core.model.architecture import Architecture
-from core.model.workload import Runtime, Workload
+from core.model.workload import SERVED, Runtime, Workload
 from core.records.measurement import Device, Measurement
 from core.records.progress import Progress, Steps
 from core.samples.statistics import scatter
@@ -130,7 +131,7 @@ def measure_served(
         workload,
         architecture,
         device,
-        runtime or Runtime("served"),
+        runtime or Runtime(SERVED),
         started,
         guess,
     )
@@ -324,3 +325,12 @@ def _measurement(
         started_at=started,
         model=endpoint.model,
     )
+
+
+BACKEND = Backend(
+    name=SERVED,
+    label="a served model",
+    devices=("cpu", "cuda"),
+    # a server is there already: it is asked over the network, and nothing is started
+    start=None,
+)

@@ -20,7 +20,7 @@ from core.formats.configs.gguf import read_gguf, read_header
 from core.formats.configs.hf import read_config
 from core.measure.backends.served import Endpoint, measure_served
 from core.model.architecture import Architecture
-from core.model.workload import BYTES_PER_ELEMENT, Runtime, Workload
+from core.model.workload import BYTES_PER_ELEMENT, SERVED, Runtime, Workload
 from core.records.measurement import Device, Measurement
 from core.records.progress import Steps
 
@@ -100,7 +100,7 @@ def served_runtime(weights: str) -> Runtime:
     """The runtime of a served model; where nobody says the precision it stands as bf16."""
     known = weights if weights in BYTES_PER_ELEMENT else "bf16"
     # the cache of a model with 8-bit weights is kept in 16 bits unless the server was told otherwise
-    return Runtime("served", known, known if known in ("fp32", "fp16") else "bf16")
+    return Runtime(SERVED, known, known if known in ("fp32", "fp16") else "bf16")
 
 
 def _is_model(path: Path) -> bool:

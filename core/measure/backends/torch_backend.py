@@ -6,11 +6,14 @@ import itertools
 import statistics
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Unsupported
+from core.measure.backends.backend import Backend, BenchContext, Pulse
 from core.measure.backends.decoder import COMPILED_BUCKET, Decoder, GraphStep, Weights
-from core.measure.backends.weights import Source
+from core.measure.backends.linear_kernels import compute_dtype
+from core.measure.backends.weights import LlamaSource, Source
 from core.measure.timing.clock import Clock, gaps_s
 from core.measure.timing.protocol import Samples
 from core.records.measurement import Point
@@ -23,15 +26,6 @@ LAG = 2
 # entries to which the cache of a step with a fixed length is rounded up
 STATIC_MULTIPLE = 16
 WARM_STEPS = 8
-
-
-class Pulse:
-    """A counter the timed code bumps at every token, so that a hang can be told from slowness."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
 
 
 class DecoderRunner:
@@ -244,3 +238,59 @@ def phases_s(stamps_ns: list[int]) -> dict[str, list[float]]:
         "tpot": gaps[1:],
         "e2e": [(stamps_ns[-1] - stamps_ns[0]) / 1e9],
     }
+
+
+def start(point: Point, context: BenchContext, shared: Weights | None = None) -> DecoderRunner:
+    """The decoder of a point, of random weights or a folder's, in its execution."""
+    source = _folder_source(point, context) if point.folder else None
+    return DecoderRunner(point, context.target, context.clock, context.pulse, source, shared)
+
+
+def _weights(point: Point, context: BenchContext) -> Weights:
+    return Weights(point.architecture, point.runtime, context.target)
+
+
+def _folder_source(point: Point, context: BenchContext) -> Source:
+    """Tensors of a local model folder for the plain decoder, where its layout is Llama's."""
+    from core.measure.backends.folder import load_model, read_folder
+
+    model = load_model(read_folder(point.folder), "fp32", "cpu")
+    tensors = model.state_dict()
+    if "model.layers.0.self_attn.q_proj.weight" not in tensors:
+        raise Unsupported("this model is not laid out as Llama is; measure it with 'transformers'")
+    dtype = compute_dtype(point.runtime, context.target)
+    return LlamaSource(tensors, point.architecture, dtype, context.target)
+
+
+# scales would be needed for an int8 cache
+CACHES = ("fp32", "bf16", "fp16", "fp8")
+EAGER = Backend(
+    name="eager",
+    label="the program's decoder",
+    devices=("cpu", "cuda"),
+    caches=CACHES,
+    start=start,
+    needs=("torch",),
+    extra="measure",
+    folders="llama",
+    shared=_weights,
+    interleaves=True,
+    quick=True,
+)
+GRAPH = replace(
+    EAGER,
+    name="graph",
+    label="the decoder in CUDA graphs",
+    devices=("cuda",),
+    shared=None,
+    interleaves=False,
+    quick=False,
+)
+COMPILE = replace(
+    EAGER,
+    name="compile",
+    label="the decoder compiled by torch",
+    # compiling takes seconds even for a toy, and minutes for many stretches of cache
+    quick=False,
+    patience_s=300.0,
+)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Unsupported
+from core.measure.backends.backend import Backend, BenchContext, Pulse
 from core.measure.backends.linear_kernels import compute_dtype
-from core.measure.backends.torch_backend import Pulse, phases_s
+from core.measure.backends.torch_backend import phases_s
 from core.measure.backends.weights import RandomSource
 from core.measure.timing.clock import Clock
 from core.measure.timing.protocol import Samples
@@ -113,10 +114,6 @@ class GenerateRunner:
         import torch
 
         runtime, work = point.runtime, point.workload
-        if runtime.weights not in ("fp32", "bf16", "fp16"):
-            raise Unsupported(
-                f"transformers is offered in fp32, bf16 and fp16, not {runtime.weights}"
-            )
         if runtime.cache != runtime.weights:
             raise Unsupported(
                 f"transformers keeps its cache in the precision of its weights ({runtime.weights})"
@@ -216,3 +213,24 @@ class GenerateRunner:
     def close(self) -> None:
         """Drop the model."""
         self._model = None
+
+
+def start(point: Point, context: BenchContext, _shared: Any = None) -> GenerateRunner:
+    """The model of a point, of random weights or a folder's, behind `generate`."""
+    return GenerateRunner(point, context.target, context.clock, context.pulse)
+
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+BACKEND = Backend(
+    name="transformers",
+    label="transformers",
+    devices=("cpu", "cuda"),
+    weights=PRECISIONS,
+    caches=PRECISIONS,
+    start=start,
+    needs=("transformers",),
+    extra="models",
+    folders="any",
+    interleaves=True,
+    quick=True,
+)

@@ -52,7 +52,7 @@ class Server:
     """Answers requests one at a time; speaks from two threads, one message at a time."""
 
     def __init__(self, outgoing: IO[bytes], on_measure: Callable[[Any, Any], None] | None) -> None:
-        from core.measure.backends.torch_backend import Pulse
+        from core.measure.backends.backend import Pulse
 
         self._outgoing = outgoing
         self._speaking = threading.Lock()
@@ -104,7 +104,7 @@ class Server:
 
     def _open(self, message: Mapping[str, Any]) -> None:
         """Set up for a sweep: find the device, measure it unless it is given measured."""
-        from core.measure.process.run_point import BenchContext
+        from core.measure.backends.backend import BenchContext
         from core.measure.timing.devices import cuda_devices, find_device, measured
         from core.measure.timing.protocol import Settings
         from core.records.measurement import Device, Point

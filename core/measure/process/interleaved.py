@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 
 from core.errors import Unsupported, Unusable
-from core.measure.backends.decoder import Weights
+from core.measure.backends.backend import BenchContext, Runner
+from core.measure.backends.registry import backend_of, needed_bytes, start_runner
 from core.measure.process.run_point import (
-    BenchContext,
-    Runner,
     compilations,
     failed,
     measure,
     now_utc,
-    start_runner,
     warm_libraries,
 )
 from core.measure.timing import protocol
@@ -33,7 +31,6 @@ from core.measure.timing.memory import (
     PeakMemory,
     available_bytes,
     is_out_of_memory,
-    needed_bytes,
     release,
 )
 from core.measure.timing.protocol import Outcome, Settings
@@ -42,11 +39,6 @@ from core.records.measurement import Measurement, Point, Timing
 from core.samples.drift_correction import drift_factors
 from core.samples.statistics import scatter
 
-# executions of our own decoder, whose weights can be shared
-SHARE_WEIGHTS = frozenset({"eager", "compile"})
-# what can be interleaved. ONNX Runtime cannot: threads of its own spin on after a run, and six of it in one
-# process took up to twice as long as beside others
-INTERLEAVED = SHARE_WEIGHTS | {"transformers"}
 # what stays free for activations, and for everyone else
 SPARE = 0.25
 CORRECTED = ("ttft", "tpot", "e2e")
@@ -143,18 +135,14 @@ def _load(
     turn: Callable[[int], None],
 ) -> list[_Loaded]:
     """Load what can be interleaved while there is room; what cannot run at all is found at once."""
-    shared_weights: dict[Any, Weights] = {}
+    shared_weights: dict[Any, Any] = {}
     loaded: list[_Loaded] = []
     room = available_bytes(context.target)
     floor = SPARE * room if room is not None else 0.0
     # heaviest first: what is left alone is then small and quick
     for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
         point = points[number]
-        if (
-            context.device.kind != "cpu"
-            or point.folder
-            or point.runtime.execution not in INTERLEAVED
-        ):
+        if context.device.kind != "cpu" or point.folder or not backend_of(point).interleaves:
             continue
         if context.energy_s > 0:
             # interleaved points share the meter: their joules cannot be told apart
@@ -177,8 +165,8 @@ def _load(
             held = 0
             if key in shared_weights:
                 held = need["weights"]
-            elif point.runtime.execution in SHARE_WEIGHTS:
-                shared_weights[key] = Weights(point.architecture, point.runtime, context.target)
+            elif (share := backend_of(point).shared) is not None:
+                shared_weights[key] = share(point, context)
             runner = start_runner(point, context, shared_weights.get(key))
             peak.loaded()
             runner.warm()

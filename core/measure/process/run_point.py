@@ -7,113 +7,37 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from core.errors import Unsupported, Unusable
-from core.measure.backends.decoder import Weights
-from core.measure.backends.linear_kernels import compute_dtype
-from core.measure.backends.torch_backend import DecoderRunner, Pulse
-from core.measure.backends.weights import LlamaSource, Source
+from core.measure.backends.backend import BenchContext, Runner
+from core.measure.backends.registry import backend_of, needed_bytes, start_runner
 from core.measure.process.kernels import kernel_seconds
 from core.measure.timing import protocol
-from core.measure.timing.clock import Clock
-from core.measure.timing.devices import default_threads
 from core.measure.timing.environment import Watch, snapshot
-from core.measure.timing.memory import PeakMemory, is_out_of_memory, needed_bytes, release, shortage
-from core.measure.timing.protocol import Settings
+from core.measure.timing.memory import PeakMemory, is_out_of_memory, release, shortage
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point, Timing
 
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
-# compiling takes seconds even for a toy
-QUICK_TO_WARM = frozenset({"eager", "transformers", "onnx"})
 
 
-class Runner(protocol.Runnable, Protocol):
-    """One point loaded and ready to be timed, with what it holds in memory."""
-
-    def memory(self) -> dict[str, int]:
-        """Bytes by part."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """What runs, for the record."""
-        ...
-
-    def close(self) -> None:
-        """Drop everything it holds."""
-        ...
-
-
-@dataclass(slots=True)
-class BenchContext:
-    """What stays the same from point to point in one measuring process."""
-
-    device: Device
-    settings: Settings = field(default_factory=Settings)
-    threads: int = 0
-    anchor: Point | None = None
-    energy_s: float = 0.0
-    clock: Clock = field(default_factory=Clock)
-    pulse: Pulse = field(default_factory=Pulse)
-    _anchored: Runner | None = None
-    warmed: set[Runtime] = field(default_factory=set)
-
-    @property
-    def target(self) -> str:
-        """The torch device."""
-        return "cpu" if self.device.kind == "cpu" else f"cuda:{self.device.index}"
-
-    def use_threads(self, asked: int) -> int:
-        """Set torch's threads to those asked for, or to the default; returns the number."""
-        import torch
-
-        threads = asked or self.threads or default_threads()
-        if self.device.kind == "cpu":
-            torch.set_num_threads(threads)
-        return threads
-
-    def anchored(self) -> Runner | None:
-        """The anchor, loaded once; None where there is none or it does not fit or run here."""
-        if self.anchor is None or shortage(self.anchor, self.target):
-            return None
-        if self._anchored is None:
-            try:
-                self._anchored = start_runner(self.anchor, self)
-            except (Unsupported, RuntimeError, MemoryError):
-                self.anchor = None
-        return self._anchored
-
-
-def start_runner(point: Point, context: BenchContext, weights: Weights | None = None) -> Runner:
-    """The runner of a point's execution, loaded; raises Unsupported with the reason where it cannot run.
-
-    A decoder of ours uses the `weights` given instead of loading its own.
-    """
-    execution = point.runtime.execution
-    if execution == "transformers":
-        from core.measure.backends.transformers_backend import GenerateRunner
-
-        return GenerateRunner(point, context.target, context.clock, context.pulse)
-    if execution == "onnx":
-        from core.measure.backends.onnx_backend import OnnxRunner
-
-        return OnnxRunner(
-            point,
-            context.target,
-            context.clock,
-            context.pulse,
-            context.use_threads(point.runtime.threads),
-        )
-    if execution == "served":
-        raise Unsupported("a served model is measured through its address, not as a shape")
-    source = _folder_source(point, context) if point.folder else None
-    return DecoderRunner(point, context.target, context.clock, context.pulse, source, weights)
+def anchored(context: BenchContext) -> Runner | None:
+    """The context's anchor, loaded once; None where there is none or it does not fit or run here."""
+    anchor = context.anchor
+    if anchor is None or shortage(needed_bytes(anchor)["total"], context.target):
+        return None
+    if context.anchored is None:
+        try:
+            context.anchored = start_runner(anchor, context)
+        except (Unsupported, RuntimeError, MemoryError):
+            context.anchor = None
+    return context.anchored
 
 
 def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
@@ -121,32 +45,17 @@ def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
 
     On CPU memory is the growth of this process, and a model is charged with nothing but its own.
     """
-    if (
-        context.device.kind != "cpu"
-        or runtime.execution not in QUICK_TO_WARM
-        or runtime in context.warmed
-    ):
+    point = Point(TOY, Workload(1, 8, 4), runtime)
+    if context.device.kind != "cpu" or runtime in context.warmed or not backend_of(point).quick:
         return
     context.warmed.add(runtime)
     try:
-        toy = start_runner(Point(TOY, Workload(1, 8, 4), runtime), context)
+        toy = start_runner(point, context)
         toy.warm()
         toy.close()
     except (Unusable, RuntimeError, MemoryError):
         # what stands in the way of a toy stands in the way of the point, which says so
         return
-
-
-def _folder_source(point: Point, context: BenchContext) -> Source:
-    """Tensors of a local model folder for the plain decoder, where its layout is Llama's."""
-    from core.measure.backends.folder import load_model, read_folder
-
-    model = load_model(read_folder(point.folder), "fp32", "cpu")
-    tensors = model.state_dict()
-    if "model.layers.0.self_attn.q_proj.weight" not in tensors:
-        raise Unsupported("this model is not laid out as Llama is; measure it with 'transformers'")
-    dtype = compute_dtype(point.runtime, context.target)
-    return LlamaSource(tensors, point.architecture, dtype, context.target)
 
 
 def failed(point: Point, device: Device, flag: str, message: str, **more: Any) -> Measurement:
@@ -177,7 +86,7 @@ def measure(
     import torch
 
     needed = needed_bytes(point)
-    missing = shortage(point, context.target)
+    missing = shortage(needed["total"], context.target)
     if missing:
         return failed(
             point, context.device, "oom", missing, memory_bytes={"needed": needed["total"]}
@@ -186,7 +95,7 @@ def measure(
     runner: Runner | None = None
     try:
         with torch.inference_mode():
-            anchor = context.anchored()
+            anchor = anchored(context)
             warm_libraries(point.runtime, context)
             peak = PeakMemory(context.target)
             report(f"loading {point.label}", 0.0)

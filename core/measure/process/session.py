@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.measure.backends.registry import backend_of, needed_bytes
 from core.measure.process.run_point import failed
 from core.measure.process.worker import Worker, WorkerDied, WorkerHung, child_command
-from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Progress, Steps
@@ -28,8 +28,7 @@ def patience_s(point: Point) -> float:
     a, work = point.architecture, point.workload
     loading = needed_bytes(point)["total"] / 50e6
     prompt = a.prefill_flops(work.prompt_tokens, work.batch) / 2e9
-    compiling = 300.0 if point.runtime.execution == "compile" else 0.0
-    return float(60.0 + loading + prompt + compiling)
+    return float(60.0 + loading + prompt + backend_of(point).patience_s)
 
 
 class Session:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.measure.backends.registry import needed_bytes, refusal
 from core.measure.timing.energy import COOL_S, IDLE_S, SHORTEST_S
-from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Point
 from core.samples.repetitions import MOST
@@ -16,11 +16,15 @@ from core.units import format_quantity, time_text
 
 @dataclass(frozen=True, slots=True)
 class PlannedPoint:
-    """A point with the repetitions it still gets (0: known already) and the bytes it will need."""
+    """A point with the repetitions it still gets (0: known already) and the bytes it will need.
+
+    `refusal` is why its backend cannot run it on the device, or ''.
+    """
 
     point: Point
     repetitions: int
     needed_bytes: int
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Plan:
         return tuple(p.point for p in self.points if p.repetitions and 0 < most < p.needed_bytes)
 
     @property
+    def refused(self) -> tuple[PlannedPoint, ...]:
+        """Points to measure that cannot run on the device; they would be flagged 'unsupported'."""
+        return tuple(p for p in self.points if p.repetitions and p.refusal)
+
+    @property
     def text(self) -> str:
         """One line for a person."""
         if not self.points:
@@ -72,6 +81,8 @@ class Plan:
         parts.append(f"largest {largest}{of}")
         if self.too_large:
             parts.append(f"{len(self.too_large)} cannot fit")
+        if self.refused:
+            parts.append(f"{len(self.refused)} cannot run here ({self.refused[0].refusal})")
         if self.known:
             parts.append(f"{self.known} known already")
         return "; ".join(parts)
@@ -90,14 +101,16 @@ def plan(
 ) -> Plan:
     """The plan of a sweep that repeats each point so often; `made` counts the repetitions made, by key.
 
-    `devices` is the number of alike devices that share the points.
+    `devices` is the number of alike devices that share the points. Raises Unusable for a point whose
+    backend does not exist.
     """
     chosen = settings or Settings()
     rows = []
     for point in points:
         done = made.get(point.key(device), 0)
         left = 0 if done >= MOST else max(0, repetitions - done)
-        rows.append(PlannedPoint(point, left, needed_bytes(point)["total"]))
+        need = needed_bytes(point)["total"]
+        rows.append(PlannedPoint(point, left, need, refusal(point, device.kind)))
     # a point's repetitions share its budget of time; each is warmed up anew
     each = chosen.budget_s / max(1, repetitions) + chosen.warm_s
     if energy_s > 0:

@@ -13,14 +13,13 @@ from typing import Any
 
 from core.errors import Unusable
 from core.measure.backends.folder import ModelFolder, read_folder
+from core.measure.backends.registry import for_folders
 from core.measure.timing.protocol import Settings
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Progress, Steps
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-# 'transformers' runs every folder; the others only what is laid out as Llama is
-EXECUTIONS = ("transformers", "eager", "graph", "compile")
 BUDGET_S = 30.0
 RANDOM = "random weights of the folder's shape: a speed and a size, but no quality"
 
@@ -40,9 +39,11 @@ def plan_model(
     *,
     text: Path | str | None = None,
     weights: str = "",
-    execution: str = "transformers",
+    execution: str = "",
 ) -> ModelPlan:
-    """What measuring a folder will do, from its small files alone; `weights` '' means as stored.
+    """What measuring a folder will do, from its small files alone.
+
+    `weights` '' means as stored, `execution` '' a backend that runs any folder.
 
     Raises Unusable, with the reason, for what `read_folder` refuses, for a request longer than the
     model's context, and for a text where the folder has no weights or no tokenizer to read it with.
@@ -51,8 +52,10 @@ def plan_model(
     precision = weights or {"fp64": "fp32", "fp8": "bf16"}.get(folder.dtype, folder.dtype)
     if precision not in PRECISIONS:
         raise Unusable(f"a model folder is measured in {', '.join(PRECISIONS)}, not {precision}")
-    if execution not in EXECUTIONS:
-        raise Unusable(f"a model folder runs as {', '.join(EXECUTIONS)}, not {execution}")
+    names = [row.name for row in for_folders()]
+    execution = execution or names[0]
+    if execution not in names:
+        raise Unusable(f"a model folder runs as {', '.join(names)}, not {execution}")
     asked = workload.prompt_tokens + workload.output_tokens
     if folder.max_context is not None and asked > folder.max_context:
         raise Unusable(

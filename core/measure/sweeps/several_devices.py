@@ -41,7 +41,7 @@ def shares(points: Sequence[Point], devices: Sequence[Device]) -> list[tuple[Poi
 
     Dealing by weight keeps sweeps about equally long; the sweep shuffles each share again.
     """
-    from core.measure.timing.memory import needed_bytes
+    from core.measure.backends.registry import needed_bytes
 
     dealt = sorted(points, key=lambda p: -needed_bytes(p)["total"])
     found = []

@@ -41,7 +41,7 @@ def anchor_point(device: str) -> Point:
     """The configuration measured again beside every point: larger than caches, quick to run."""
     shape = Architecture(4, 768, 12, 12, 64, 2048, 8192)
     precision = "fp32" if device == "cpu" else "bf16"
-    return Point(shape, Workload(1, 16, 21), Runtime("eager", precision, precision))
+    return Point(shape, Workload(1, 16, 21), Runtime(weights=precision, cache=precision))
 
 
 def sweep(

@@ -15,19 +15,16 @@ CPU_MARGIN_BYTES = 512 * 2**20
 CUDA_MARGIN_BYTES = 256 * 2**20
 
 
-def needed_bytes(point: Point) -> dict[str, int]:
-    """Predicted bytes by part: weights, cache, work (activations and packing), and their total.
+def decoder_bytes(point: Point, copies: int = 1) -> dict[str, int]:
+    """Predicted bytes of a decoder by part: weights, cache, work (activations, packing), their total.
 
     Activations are counted for a whole prompt at once; packing holds the largest matrix three times
-    for a moment. Arithmetic on the shape alone.
+    for a moment. `copies` of the matrices are kept. Arithmetic on the shape alone.
     """
     a, work, runtime = point.architecture, point.workload, point.runtime
     width = 4 if runtime.weights in ("fp32", "int8") else 2
     tokens = work.prompt_tokens + work.output_tokens
-    matrices = a.params_read_per_step * runtime.weight_bytes
-    if runtime.execution == "onnx":
-        # ONNX Runtime keeps its packed copy beside the weights it was given
-        matrices *= 2
+    matrices = copies * a.params_read_per_step * runtime.weight_bytes
     # the embedding table is a lookup in the activation dtype, kept beside a packed tied head
     embedding = a.vocab_size * a.d_model * width
     cache = a.cache_bytes_per_token(runtime.cache_bytes) * tokens * work.batch
@@ -104,9 +101,9 @@ def _group_available() -> int | None:
     return None
 
 
-def shortage(point: Point, device: str) -> str:
-    """One line saying what is missing when a point cannot fit, or '' when it can."""
-    need, have = needed_bytes(point)["total"], available_bytes(device)
+def shortage(need: int, device: str) -> str:
+    """One line on what is missing where so many bytes cannot be had, or '' where they can."""
+    have = available_bytes(device)
     if have is None or need <= have:
         return ""
     return f"needs about {need / 2**30:.1f} GiB, {have / 2**30:.1f} GiB available on {device}"

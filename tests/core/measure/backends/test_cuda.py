@@ -10,11 +10,12 @@ torch = pytest.importorskip("torch")
 
 import cuda_stand_in  # noqa: E402
 
+from core.measure.backends.backend import BenchContext, Pulse  # noqa: E402
 from core.measure.backends.decoder import GraphStep  # noqa: E402
-from core.measure.backends.torch_backend import DecoderRunner, Pulse  # noqa: E402
+from core.measure.backends.torch_backend import DecoderRunner  # noqa: E402
 from core.measure.process import run_point as bench  # noqa: E402
 from core.measure.process.interleaved import measure_interleaved  # noqa: E402
-from core.measure.process.run_point import BenchContext, measure  # noqa: E402
+from core.measure.process.run_point import measure  # noqa: E402
 from core.measure.timing import energy  # noqa: E402
 from core.measure.timing.clock import Clock  # noqa: E402
 from core.measure.timing.protocol import Settings  # noqa: E402

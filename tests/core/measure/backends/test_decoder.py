@@ -10,11 +10,12 @@ torch = pytest.importorskip("torch")
 
 from core.errors import Unsupported  # noqa: E402
 from core.measure.backends import linear_kernels as products  # noqa: E402
+from core.measure.backends.backend import Pulse  # noqa: E402
 from core.measure.backends.decoder import Decoder, GraphStep  # noqa: E402
-from core.measure.backends.torch_backend import DecoderRunner, Pulse  # noqa: E402
+from core.measure.backends.registry import needed_bytes  # noqa: E402
+from core.measure.backends.torch_backend import DecoderRunner  # noqa: E402
 from core.measure.backends.weights import LlamaSource, RandomSource  # noqa: E402
 from core.measure.timing.clock import Clock  # noqa: E402
-from core.measure.timing.memory import needed_bytes  # noqa: E402
 from core.model.architecture import Architecture  # noqa: E402
 from core.model.workload import Runtime, Workload  # noqa: E402
 from core.records.measurement import Point  # noqa: E402
@@ -215,9 +216,10 @@ def test_a_model_folder_is_measured_with_its_own_weights(execution, tmp_path):
     pytest.importorskip("safetensors")
     from transformers import AutoModelForCausalLM
 
+    from core.measure.backends.backend import BenchContext
     from core.measure.backends.folder import read_folder
     from core.measure.backends.transformers_backend import hugging_face_config
-    from core.measure.process.run_point import BenchContext, measure
+    from core.measure.process.run_point import measure
     from core.measure.timing.devices import cpu_device
     from core.measure.timing.protocol import Settings
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.measure.backends.backend import BenchContext
 from core.measure.process.interleaved import drift_factors_by_phase, measure_interleaved, standing
-from core.measure.process.run_point import BenchContext
 from core.measure.timing.devices import cpu_device
 from core.measure.timing.protocol import Outcome, Settings
 from core.model.architecture import Architecture

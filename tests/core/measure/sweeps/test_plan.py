@@ -1,10 +1,11 @@
 """The plan of a sweep: what is still to do, what fits, how long it may take."""
 
 import json
+from dataclasses import replace
 
 from core.__main__ import main
+from core.measure.backends.registry import needed_bytes
 from core.measure.sweeps.plan import plan
-from core.measure.timing.memory import needed_bytes
 from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
@@ -17,7 +18,7 @@ DEVICE = Device("cpu", "a machine", 16 * 2**30)
 SETTINGS = Settings(budget_s=12.0, warm_s=2.0)
 
 
-def test_visits_made_are_not_planned_again():
+def test_repetitions_made_are_not_planned_again():
     made = {SMALL.key(DEVICE): 2}
     told = plan([SMALL, LARGE], DEVICE, made, repetitions=3, settings=SETTINGS)
     assert (
@@ -72,3 +73,11 @@ def test_the_command_tells_and_does_nothing(tmp_path, capsys, monkeypatch):
     assert not project.exists()
     assert main([*words, "--cluster", "tcp://127.0.0.1:1"]) == 2
     assert "--plan" in capsys.readouterr().err
+
+
+def test_what_a_backend_cannot_run_on_the_device_is_planned_with_the_reason():
+    card = Device("cuda", "A card", 2**34)
+    found = plan([replace(SMALL, runtime=Runtime("onnx")), SMALL], card, {})
+    assert [bool(p.refusal) for p in found.points] == [True, False]
+    assert "1 cannot run here (ONNX Runtime needs a CPU)" in found.text
+    assert "cannot run here" not in plan([SMALL], card, {}).text

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from core.measure.backends.registry import needed_bytes
 from core.measure.process.kernels import covered
 from core.measure.process.messages import receive, send
 from core.measure.timing import memory
@@ -46,18 +47,18 @@ def test_what_is_no_message_is_refused(tmp_path, junk):
 
 def test_need_grows_with_everything_and_a_shortage_is_told(monkeypatch):
     def total(shape=SHAPE, workload=POINT.workload, runtime=POINT.runtime):
-        return memory.needed_bytes(Point(shape, workload, runtime))["total"]
+        return needed_bytes(Point(shape, workload, runtime))["total"]
 
     assert total(workload=Workload(8, 8, 10)) > total()
     assert total(workload=Workload(1, 800, 10)) > total()
     assert total(shape=Architecture(8, 32, 4, 2, 8, 64, 97)) > total()
     assert total(runtime=Runtime("onnx")) > total()
     assert total(runtime=Runtime("eager", "bf16", "bf16")) < total()
-    assert memory.shortage(POINT, "cpu") == ""
+    assert memory.shortage(needed_bytes(POINT)["total"], "cpu") == ""
     monkeypatch.setattr(memory, "available_bytes", lambda _device: 1000)
-    assert "GiB available on cpu" in memory.shortage(POINT, "cpu")
+    assert "GiB available on cpu" in memory.shortage(needed_bytes(POINT)["total"], "cpu")
     monkeypatch.setattr(memory, "available_bytes", lambda _device: None)
-    assert memory.shortage(POINT, "cpu") == ""
+    assert memory.shortage(needed_bytes(POINT)["total"], "cpu") == ""
 
 
 def test_out_of_memory_is_recognised_in_all_its_forms():
