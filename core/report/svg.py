@@ -16,11 +16,14 @@ from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.records.metrics import METRICS
 from core.table.table import Table
+from core.ticks import linear_ticks, log_ticks
 from core.units import SCALES, scale_for
 
 WIDTH, HEIGHT = 960, 560
 LEFT, RIGHT, TOP, BOTTOM = 92, 26, 22, 62
 MARGIN = 0.05
+# of either axis
+MOST_TICKS = 9
 # side of the squares that a crowd of candidates is counted in, so that a million stay one small file
 CELL = 3
 STRENGTHS = (0.28, 0.5, 0.8)
@@ -58,17 +61,22 @@ class Scale:
 
     def ticks(self) -> tuple[tuple[float, str], ...]:
         """Pixels and texts of the ticks: 1, 2 and 5 times powers of ten, all in one unit."""
-        values = log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
+        values = self._values()
         unit = METRICS[self.key].unit
         middle = values[len(values) // 2] if values else 1.0
         _, factor = tick_scale(middle, unit)
         return tuple((self.pixel(v), short(v / factor)) for v in values)
 
+    def _values(self) -> list[float]:
+        if self.log:
+            return log_ticks(10**self.low, 10**self.high, MOST_TICKS)
+        return linear_ticks(self.low, self.high, MOST_TICKS)
+
     @property
     def title(self) -> str:
         """The metric's name with the unit of the ticks."""
         metric = METRICS[self.key]
-        values = log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
+        values = self._values()
         suffix, _ = tick_scale(values[len(values) // 2] if values else 1.0, metric.unit)
         return f"{metric.label} ({suffix})" if suffix else metric.label
 
@@ -122,33 +130,6 @@ def scale(key: str, values: Floats, log: bool, start: float, end: float) -> Scal
         low, high = low - reach, high + reach
     room = (high - low) * MARGIN
     return Scale(key, log, low - room, high + room, start, end)
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Values between two powers of ten: 1, 2, 5 a decade; fewer over many, more within one."""
-    span = high - low
-    steps = (1.0, 2.0, 5.0) if span < 3 else (1.0,)
-    found = _decades(low, high, steps)
-    if len(found) < 3:
-        found = _decades(low, high, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0))
-    if len(found) < 3:
-        found = linear_ticks(10**low, 10**high)
-    every = max(1, math.ceil(len(found) / 9))
-    return found[::every]
-
-
-def _decades(low: float, high: float, steps: Sequence[float]) -> list[float]:
-    powers = range(math.floor(low) - 1, math.ceil(high) + 1)
-    return [s * 10.0**p for p in powers for s in steps if low <= math.log10(s) + p <= high]
-
-
-def linear_ticks(low: float, high: float, most: int = 8) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between two values."""
-    raw = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next((s * power for s in (1.0, 2.0, 5.0, 10.0) if s * power >= raw), 10 * power)
-    first = math.ceil(low / step)
-    return [i * step for i in range(first, math.floor(high / step) + 1)]
 
 
 def tick_scale(value: float, unit: str) -> tuple[str, float]:

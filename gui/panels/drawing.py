@@ -12,9 +12,14 @@ from PySide6.QtGui import QColor, QMouseEvent, QPalette
 from PySide6.QtWidgets import QWidget
 
 from core.arrays import Floats
+from core.ticks import linear_ticks, log_ticks
 from core.units import SCALES, digits, format_quantity
 from gui.plot.scene import DARK, LIGHT, Colours
 
+# a tick for every so many pixels, horizontally and vertically
+APART_ACROSS, APART_UP = 50, 28
+# more than a float can say
+MOST_DECADES = 300
 # colours of up to three laws or devices side by side, told apart by lightness as well
 SERIES = {False: ("#0b5394", "#b45309", "#5b2a86"), True: ("#7cc4ff", "#ffb454", "#d0a8f5")}
 
@@ -52,17 +57,12 @@ class UnitAxis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """On a log axis 1, 2 and 5 of each decade where the range is short, else decades."""
-        if not self.log or high - low > 12:
-            found: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
-            return found
-        marks = (1,) if high - low > 3 else (1, 3) if high - low > 1.2 else (1, 1.5, 2, 3, 5, 7)
-        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
-        ticks = [d + float(np.log10(m)) for d in decades for m in marks]
-        inside = [t for t in ticks if low <= t <= high]
-        if len(inside) < 2:
-            return super().tickValues(low, high, size)  # type: ignore[no-any-return]
-        return [(1.0, inside)]
+        """As many round values as have room on this many pixels; places are log10 on a log axis."""
+        most = max(2, int(size / (APART_ACROSS if self.orientation == "bottom" else APART_UP)))
+        if self.log and high - low < MOST_DECADES:
+            values = log_ticks(10.0**low, 10.0**high, most)
+            return [(1.0, [float(np.log10(v)) for v in values])]
+        return [(1.0, linear_ticks(low, high, most))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """The ticks' texts."""

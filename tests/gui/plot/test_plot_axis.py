@@ -8,34 +8,12 @@ from hypothesis import strategies as st
 from PySide6.QtGui import QFont, QFontMetricsF
 
 from core.units import parse_quantity
-from gui.plot.axis import _fitting_ticks, linear_ticks, log_ticks, tick_labels, tick_text
+from gui.plot.axis import _fitting_ticks, tick_labels, tick_text
 from gui.plot.scene import Axis
 
 RANGES = st.tuples(st.floats(-9, 13), st.floats(0.01, 8)).map(
     lambda t: (10 ** t[0], 10 ** (t[0] + t[1]))
 )
-
-
-@given(ends=RANGES, most=st.integers(2, 25))
-@settings(max_examples=200, deadline=None)
-@pytest.mark.parametrize("make", [linear_ticks, log_ticks])
-def test_ticks_lie_in_range_and_are_few(make, ends, most):
-    low, high = ends
-    ticks = make(low, high, most)
-    assert len(ticks) <= most and ticks == sorted(set(ticks))
-    assert all(low * (1 - 1e-6) <= t <= high * (1 + 1e-6) for t in ticks)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.9e-4, 1.1e-2, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]),
-        (1e-3, 1.1e-3, [1e-3, 1.02e-3, 1.04e-3, 1.06e-3, 1.08e-3, 1.1e-3]),
-        (1.0, 1e12, [1.0, 1e3, 1e6, 1e9, 1e12]),
-    ],
-)
-def test_log_ticks_by_example(low, high, expected):
-    assert log_ticks(low, high, 6) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
