@@ -76,6 +76,8 @@ class ParetoPlot(QWidget):
         self.canvas = pg.PlotWidget(
             self, axisItems={"bottom": self.bottom, "left": self.left}, useOpenGL=False
         )
+        # a line says itself how near the hand must be; asking all around costs as much again
+        self.canvas.scene().setClickRadius(0)
         plot = self.canvas.getPlotItem()
         plot.hideButtons()
         plot.setMenuEnabled(False)
