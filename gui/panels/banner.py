@@ -25,7 +25,7 @@ class MessageBar(QFrame):
         close.setProperty("flat", True)
         close.setToolTip("Put this message away")
         close.setAccessibleName("Put the message away")
-        close.clicked.connect(lambda: store.tell(""))
+        close.clicked.connect(lambda: store.notify(""))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 6, 4)
         self.sign = QLabel(self)

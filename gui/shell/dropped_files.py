@@ -90,7 +90,7 @@ class DroppedFiles(QObject):
         # shown and not used yet: it would take the place of the present space
         panel = cast("SpacePanel", self._shell.show_panel("space"))
         panel.write_over(found.value)
-        self._store.tell(
+        self._store.notify(
             f"{found.path.name} is a space; look at it below and apply it to use it.", news=True
         )
 
@@ -110,11 +110,11 @@ class DroppedFiles(QObject):
         points = new_points(self._store.state.contents.imported, found.value)
         if points:
             self._store.add_imported(str(found.path), points)
-        self._store.tell(results_text(found, len(points), self._store.state), news=bool(points))
+        self._store.notify(results_text(found, len(points), self._store.state), news=bool(points))
 
     def _take_model(self, found: Found) -> None:
         folder = found.path if found.path.is_dir() else found.path.parent
-        self._store.tell(
+        self._store.notify(
             f"{found.path.name} is a model; to time it choose its folder ({folder}) in the Measure"
             " panel.",
             news=True,
@@ -125,7 +125,7 @@ class DroppedFiles(QObject):
         state = self._store.state
         if state.path and not state.read_only:
             return True
-        self._store.tell(
+        self._store.notify(
             f"{found.path.name}: open or begin a project that can be written first"
             if not state.path
             else f"{found.path.name} was not read in: {state.path} is read-only; save a copy first"

@@ -64,7 +64,7 @@ class Store(QObject):
         self._write_soon.setInterval(WRITE_AFTER_MS)
         self._write_soon.timeout.connect(self._write_choices)
         self.measuring = Measuring(parent=self)
-        self.measuring.refused.connect(self.tell)
+        self.measuring.refused.connect(self.notify)
         self.measuring.changed.connect(self._on_sweep)
         self.measuring.measured.connect(self._on_measured)
         self.measuring.stopped.connect(self._reread_measurements)
@@ -282,7 +282,7 @@ class Store(QObject):
                 try:
                     self._project.put_choices(self.state.choices)
                 except Unusable as error:
-                    self.tell(str(error))
+                    self.notify(str(error))
 
     def close(self) -> None:
         """Write what waits, end every job and close the file."""
@@ -423,7 +423,7 @@ class Store(QObject):
             self._asides[lane] = Lane(queue=True, parent=self)
         return self._submit(self._asides[lane], Job(work))
 
-    def tell(self, message: str, news: bool = False) -> None:
+    def notify(self, message: str, news: bool = False) -> None:
         """Show one line about what went wrong, or news; an empty one takes it away."""
         self._set(message=message, message_is_news=news)
 

@@ -99,11 +99,11 @@ def shoot(app, options, name, size):
     table = store.state.table
     store.choose(selected=table.id_of(len(table) // 3))
     take("beaten-row")
-    store.tell(
+    store.notify(
         "the disk of /data/project.paretoscope is full; free some space, what was stored is safe"
     )
     take("message")
-    store.tell("")
+    store.notify("")
     dialog = ExportDialog(store, settings, window)
     dialog.show()
     take("export", dialog)

@@ -40,7 +40,7 @@ def test_the_lit_part_follows_what_comes_and_goes_above_it(qtbot, window, tour):
     for at in (0, 3):
         tour.go(at)
         for there in (True, False, True):
-            window.store.tell("something went wrong" if there else "")
+            window.store.notify("something went wrong" if there else "")
             qtbot.waitUntil(lambda: tour.mask() == hole_of(tour), timeout=2000)
             part = window.shell.parts()[STOPS[at].parts[0]]
             assert tour.lit.contains(part.mapTo(window, part.rect().center()))

@@ -357,10 +357,10 @@ def test_theme_is_chosen_remembered_and_reaches_the_plot(window, opened):
 
 
 def test_message_bar_shows_and_goes(window, opened):
-    opened.tell("the disk is full")
+    opened.notify("the disk is full")
     assert window.message_bar.isVisible()
     assert window.message_bar.label.text() == "the disk is full"
-    opened.tell("")
+    opened.notify("")
     assert not window.message_bar.isVisible()
 
 

@@ -145,9 +145,9 @@ def test_imported_points_are_found_under_the_mouse(qtbot, window):  # noqa: F811
 
 def test_the_message_bar_warns_only_of_what_went_wrong(window):  # noqa: F811
     bar, store = window.message_bar, window.store
-    store.tell("3 points read in", news=True)
+    store.notify("3 points read in", news=True)
     assert (bar.sign.text(), bar.sign.accessibleName()) == ("✓", "Done")
-    store.tell("the file is damaged")
+    store.notify("the file is damaged")
     assert (bar.sign.text(), bar.sign.accessibleName()) == ("⚠", "Warning")
-    store.tell("")
+    store.notify("")
     assert bar.isHidden()

@@ -146,7 +146,7 @@ def test_an_unusable_file_is_one_line_and_the_old_project_stays(qtbot, opened, t
         pass
     assert "is not a Paretoscope project" in opened.state.message
     assert opened.state.path == before
-    opened.tell("")
+    opened.notify("")
     assert opened.state.message == ""
 
 
