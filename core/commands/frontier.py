@@ -9,7 +9,7 @@ from typing import Any
 
 from core.analysis.describe import cell, describe
 from core.commands.following import followed
-from core.commands.options import whole
+from core.commands.options import count, whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
@@ -33,6 +33,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--device", default="", help="key of the device, where several were measured"
     )
     parser.add_argument(
+        "--served-tokens",
+        type=count,
+        help="tokens served over the model's life, e.g. 2T: counted in 'lifetime', with the cheapest"
+        " size and tokens over a life (default: the project's what-if)",
+    )
+    parser.add_argument(
         "--insist", action="store_true", help="use a shape term that the runs cannot support"
     )
 
@@ -44,6 +50,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.explain import sentences
     from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
+    from core.analysis.life_cost import cheapest_life
     from core.analysis.pipeline import make_laws, make_table, unlike
     from core.project.demo import open_any
 
@@ -64,6 +71,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         device_key=options.device or choices.device_key,
         loss=replace(choices.loss, insist=options.insist or choices.loss.insist),
     )
+    if options.served_tokens is not None:
+        what_if = replace(choices.what_if, served_tokens=options.served_tokens)
+        choices = choices.changed(what_if=what_if)
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)
     for row in (x, y):
@@ -75,6 +85,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     rows = rows_of(frame)
     shown = rows[: options.top]
     worth = covered(table, frame)
+    life = cheapest_life(laws.loss, table, frame.best)
 
     def described(row: int) -> dict[str, Any]:
         sure = None if chance is None else float(chance[row])
@@ -95,9 +106,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "front_size": len(rows),
         "hypervolume": worth.to_json() if worth is not None else None,
         "best": described(frame.best) if frame.best is not None else None,
+        "serving_optimum": life.to_json() if life is not None else None,
         "front": [described(row) for row in shown],
         "sentences": [
             *sentences(table, frame, choices),
+            *([life.text] if life is not None else []),
             *([worth.text] if worth is not None else []),
         ],
         "notes": list(unlike(contents, table)),

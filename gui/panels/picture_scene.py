@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from core.analysis.frame import minimised
+from core.analysis.life_cost import cheapest_life
 from core.analysis.overlays import limits_told, overlay_layers
 from core.arrays import Indices
 from core.formats.runs.suites import Landmark as Published
@@ -79,7 +80,7 @@ def scene_of(
         y_axis=y_axis,
         limits=limits,
         landmarks=points.landmarks
-        if same_points and old is not None and old.choices.loss.suite == choices.loss.suite
+        if same_points and old is not None and _same_landmarks(old, state)
         else landmarks_of(state, x_key, y_key),
         overlays=overlays,
         selected=frame.selected,
@@ -99,6 +100,15 @@ def overlays_of(state: State, x_key: str, y_key: str) -> tuple[Overlay, ...]:
     layers = overlay_layers(state.contents, state.others, state.table, state.choices, x_key, y_key)
     return tuple(
         Overlay(o.tag, o.x, o.y, not o.caution, o.caution, o.names, o.known) for o in layers
+    )
+
+
+def _same_landmarks(old: State, new: State) -> bool:
+    """The table and axes being the same."""
+    if old.choices.loss.suite != new.choices.loss.suite or old.laws is not new.laws:
+        return False
+    return not new.choices.what_if.served_tokens or (
+        old.frame is not None and new.frame is not None and old.frame.selected == new.frame.selected
     )
 
 
@@ -217,9 +227,14 @@ def one_for_each_measurement(table: Table, x_key: str, y_key: str, rows: Indices
 
 
 def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
-    """The published models, where both axes are known of them and mean the same; and the names of
-    the real models that were measured."""
+    """The published models, where both axes are known of them and mean the same; the names of the
+    real models that were measured; and the cheapest model over a life, once tokens are served."""
     found = named_models(state.table, x_key, y_key) if state.table is not None else []
+    if state.table is not None and state.laws is not None and state.frame is not None:
+        life = cheapest_life(state.laws.loss, state.table, state.frame.selected, intervals=False)
+        if life is not None and {x_key, y_key} <= set(life.values):
+            place = life.values[x_key], life.values[y_key]
+            found.append(Landmark(*place, life.mark, predicted=True))
     if "loss" in (x_key, y_key) and state.choices.loss.suite != "morph":
         # their losses are of the suite they were trained in
         return tuple(found)

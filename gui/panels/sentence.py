@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from core.analysis.explain import sentences
+from core.analysis.life_cost import cheapest_life
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -46,7 +47,11 @@ class SentenceBar(QFrame):
             self.first.setText(f"{new.busy[:1].upper()}{new.busy[1:]} …" if new.busy else "")
             self.others.setText("")
             return
-        said = sentences(new.table, new.frame, new.choices)
+        said = list(sentences(new.table, new.frame, new.choices))
+        if new.laws is not None and new.frame.best is not None:
+            life = cheapest_life(new.laws.loss, new.table, new.frame.selected)
+            # who states tokens served asks about this, so it comes before the other remarks
+            said[1:1] = [life.text] if life is not None else []
         self.first.setText(said[0] if said else "")
         self.others.setText("  ".join(said[1 : 1 + MOST_OTHERS]))
         self.others.setToolTip("\n".join(said[1:]))

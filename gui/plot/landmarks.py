@@ -50,7 +50,8 @@ def placed_labels(
 
 
 class LandmarkLayer(StillLayer):
-    """The marks of published models (diamonds) and all labels, with a thin line where one stands off.
+    """The marks of published models (diamonds; hollow: a law's), and all labels, with a thin line
+    where one stands off.
 
     A model measured here has its mark among the measured ones; its label is in their colour.
     """
@@ -121,8 +122,9 @@ class LandmarkLayer(StillLayer):
                 p.drawText(box, Qt.AlignmentFlag.AlignCenter, mark.text)
             if mark.measured:
                 continue
-            p.setPen(QPen(QColor(self.colours.background), 1.2))
-            p.setBrush(colour)
+            ground = QColor(self.colours.background)
+            p.setPen(QPen(colour, 1.8) if mark.predicted else QPen(ground, 1.2))
+            p.setBrush(ground if mark.predicted else colour)
             reach = MARK + 1
             p.drawPolygon(
                 QPolygonF(

@@ -66,12 +66,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Landmark:
-    """A published model with its name; or, `measured` here, only the name of a real model's mark."""
+    """A published model with its name; or, `measured` here, only the name of a real model's mark;
+    or a place that a law `predicted`, drawn hollow."""
 
     x: float
     y: float
     text: str
     measured: bool = False
+    predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

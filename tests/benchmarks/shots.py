@@ -8,6 +8,7 @@ Without a project the demonstration is used. Run by hand; nothing is asserted.
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -95,7 +96,10 @@ def shoot(app, options, name, size):
     take("many-limits")
     store.choose(x="params_total", y="loss", x_log=True)
     take("landmarks")
-    store.choose(x="tpot_s", limits=())
+    served = replace(store.state.choices.what_if, served_tokens=1e12)
+    store.choose(x="lifetime_flops", limits=(), what_if=served)
+    take("served-tokens")
+    store.choose(x="tpot_s", what_if=replace(served, served_tokens=0.0))
     table = store.state.table
     store.choose(selected=table.id_of(len(table) // 3))
     take("beaten-row")

@@ -47,6 +47,22 @@ def test_the_front_as_json(project, capsys):
     assert "~ predicted" in out
 
 
+def test_tokens_served_over_a_life_are_counted_and_bring_the_optimum(project, capsys):
+    arguments = ["frontier", str(project), "--x", "lifetime", "--top", "1", "--json"]
+    answers = []
+    for more in ([], ["--served-tokens", "2T"]):
+        assert main([*arguments, *more]) == 0
+        answers.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    plain, served = answers
+    assert plain["serving_optimum"] is None
+    optimum = served["serving_optimum"]
+    assert optimum["served_tokens"] == 2e12
+    best = served["best"]["metrics"]["lifetime_flops"]["value"]
+    assert best > plain["best"]["metrics"]["lifetime_flops"]["value"]
+    assert optimum["metrics"]["lifetime_flops"] <= best * (1 + 1e-9)
+    assert any("cheapest over a life" in sentence for sentence in served["sentences"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

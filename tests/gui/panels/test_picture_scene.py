@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from tiny_project import SPACE, timed
 
+from core.analysis.frame import make_frame
+from core.analysis.life_cost import cheapest_life
 from core.analysis.pipeline import Contents, make_laws, make_table
-from core.project.choices import Choices
+from core.project.choices import Choices, WhatIf
 from core.space.space_file import parse_space
-from gui.panels.picture_scene import measured_of
+from gui.panels.picture_scene import landmarks_of, measured_of, scene_of
+from gui.plot.scene import LIGHT
+from gui.state.state import State
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +45,34 @@ def test_the_mark_is_where_the_axes_say_better(table):
 
 def test_nothing_measured_no_marks(table):
     assert measured_of(table, "params_total", "loss") is None
+
+
+def test_the_cheapest_life_is_a_mark_where_the_axes_know_it_and_follows_the_choice():
+    space = parse_space(SPACE)
+    contents = Contents("t", space, tuple(timed(p) for p in space.measurement_points()), ())
+
+    def state(what_if, selected="", x="lifetime_flops"):
+        choices = Choices(x=x, what_if=what_if, selected=selected)
+        laws = made.get("laws") or made.setdefault("laws", make_laws(contents, choices))
+        table = made.setdefault(what_if, make_table(contents, laws, choices))
+        frame = make_frame(table, choices)
+        return State("p", contents, choices, laws=laws, table=table, frame=frame)
+
+    made = {}
+    served = WhatIf(served_tokens=1e12)
+    first = state(served)
+    (mark,) = [m for m in landmarks_of(first, "lifetime_flops", "loss") if m.predicted]
+    life = cheapest_life(first.laws.loss, first.table, first.frame.selected)
+    assert (mark.x, mark.y) == (life.values["lifetime_flops"], life.values["loss"])
+    assert mark.text == life.mark
+    # a time is not known of a size without a shape, and nothing served is no question
+    assert not [m for m in landmarks_of(first, "tpot_s", "loss") if m.predicted]
+    assert not [m for m in landmarks_of(state(WhatIf()), "params_total", "loss") if m.predicted]
+
+    drawn = scene_of(first, LIGHT, None, None)
+    again = scene_of(first, LIGHT, drawn, first)
+    assert again.landmarks is drawn.landmarks
+    other = state(served, first.table.id_of(int(first.frame.front[0])))
+    assert other.frame.selected != first.frame.selected
+    (moved,) = [m for m in scene_of(other, LIGHT, drawn, first).landmarks if m.predicted]
+    assert moved.y == other.table.column("loss")[other.frame.selected] != mark.y
