@@ -36,8 +36,8 @@ class Handler(BaseHTTPRequestHandler):
             if ways.get("status"):
                 self.send_error(ways["status"], "model not loaded")
                 return
-            if self.server.meeting and number > ASKED_ALONE:
-                self.server.meeting.wait(120)
+            if "meeting" in ways and number > ASKED_ALONE:
+                ways["meeting"].wait(120)
             self.stream(body, ways)
         finally:
             self.decoded()
@@ -95,8 +95,6 @@ def serving(**ways):
     server.daemon_threads = True
     server.ways, server.bodies, server.lock = ways, [], threading.Lock()
     server.running = server.most_running = 0
-    # answers of a round begin when all its requests are there
-    server.meeting = threading.Barrier(ways["meet"]) if "meet" in ways else None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

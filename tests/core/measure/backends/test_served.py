@@ -1,5 +1,7 @@
 """Served models: a real HTTP server on loopback streams events, and the client must count right."""
 
+import threading
+
 import pytest
 from completion_server import FIRST, GAP, serving
 
@@ -61,7 +63,8 @@ def test_the_prompt_is_brought_to_its_length_through_a_chat_template():
 
 
 def test_a_batch_is_sent_at_once():
-    with serving(meet=4) as (server, endpoint):
+    # the answers of a round begin when all its requests are there
+    with serving(meeting=threading.Barrier(4)) as (server, endpoint):
         seen, got = outcome(measure_served(endpoint, Workload(4, 8, 3), SHAPE, CPU, requests=2))
     assert server.most_running == 4
     assert len([s for s in seen if isinstance(s, ServedRequest)]) == 8
