@@ -5,6 +5,7 @@ and shows up. A name that vulture no longer takes for unused does not belong her
 """
 
 # called by Qt and pyqtgraph
+_.tickValues
 _.boundingRect
 _.contextMenuEvent
 _.dragEnterEvent
@@ -64,8 +65,7 @@ _.tokens_gained
 _.tokens_per_s
 
 # not yet decided: a door of its own, or out
-_.FORMATS
-_._built_for
+_.bits_per_byte
 _.cautions
 _.choose_next
 _.currency
@@ -74,7 +74,6 @@ _.e2e_s
 _.end_preview
 _.front_band
 _.front_chance
-_.hypervolume
 _.open_written
 _.resolution_s
 _.STATES
