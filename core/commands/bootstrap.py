@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SHAPE,SHAPE",
-        help="at how many training tokens two designs (layers x width) have one loss, "
+        help="at how many training tokens two designs (layers x width) have the same loss, "
         "e.g. 16x2048,32x1024; repeatable",
     )
     parser.add_argument(
@@ -235,6 +235,6 @@ def crossing_of(
         "share": met.share,
         "better_after": {"first": first, "second": second}.get(met.better),
         "outside": met.outside,
-        "asked_tokens": list(met.asked),
+        "asked_tokens": list(met.searched),
         "message": crossing_text(met, first, second, level),
     }

@@ -1,4 +1,4 @@
-"""Every law on one table of runs, in both N conventions, judged by what was left out."""
+"""Every law on one table of runs, in both N conventions, judged on runs left out of the fit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from core.records.training_runs import TrainingRuns
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Fits of one suite, best first by held-out error; those that cannot be are last, with why.
+    """Fits of one suite, best first by held-out error; failed ones come last.
 
-    `missing` holds law, tying, convention and reason of those that could not even be tried.
+    `missing` holds law, tying, convention and reason of those that could not be tried.
     """
 
     suite: str
@@ -31,7 +31,7 @@ class Comparison:
     missing: tuple[tuple[str, str, str, str], ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
-        """One plain dictionary a fit, free of NaN."""
+        """One plain dictionary per fit, free of NaN."""
         return [row(f) for f in self.fits] + [
             {"law": law, "tying": tying, "params": params, "ok": False, "message": why}
             for law, tying, params, why in self.missing
@@ -47,8 +47,8 @@ def comparison(
 ) -> Steps[Comparison]:
     """Steps: fit and judge every law, tying and N convention; returns the comparison.
 
-    A law that needs a column the runs lack, and a convention they do not count, are told with the
-    reason and left out.
+    A law that needs a column the runs lack, and a convention of N they do not have, are left out and
+    listed in `missing` with the reason.
     """
     tasks = [
         (law, tying.name, params)

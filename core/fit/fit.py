@@ -1,4 +1,4 @@
-"""A fit as a value: a law, its parameters, how sure they are, on what they were found."""
+"""A fit as a value: a law, its parameters, how sure they are, and the runs they were found on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
 
 Columns = Mapping[str, Floats]
-# exact percentiles cost rows x resamples; above this many products the delta method takes over
+# exact percentiles cost rows x resamples; above this many evaluations the delta method takes over
 EXACT_PRODUCTS = 400_000
 ROWS_AT_ONCE = 65_536
 CALIBRATION_ROWS = 256
@@ -30,13 +30,15 @@ def tying_name(tied: bool | str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A law fitted to runs, or published; one that failed says why and predicts nothing.
+    """A law fitted to runs, or with published constants. A failed fit predicts nothing and gives
+    the reason in `message`.
 
     `theta` holds the law's parameters in their own units, tied ones left out. `resamples` (B,P)
-    are theta's of B resamples, columns in theta's order. `ranges` are the fitted ranges of N, D, R.
-    `heldout` holds relative errors on runs left out of a fit, by name. `withheld` is why
-    predictions are kept back. `scatter` is the residual standard deviation of ln L, corrected for
-    the parameters spent. `centre` holds the mean logs that theta is well conditioned around.
+    holds the parameters found on B resamples, columns in theta's order. `ranges` are the fitted
+    ranges of N, D, R. `heldout` holds relative errors on runs left out of a fit, by name.
+    `withheld` is the reason why no predictions are given. `scatter` is the residual standard
+    deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
+    which theta is well conditioned.
     """
 
     law: str
@@ -84,13 +86,13 @@ class Fit:
 
     @property
     def title(self) -> str:
-        """Short name for a list: law, tying, convention; or whose published constants it has."""
+        """Short name for a list: law, tying and N convention, or the source of published constants."""
         if self.method == "published":
             return f"Published: {self.suite}"
         return f"{self.definition.title} ({self.tied}, {self.params} N)"
 
     def failed(self, message: str) -> Fit:
-        """The same fit as a failure that says why."""
+        """The same fit marked as failed, with the reason."""
         return replace(self, converged=False, message=message)
 
     def noted(self, warnings: tuple[str, ...], withheld: str) -> Fit:
@@ -127,8 +129,10 @@ class Fit:
         return np.asarray(value[0])
 
     def draws(self, columns: Columns) -> Floats:
-        """Loss of every row under every resample (B,n): errors of rows move together, so a
-        difference of two rows is much surer than either. Shape (0,n) without resamples."""
+        """Loss of every row under every resample (B,n), or (0,n) without resamples.
+
+        Errors of rows move together, so the difference of two rows is much surer than either.
+        """
         self._require()
         logs = self.logs(columns)
         if self.resamples is None:
@@ -194,7 +198,7 @@ class Fit:
     def distance(self, columns: Columns) -> Floats:
         """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside, 1 if unknown."""
         if "N" not in self.ranges:
-            # constants from elsewhere, fitted on who knows what: everything is beyond
+            # constants from elsewhere whose fitted range is unknown: every row counts as outside
             return np.ones(np.shape(columns["tokens"]))
         needs = [n for n in ("N", "D", "R") if n in self.ranges]
         if not self.definition.has_shape_term:
@@ -209,10 +213,10 @@ class Fit:
     def drift(self, columns: Columns) -> float:
         """Standard deviation of ln L that extrapolation adds to the difference of two rows.
 
-        What a law misses outside its range grows along each of N, D and R, and rows beyond the same
-        edge share it: it is the widening of `interval` with how far the two lie from each other
-        outside the range in place of how far one lies from the range. So it is 0 for two rows inside,
-        and that of the one outside where the other is inside.
+        A law's error outside its range grows along each of N, D and R, and rows beyond the same edge
+        share it. So the widening is that of `interval`, with the distance between the two rows
+        outside the range in place of the distance of one row from it. It is 0 for two rows inside.
+        Where only one lies outside, it is that row's own.
         """
         if "N" not in self.ranges or not np.isfinite(self.scatter):
             return 0.0
@@ -232,10 +236,10 @@ class Fit:
     ) -> tuple[Floats, Floats]:
         """Lower and upper loss of every row at this level, each (n,).
 
-        From the resamples: percentiles where rows are few, else the delta method in centred units,
-        calibrated against the percentiles of some of the rows. `scatter` adds the residual scatter
+        Few rows get percentiles of the resamples. Many rows get the delta method in centred units,
+        calibrated against the percentiles of some of them. `scatter` adds the residual scatter
         of single runs. Outside the fitted range the interval widens with distance, by the error
-        seen on the held-out largest runs where there is one. NaN without resamples.
+        on the held-out largest runs where it is known. NaN without resamples.
         """
         self._require()
         logs = self.logs(columns)
@@ -263,7 +267,7 @@ class Fit:
         return low, high
 
     def _delta(self, logs: Columns, middle: Floats, level: float) -> tuple[Floats, Floats]:
-        """Delta method over all rows, its two half-widths scaled to match percentiles."""
+        """Delta method over all rows, both half-widths scaled to match percentiles."""
         root = self._root_covariance()
         theta = self.vector()[None]
         names = {name: i for i, name in enumerate(self.theta)}
@@ -319,7 +323,7 @@ def _normal_quantile(level: float) -> float:
 
 
 def derived(fit: Fit) -> dict[str, float]:
-    """What the parameters imply: the best aspect ratio, the best x and r, where the law has them."""
+    """Values that follow from the parameters, such as the best aspect ratio, where the law has any."""
     implied = fit.definition.implied
     return implied(fit.theta) if implied is not None and fit.theta else {}
 
@@ -340,7 +344,7 @@ def quality(fit: Fit, fitted: TrainingRuns, everything: TrainingRuns) -> Fit:
 
 
 def predicted(fit: Fit, runs: TrainingRuns) -> Floats:
-    """Loss of the runs' own rows, NaN where a column is not known; withheld fits answer too."""
+    """Predicted loss of every run, NaN where a column is not known; also of a withheld fit."""
     return replace(fit, withheld="").predict(fit_columns(runs))
 
 

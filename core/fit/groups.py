@@ -1,4 +1,4 @@
-"""Which runs belong together: one shape, one size, one budget; and how ranks agree."""
+"""Which runs share a shape, a size or a budget, and how well two rankings agree."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SHAPE_COLUMNS = ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
 def groups_of(runs: TrainingRuns, unit: str) -> Indices:
     """Group number of every run: 'shape' (all runs of one architecture) or 'run'.
 
-    Rows that share a name are checkpoints of one run and never part. Where no shape is known, size
-    stands for it.
+    Rows with one name are checkpoints of one run and stay in one group. Where no shape is known,
+    runs are grouped by size instead.
     """
     if unit == "run":
         return np.asarray(np.unique(np.array(runs.names, dtype=object), return_inverse=True)[1])
@@ -39,7 +39,7 @@ def sizes_of(params: Floats) -> Indices:
 def contests(runs: TrainingRuns, params: Floats) -> list[Indices]:
     """Sets of runs that a law should rank: one size, one budget (within 3 %), one training set.
 
-    Every set holds at least two shapes; of a shape trained twice the first run stands.
+    Every set holds at least two shapes; a shape trained twice is represented by its first run.
     """
     tokens = runs.columns["tokens"]
     shapes = groups_of(runs, "shape")
@@ -74,8 +74,8 @@ def _ranks(values: Floats) -> Floats:
 
 
 def pairs_right(truth: Floats, guess: Floats) -> tuple[int, int]:
-    """How many pairs are put in the right order, of how many that differ; a tied guess is wrong."""
+    """Number of pairs in the right order, and of pairs that differ at all; a tied guess is wrong."""
     i, j = np.triu_indices(truth.size, 1)
-    real, said = np.sign(truth[i] - truth[j]), np.sign(guess[i] - guess[j])
+    real, guessed = np.sign(truth[i] - truth[j]), np.sign(guess[i] - guess[j])
     differ = real != 0
-    return int((real == said)[differ].sum()), int(differ.sum())
+    return int((real == guessed)[differ].sum()), int(differ.sum())

@@ -1,4 +1,4 @@
-"""Can this data answer? What a table of runs can and cannot tell apart, question by question."""
+"""What a table of runs can and cannot tell apart, question by question."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from core.laws.law import Law
 from core.records.training_runs import TrainingRuns
 from core.units import format_quantity
 
-# below this share of ln D that ln N leaves free, tokens cannot be told from parameters
+# below this share of ln D that ln N leaves free, tokens cannot be why from parameters
 LEAST_FREE_TOKENS = 0.02
-# from here on tokens and parameters can be told apart well
+# from here on tokens and parameters can be why apart well
 WELL_FREE_TOKENS = 0.15
-# a condition number of the parameters' correlations from which single parameters mean little
+# condition number of the parameters' correlations above which single parameters mean little
 LARGEST_CONDITION = 1e4
-# below this share of ln R that ln N leaves free, shape cannot be told from size
+# below this share of ln R that ln N leaves free, shape cannot be why from size
 LEAST_FREE_SHAPE = 1 / 3
-# and below this standard deviation of the free part of ln R there is nothing to learn from
+# below this standard deviation of the free part of ln R, shapes are too alike to learn from
 LEAST_SPREAD = 0.1
 
 
@@ -42,7 +42,7 @@ def free_share(of: Floats, given: Floats) -> float:
 def shape_refusal(law: Law, columns: Mapping[str, Floats], logs: Mapping[str, Floats]) -> str:
     """Why the shape term is refused on these runs; empty when it is not.
 
-    Shape is R = d_model/n_layers where the runs say both, else the width over the root of the size.
+    Shape is R = d_model/n_layers where the runs have both, else the width over the root of the size.
     """
     if not law.has_shape_term:
         return ""
@@ -55,14 +55,14 @@ def shape_refusal(law: Law, columns: Mapping[str, Floats], logs: Mapping[str, Fl
     if spread < LEAST_SPREAD:
         return (
             "these runs cannot tell what shape does: among shapes of one size R = "
-            f"d_model/n_layers differs by {100 * np.expm1(spread):.0f} % only; add shapes of "
-            "equal size and unlike width"
+            f"d_model/n_layers differs by only {100 * np.expm1(spread):.0f} %; add shapes of "
+            "equal size and different width"
         )
     if share < LEAST_FREE_SHAPE:
         return (
             f"these runs cannot tell shape from size: {100 * share:.0f} % of ln R is free over "
-            f"{shapes} shapes (at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted); add shapes of "
-            "equal size and unlike width"
+            f"{shapes} shapes (at least {100 * LEAST_FREE_SHAPE:.0f} % is needed); add shapes of "
+            "equal size and different width"
         )
     return ""
 
@@ -77,26 +77,26 @@ def shape_share(shape: Floats, size: Floats) -> tuple[float, int]:
 
 
 def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
-    """What to know before believing the parameters."""
-    told = []
+    """Reasons to doubt the parameters: tokens tied to size, bounds reached, wrong signs."""
+    found = []
     logs = {k: v[0] for k, v in problem.logs.items()}
     share = free_share(logs["D"], logs["N"])
     if share < LEAST_FREE_TOKENS:
-        told.append(
+        found.append(
             f"tokens and parameters move together ({100 * share:.1f} % of ln D is free of ln N): "
-            "A and B cannot be told apart; add runs with more tokens per parameter"
+            "A and B cannot be why apart; add runs with more tokens per parameter"
         )
     low, high = problem.low, problem.high
     for i, p in enumerate(problem.law.free(problem.tying)):
         at = best.theta[0, i]
         if np.isfinite(low[i]) and at <= low[i] + 1e-12:
-            told.append(f"{p.name} is at its lower bound, {low[i]:g}")
+            found.append(f"{p.name} is at its lower bound, {low[i]:g}")
         elif np.isfinite(high[i]) and at >= high[i] - 1e-9:
-            told.append(f"{p.name} is at its upper bound, {high[i]:g}")
+            found.append(f"{p.name} is at its upper bound, {high[i]:g}")
     for name in ("A", "B", "E"):
         if fit.theta.get(name, 1.0) < 0:
-            told.append(f"{name} is negative: more of something good would raise the loss")
-    return told
+            found.append(f"{name} is negative: more parameters or data would raise the loss")
+    return found
 
 
 # --- question by question -------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def warnings_of(fit: Fit, problem: Problem, best: Minima) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A question in plain words, 'yes', 'barely' or 'no', and why."""
+    """A question in plain words, the verdict ('yes', 'barely' or 'no') and the reason."""
 
     question: str
     verdict: str
@@ -118,8 +118,8 @@ def can_answer(fit: Fit, runs: TrainingRuns) -> tuple[Answer, ...]:
     known = (size > 0) & (columns["tokens"] > 0) & (columns["loss"] > 0)
     kept = runs.take(known)
     if len(kept) < 3:
-        told = f"{len(kept)} runs have parameters, tokens and a loss"
-        return (Answer("Is there enough to fit a law to?", "no", told),)
+        why = f"{len(kept)} runs have parameters, tokens and a loss"
+        return (Answer("Is there enough to fit a law to?", "no", why),)
     n, d = np.log(size[known]), np.log(kept.columns["tokens"])
     found = [_enough(fit, kept), _size_and_tokens(n, d), _sizes(n)]
     if {"d_model", "n_layers"} <= set(columns):
@@ -132,33 +132,33 @@ def can_answer(fit: Fit, runs: TrainingRuns) -> tuple[Answer, ...]:
 def _enough(fit: Fit, runs: TrainingRuns) -> Answer:
     shapes = int(groups_of(runs, "shape").max()) + 1
     wanted = max(len(fit.theta), 1)
-    told = f"{len(runs)} runs of {shapes} shapes for {wanted} parameters"
+    why = f"{len(runs)} runs of {shapes} shapes for {wanted} parameters"
     verdict = "no" if len(runs) < wanted else "yes" if shapes >= 2 * wanted else "barely"
     if verdict == "barely":
-        told += "; shapes, not runs, are what a shape term learns from"
-    return Answer("Are there enough runs for the law's parameters?", verdict, told)
+        why += "; shapes, not runs, are what a shape term learns from"
+    return Answer("Are there enough runs for the law's parameters?", verdict, why)
 
 
 def _size_and_tokens(n: Floats, d: Floats) -> Answer:
     question = "Can it tell more parameters from more tokens?"
     share = free_share(d, n)
-    told = f"{100 * share:.0f} % of the variance of ln D is free of ln N"
+    why = f"{100 * share:.0f} % of the variance of ln D is free of ln N"
     if share < LEAST_FREE_TOKENS:
         return Answer(
             question,
             "no",
-            f"{told}: tokens grew in step with parameters; add runs with more tokens per parameter",
+            f"{why}: tokens grew in step with parameters; add runs with more tokens per parameter",
         )
-    return Answer(question, "yes" if share >= WELL_FREE_TOKENS else "barely", told)
+    return Answer(question, "yes" if share >= WELL_FREE_TOKENS else "barely", why)
 
 
 def _sizes(n: Floats) -> Answer:
-    question = "Does it span sizes enough to see a trend?"
+    question = "Do the sizes span enough to see a trend?"
     factor = float(np.exp(np.ptp(n)))
     classes = int(sizes_of(np.exp(n)).max()) + 1
-    told = f"{classes} sizes over a factor of {factor:.3g}"
+    why = f"{classes} sizes over a factor of {factor:.3g}"
     verdict = "yes" if factor >= 8 and classes >= 4 else "barely" if factor >= 3 else "no"
-    return Answer(question, verdict, told)
+    return Answer(question, verdict, why)
 
 
 def _shape(n: Floats, runs: TrainingRuns) -> Answer:
@@ -166,13 +166,13 @@ def _shape(n: Floats, runs: TrainingRuns) -> Answer:
     ratio = np.log(runs.columns["d_model"] / runs.columns["n_layers"])
     known = np.isfinite(ratio)
     share, shapes = shape_share(ratio[known], n[known])
-    told = f"{100 * share:.0f} % of the variance of ln R is free of ln N over {shapes} shapes"
+    why = f"{100 * share:.0f} % of the variance of ln R is free of ln N over {shapes} shapes"
     if share < LEAST_FREE_SHAPE:
-        wanted = f"at least {100 * LEAST_FREE_SHAPE:.0f} % is wanted"
+        needed = f"at least {100 * LEAST_FREE_SHAPE:.0f} % is needed"
         return Answer(
-            question, "no", f"{told} ({wanted}); add shapes of equal size and unlike width"
+            question, "no", f"{why} ({needed}); add shapes of equal size and different width"
         )
-    return Answer(question, "yes", told)
+    return Answer(question, "yes", why)
 
 
 def _sign(fit: Fit) -> Sequence[Answer]:
@@ -182,11 +182,11 @@ def _sign(fit: Fit) -> Sequence[Answer]:
     for i, name in enumerate(fit.theta):
         if name in fit.definition.signed:
             share = float(np.mean(fit.resamples[:, i] > 0))
-            told = (
+            why = (
                 f"{100 * max(share, 1 - share):.0f} % of the resamples agree on the sign of {name}"
             )
             verdict = "yes" if max(share, 1 - share) >= 0.975 else "no"
-            return (Answer(question, verdict, told),)
+            return (Answer(question, verdict, why),)
     return ()
 
 
@@ -208,32 +208,32 @@ def _pinned(fit: Fit) -> Sequence[Answer]:
     if not (spread > 0).all():
         return ()
     condition = float(np.linalg.cond(np.corrcoef(drawn.T)))
-    told = f"condition number {condition:.1e} of the parameters' correlations over resamples"
+    why = f"condition number {condition:.1e} of the parameters' correlations over resamples"
     if condition > LARGEST_CONDITION:
         return (
             Answer(
                 "Do single parameters mean something by themselves?",
                 "no",
-                f"{told}: they trade off; trust predictions, not constants",
+                f"{why}: they trade off; trust predictions, not constants",
             ),
         )
-    return (Answer("Do single parameters mean something by themselves?", "yes", told),)
+    return (Answer("Do single parameters mean something by themselves?", "yes", why),)
 
 
 def _reach(fit: Fit) -> Sequence[Answer]:
     if not fit.ranges:
         return ()
     words = {"N": "parameters", "D": "tokens", "R": "width over depth"}
-    told = [
+    fitted = [
         f"{words[key]} {_quantity(key, low)} to {_quantity(key, high)}"
         for key, (low, high) in fit.ranges.items()
         if key in words
     ]
     return (
         Answer(
-            "How far may it be asked?",
+            "How far do its predictions reach?",
             "barely",
-            f"{', '.join(told)}; beyond that every prediction is marked and its interval widens",
+            f"{', '.join(fitted)}; beyond that every prediction is marked and its interval widens",
         ),
     )
 

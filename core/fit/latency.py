@@ -1,7 +1,7 @@
 """Fitting latency laws to measurements: coefficients of the costs in `core.laws.latency`, and their errors.
 
-One law for each device, runtime and metric; unlike ones are never mixed. Every error reported is
-held out by shape: all workloads of one shape are left out together and predicted from the others.
+Each device, runtime and metric has a law of its own. Every error reported is held out by shape: all
+workloads of one shape are left out together and predicted from the others.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ SHARP = 0.25  # half of a point's 95 % interval over its value, up to which the 
 def fit_latency(measurements: Sequence[Measurement]) -> tuple[LatencyFit, ...]:
     """One law per device, runtime and metric that was measured, in order of first appearance.
 
-    Repetitions of one point count together. Measurements that failed are left out, and so are served models (a queue is not a shape) and
-    imported ones of unknown shape. Too few shapes give a fit that is not ok and says how many are
-    missing.
+    Repetitions of one point count together. Failed measurements are left out, and so are served
+    models, whose times hold a queue. Too few shapes give a fit that is not ok and says how many are
+    needed.
     """
     groups: dict[tuple[str, Runtime, str], list[Measurement]] = {}
     for m in together(measurements):
@@ -119,7 +119,7 @@ def _left_out(
 ) -> LeftOut:
     """Every point predicted from the other shapes.
 
-    The machine is chosen anew without the shape, so nothing of it leaks into its prediction.
+    The machine is chosen again without the shape, so that nothing leaks into its prediction.
     """
     ratio, leverage = np.empty(len(points)), np.empty(len(points))
     for g in np.unique(points.group):

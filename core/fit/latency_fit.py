@@ -1,4 +1,4 @@
-"""A latency law as a value: what it predicts, how far it may be off, and what it missed of shapes left out."""
+"""A latency law as a value: its predictions, their intervals, and its errors on shapes left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.records.measurement import Measurement
 
 ROWS_AT_ONCE = 32768  # columns of one chunk stay in the processor's cache
 
-# what an extrapolation is judged by: outside the measured range of one of these, intervals widen
+# a prediction outside the measured range of any of these is an extrapolation: its interval widens
 RANGED = (
     "n_layers",
     "d_model",
@@ -70,7 +70,7 @@ class LeftOut:
         return rank_correlation(self.seconds, self.predicted)
 
     def interval(self, degrees_of_freedom: int) -> tuple[Floats, Floats]:
-        """Low and high end, in seconds, of each 95 % interval, made from the other shapes' errors."""
+        """Low and high end, in seconds, of each 95 % interval, from the other shapes' errors."""
         from scipy.special import stdtrit
 
         logs, half = self._logs, np.empty(len(self.rows))
@@ -93,15 +93,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatencyFit:
-    """A latency law of one runtime on one device, with how well it predicts shapes it did not see.
+    """A latency law of one runtime on one device, with its errors on shapes left out of the fit.
 
-    `terms` maps each term of `core.laws.latency.TERMS` to its coefficient (seconds per unit; 0 where
-    the data ask for none). `heldout_error` is the mean absolute relative error over left-out shapes;
-    `heldout` has 'bias' (mean relative error), 'p90' (90th percentile of the absolute one),
+    `terms` maps each term of `core.laws.latency.TERMS` to its coefficient (seconds per unit; 0 for a
+    term that the data do not need). `heldout_error` is the mean absolute relative error over left-out
+    shapes. `heldout` has 'bias' (mean relative error), 'p90' (90th percentile of the absolute error),
     'spearman' (rank correlation), 'coverage' (share of left-out points in their 95 % interval), and
-    'sharp' (the error over the points whose own interval is within +-25 %, a share 'sharp_share').
-    `left_out` holds those left-out predictions themselves. A fit that is not `ok` says in `message`
-    what is missing and predicts nothing.
+    'sharp' (mean absolute error over the points whose own interval is within +-25 %; their share is
+    'sharp_share'). `left_out` holds the left-out predictions. A fit that is not `ok` predicts
+    nothing; its `message` says what is missing.
     """
 
     metric: str
@@ -138,8 +138,8 @@ class LatencyFit:
     ) -> tuple[Floats, Floats]:
         """Prediction interval in seconds (low, high) for one new shape.
 
-        Student's t around the law on the relative scale, with the scatter of left-out shapes and the
-        uncertainty of the coefficients; its width grows by the log-distance outside the measured ranges.
+        Student's t around the law on the log scale, from the scatter of left-out shapes and the
+        uncertainty of the coefficients. It widens with the log-distance outside the measured ranges.
         """
         from scipy.special import stdtrit
 
@@ -151,25 +151,25 @@ class LatencyFit:
     def factors(
         self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
     ) -> tuple[Floats, Floats]:
-        """How the errors of several predictions hang together: `shared` (n, K) and `own` (n,).
+        """The parts of the errors that predictions share and do not share: `shared` (n, K), `own` (n,).
 
-        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]), with z (K,)
-        and all e independent and of unit variance: z is the error of the K coefficients, one for all rows,
-        e what each shape has of its own. With C the coefficients' covariance, r the row's terms over its
-        prediction and f its log-distance outside the measured ranges, shared = (1 + f) r C^(1/2) and
-        own = 1 + f; so a row alone has the variance that `interval` gives it.
+        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]). z (K,), the
+        error of the K coefficients, is the same for all rows; e[i] belongs to one shape. All of them
+        are independent and of unit variance. With C the coefficients' covariance, r the row's terms
+        over its prediction and f its log-distance outside the measured ranges,
+        shared = (1 + f) r C^(1/2) and own = 1 + f. So the variance of one row is that of `interval`.
         """
         self._require()
-        asked = (shapes, batch, prompt_tokens, output_tokens)
-        amounts = LATENCY_AMOUNTS[self.metric](*asked, self.runtime, self.machine)
+        work = (shapes, batch, prompt_tokens, output_tokens)
+        amounts = LATENCY_AMOUNTS[self.metric](*work, self.runtime, self.machine)
         middle = np.atleast_1d(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
         columns = [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms]
-        own = np.broadcast_to(1.0 + self._distance(*asked), middle.shape)
+        own = np.broadcast_to(1.0 + self._distance(*work), middle.shape)
         shared = np.stack(columns, axis=-1) @ square_root(np.array(self.covariance))
         return shared * own[:, None], own
 
     def spread(self, level: float = 0.95) -> float:
-        """Half-width of the central interval of an error of unit variance in `factors`, log scale."""
+        """Half-width, on the log scale, of the central interval of an error of unit variance."""
         from scipy.special import stdtrit
 
         return self.scatter * float(stdtrit(max(self.degrees_of_freedom, 1), 0.5 + level / 2))
@@ -183,7 +183,7 @@ class LatencyFit:
     def shares(
         self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
     ) -> dict[str, Floats]:
-        """Seconds of the prediction by term, the terms without a coefficient left out."""
+        """Seconds of the prediction by term, terms with a zero coefficient left out."""
         self._require()
         amounts = LATENCY_AMOUNTS[self.metric](
             shapes, batch, prompt_tokens, output_tokens, self.runtime, self.machine
@@ -197,7 +197,7 @@ class LatencyFit:
     def _chunked(
         self, shapes: Counts, batch: Any, prompt: Any, output: Any, level: float | None
     ) -> tuple[Floats, Floats]:
-        """Prediction, and its relative standard deviation where a level is asked for."""
+        """Prediction, and its relative standard deviation where a level is given."""
         self._require()
         size = np.broadcast(np.asarray(shapes.n_layers), batch, prompt, output).shape
         if len(size) != 1 or size[0] <= ROWS_AT_ONCE:
@@ -223,7 +223,7 @@ class LatencyFit:
         middle = np.asarray(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
         if not wants_sd:
             return middle, np.empty(0)
-        # relative terms, so that the leverage of a small and of a large model compare
+        # relative terms, so that the leverages of small and large models are comparable
         columns = np.stack([np.broadcast_to(amounts[k], middle.shape) for k in self.terms])
         columns /= middle
         spread = np.array(self.covariance)
@@ -242,7 +242,7 @@ class LatencyFit:
 
 
 def ranged(shapes: Counts, batch: Any, prompt: Any, output: Any) -> dict[str, Any]:
-    """The quantities of RANGED, of a shape under a workload: 'context' is half way through the answer."""
+    """The quantities of RANGED of a shape under a workload; 'context' is its middle in the answer."""
     values = {
         name: np.asarray(getattr(shapes, name), np.float64)
         for name in RANGED

@@ -1,4 +1,4 @@
-"""What a latency law is fitted to, and how its coefficients are solved for."""
+"""The points a latency law is fitted to, and the solution for its coefficients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIN_SHAPES = 6
 # flags of a timing that may be off by more than its interval says
 DISTURBED = frozenset({"busy", "throttled", "drift", "late-compile", "unstable-warmup"})
 DISTURBED_NOISE = 0.1
-# relative error of a law that is no reason to prefer another: no timing is this exact
+# a law's relative error below this is no reason to prefer another law: no timing is this exact
 NEGLIGIBLE_ERROR = 1e-3
 LATENCY_AMOUNTS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
 
@@ -46,7 +46,8 @@ class Points:
         return Points(self.shapes.take(keep), *rest)
 
     def columns(self, metric: str, runtime: Runtime, machine: Machine) -> Floats:
-        """Amounts of every term over the measured seconds: one row a point, each row sums to ~1."""
+        """Amounts of every term over the measured seconds, one row per point: times the coefficients,
+        a row sums to about 1."""
         amounts = LATENCY_AMOUNTS[metric](
             self.shapes, self.batch, self.prompt_tokens, self.output_tokens, runtime, machine
         )
@@ -55,7 +56,7 @@ class Points:
 
 
 def points_of(measurements: Sequence[Measurement], metric: str) -> Points:
-    """Medians of one metric with their standard errors; repeats of one point stay separate rows."""
+    """Medians of one metric with their standard errors, one row per measurement."""
     index: dict[Architecture, int] = {}
     group = [index.setdefault(m.architecture, len(index)) for m in measurements]
     medians = [value_and_noise(m, metric) for m in measurements]
@@ -72,10 +73,10 @@ def points_of(measurements: Sequence[Measurement], metric: str) -> Points:
 
 
 def value_and_noise(measurement: Measurement, metric: str) -> tuple[float, float]:
-    """Median in seconds and its relative standard error, from the interval the samples carry.
+    """Median in seconds and its relative standard error, from the interval of the samples.
 
-    Blocks cannot show what disturbed all of them alike, so a disturbed timing has at least an error
-    of 10 %; and so has a single block, which says nothing about its own scatter.
+    Blocks do not show a disturbance that all of them share, so a disturbed timing gets an error of at
+    least 10 %. A single block, whose scatter is unknown, gets 10 %.
     """
     found = estimate(measurement, metric)
     if found is None:
@@ -91,13 +92,13 @@ def value_and_noise(measurement: Measurement, metric: str) -> tuple[float, float
 def solve(columns: Floats, weights: Floats) -> Floats:
     """Non-negative coefficients that minimise the weighted squared relative error.
 
-    Costs that the points cannot tell apart go to the earliest, plainest term.
+    A cost that several terms explain equally well goes to the first of them, the simplest.
     """
     from scipy.optimize import nnls
 
     scale = np.abs(columns).max(axis=0)
     scale[scale == 0] = 1.0
-    # the solver takes up the steepest column first, and rounding alone would order equal ones
+    # the solver starts with the steepest column; without this, rounding would order equal ones
     scale *= 1.0 + 1e-9 * np.arange(len(scale))
     root = np.sqrt(weights)
     coefficients = nnls(columns / scale * root[:, None], root)[0]
@@ -105,10 +106,11 @@ def solve(columns: Floats, weights: Floats) -> Floats:
 
 
 def robust(columns: Floats, noise: Floats) -> tuple[Floats, Floats]:
-    """Coefficients and final weights: noise and misfit share the variance, and outliers count linearly.
+    """Coefficients and final weights of a robust fit.
 
-    The misfit is the law's own relative scatter, so a sharply measured point cannot pull the law
-    harder than the law can follow (Huber's k = 1.5 on the standardised residual).
+    The variance of a point is its noise plus the law's own relative scatter, so that a precisely
+    measured point does not dominate a law that cannot follow it. Outliers count linearly (Huber's
+    k = 1.5 on the standardised residual).
     """
     weights = np.ones(len(columns))
     coefficients = solve(columns, weights)
@@ -124,9 +126,9 @@ def robust(columns: Floats, noise: Floats) -> tuple[Floats, Floats]:
 
 
 def machine_grid(device: str) -> list[Machine]:
-    """The machines that are tried; a CPU keeps weights in its cache, a GPU rounds to large tiles.
+    """The machines to try, simplest first: no cache, the highest ridge, no tiles.
 
-    The simplest come first: no cache, bytes and FLOPs side by side, no tiles.
+    A CPU keeps weights in its cache; a GPU rounds to large tiles.
     """
     caches = (0.0, 16 * MIB, 32 * MIB, 64 * MIB, 128 * MIB)
     ridges = (256.0, 64.0, 16.0, 4.0, 1.0)
@@ -138,9 +140,9 @@ def best_machine(points: Points, metric: str, runtime: Runtime, grid: Sequence[M
     """The machine that explains these points best, a simpler one unless the data speak against it.
 
     The relative error left by the law is judged by Akaike's criterion corrected for small samples
-    (Hurvich and Tsai 1989); its parameters are the coefficients above zero, and one each for a cache
-    and a tile. A cache that nothing shows would make shapes smaller than the measured ones too cheap. On a
-    tie the earlier machine of the grid is taken.
+    (Hurvich and Tsai 1989). Parameters are the coefficients above zero, a cache and a tile. A cache
+    without evidence would make shapes smaller than the measured ones too cheap. On a tie the
+    earlier machine of the grid is taken.
     """
     weights = 1.0 / (0.03**2 + points.noise**2)
     negligible = float(np.sum(weights)) * NEGLIGIBLE_ERROR**2
@@ -163,8 +165,9 @@ def best_machine(points: Points, metric: str, runtime: Runtime, grid: Sequence[M
 def coefficient_covariance(columns: Floats, weights: Floats) -> Floats:
     """Covariance of the coefficients for unit scatter; one held at zero by the bound counts as free.
 
-    A coefficient the data cannot tell from zero is still uncertain where its cost is large, so the bound
-    must not hide it; a weak prior (each term at most about the whole time) keeps it finite.
+    A coefficient that the data cannot tell from zero is still uncertain where its amount is large, so
+    the bound must not hide it. A weak prior (each term at most about the whole time) keeps the
+    covariance finite.
     """
     scale = np.maximum(np.abs(columns).max(axis=0), 1e-300)
     scaled = columns / scale
@@ -176,7 +179,7 @@ def coefficient_covariance(columns: Floats, weights: Floats) -> Floats:
 def square_root(covariance: Floats) -> Floats:
     """A matrix R with R R' = covariance.
 
-    Found on the scale of the correlations: the coefficients' units lie many powers of ten apart.
+    Computed from the correlations, since the coefficients differ by many powers of ten.
     """
     sd = np.sqrt(np.diag(covariance))
     size, axes = np.linalg.eigh(covariance / np.outer(sd, sd))

@@ -1,4 +1,4 @@
-"""Peak memory calibrated on measured peaks: arithmetic first, corrected only where it was measured."""
+"""Peak memory calibrated on measured peaks: arithmetic, corrected only where peaks were measured."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from core.samples.statistics import student_t
 PARTS = ("weights", "cache", "activations")
 # the first of these that a measurement has is its peak: a GPU's allocator, else the whole process
 PEAKS = ("peak_allocated", "process")
-# measured peaks below which arithmetic is not corrected
+# with fewer measured peaks than this, arithmetic is not corrected
 FEWEST = 2 * (len(PARTS) + 1)
-# errors from which their own quantile is told from them
+# with at least this many errors, their own quantile is used
 MANY = 20
 
 
@@ -28,9 +28,9 @@ MANY = 20
 class MemoryFit:
     """Peak memory of one runtime on one device: a fixed part, and factors on weights, cache and rest.
 
-    Weights and cache keep a factor of at least 1, since they must all be held. `error` is the mean
-    absolute relative error on shapes left out, `half_width` what 95 % of those errors stay within; both
-    None where too few peaks were measured to leave any out (or none at all: then all factors are 1).
+    Weights and cache keep a factor of at least 1, since all of them must be held. `error` is the mean
+    absolute relative error on shapes left out, and 95 % of those errors stay within `half_width`. Both
+    are None where too few peaks were measured to leave any out. With too few to fit, all factors are 1.
     """
 
     runtime: Runtime
@@ -50,8 +50,8 @@ class MemoryFit:
     def interval(
         self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
     ) -> tuple[Floats, Floats]:
-        """A 95 % interval of peak bytes, never below weights and cache; the value twice where no
-        error is known."""
+        """A 95 % interval of peak bytes, never below weights and cache; where no error is known, both
+        ends are the value."""
         value = self.predict(shapes, batch, prompt_tokens, output_tokens)
         if self.half_width is None:
             return value, value
@@ -92,8 +92,8 @@ def _calibrated(runtime: Runtime, device: str, rows: Sequence[Measurement]) -> M
     for number in range(len(names)):
         out = group == number
         if np.sum(~out) >= FEWEST:
-            said = columns[out] @ _coefficients(measured[~out], columns[~out])
-            left_out += list(said / measured[out] - 1.0)
+            predicted = columns[out] @ _coefficients(measured[~out], columns[~out])
+            left_out += list(predicted / measured[out] - 1.0)
     error, half_width = _spread(np.array(left_out))
     factors = (float(found[1]), float(found[2]), float(found[3]))
     return MemoryFit(runtime, device, float(found[0]), factors, len(measured), error, half_width)
@@ -103,7 +103,7 @@ def _coefficients(measured: Floats, columns: Floats) -> Floats:
     """Bytes fixed, and the factors of the parts, by least squares of relative errors."""
     from scipy.optimize import lsq_linear
 
-    # relative errors count, and each column is brought to the size of one for the solver
+    # relative errors, with each column scaled to at most 1 for the solver
     relative = columns / measured[:, None]
     scale = np.maximum(relative.max(axis=0), 1e-300)
     low = np.array([0.0, 1.0, 1.0, 0.0]) * scale
@@ -112,13 +112,13 @@ def _coefficients(measured: Floats, columns: Floats) -> Floats:
 
 
 def _spread(errors: Floats) -> tuple[float | None, float | None]:
-    """Mean absolute error, and what 95 % stay within: their own quantile, or t of few of them."""
+    """Mean absolute error, and the bound that 95 % stay within: a quantile, or Student's t for few."""
     n = len(errors)
     if n < 2:
         return None, None
     size = np.abs(errors)
     if n >= MANY:
-        # the rank at which the next one lies within with 95 % (split conformal prediction)
+        # the rank that a next error stays below with 95 % (split conformal prediction)
         half = float(np.sort(size)[min(n - 1, int(np.ceil(0.95 * (n + 1))) - 1)])
     else:
         half = float(student_t(n) * np.sqrt(np.mean(errors**2)))

@@ -2,7 +2,7 @@
 
 The state is one array of parameter vectors; each step evaluates the law and its slopes for all of
 them, so that a thousand resamples cost a few dozen numpy calls. Bounds are kept by projection.
-Coefficients in which a law is linear are solved for exactly, those that must not be negative too.
+Coefficients in which a law is linear are solved for exactly, also where they must not be negative.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STACKED = 60_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What is minimised: rows as logs of shape (B or 1, n), losses and weights alike.
+    """What is minimised. `logs`, `loss` and `weights` have shape (B or 1, n): B weightings of n rows.
 
     `method` 'least-squares' is sum w (L' - L)^2, unbounded as in arXiv 2501.18107; 'huber' is
     sum w Huber(ln L' - ln L), bounded by the law's parameters.
@@ -188,7 +188,7 @@ def descend(
         fails[live[~better]] += 1
         quiet[live[better & ~small]] = 0
         quiet[live[better & small]] += 1
-        # the model of the objective sees nothing left to gain: believed once it is hardly damped
+        # the step promises no further gain, which counts only once it is hardly damped
         spent = (promised <= 1e-14 * np.abs(objective[live])) & ~(better & ~small)
         if problem.method == "huber" and not newton:
             spent[:] = False
@@ -206,7 +206,7 @@ def _step(
 ) -> tuple[Floats, Floats]:
     """One damped step for every row of theta, and the decrease of the objective it promises.
 
-    Parameters that push on a bound are held there.
+    Parameters at a bound whose gradient points beyond it are held there.
     """
     value, jacobian = part.slopes(theta)
     residuals = part.residuals(value)
@@ -333,7 +333,7 @@ def _scaled_solve(gram: Floats, right: Floats) -> Floats:
     diagonal = np.einsum("kpp->kp", gram)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     scaled = gram * scale[:, :, None] * scale[:, None, :]
-    # a whisper of ridge keeps columns that are one and the same from stopping every problem
+    # a tiny ridge: two equal columns in one problem would make the solver refuse all of them
     index = np.arange(gram.shape[1])
     scaled[:, index, index] = 1.0 + 1e-13
     found: Floats = np.linalg.solve(scaled, (right * scale)[:, :, None])[:, :, 0] * scale

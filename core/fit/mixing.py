@@ -1,4 +1,4 @@
-"""Putting suites of runs together, or refusing to with the reason."""
+"""Putting suites of runs together, or giving the reason why they do not belong together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TOGETHER = " + "
 def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
     """One suite of all the runs, with the label 'suite' telling them apart.
 
-    Raises Unusable where the losses differ in meaning or unit, or a convention of N is known to one
-    suite only (their numbers would not mean one thing), and where one suite is given twice.
+    Raises Unusable where the losses differ in meaning or unit, where no convention of N is known for
+    all suites, and where one suite is given twice.
     """
     if not suites:
         raise Unusable("there are no suites to put together")
@@ -30,14 +30,14 @@ def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
             if ours != theirs:
                 raise Unusable(
                     f"the loss of {first.suite} and of {other.suite} differ in {what} "
-                    f"('{ours}' and '{theirs}'); fit them apart"
+                    f"('{ours}' and '{theirs}'); fit them separately"
                 )
     counts = [
         {c for c in ("params_total", "params_non_embedding") if c in s.columns} for s in suites
     ]
     if not set.intersection(*counts):
         raise Unusable(
-            f"{' and '.join(s.suite for s in suites)} do not count parameters alike: "
+            f"{' and '.join(s.suite for s in suites)} count parameters differently: "
             "one has only params_total, another only params_non_embedding"
         )
     names = [s.suite for s in suites]
@@ -45,7 +45,7 @@ def mixed(suites: Sequence[TrainingRuns]) -> TrainingRuns:
         if names.count(name) > 1:
             raise Unusable(f"{name} is given twice; its runs would count twice")
     shared = set.intersection(*(set(s.columns) for s in suites))
-    # a suite that lacks a column must not borrow the other's convention row by row
+    # a column that one suite lacks is dropped: it would mix conventions from row to row
     columns = {
         name: np.concatenate([s.columns[name] for s in suites])
         for name in first.columns

@@ -12,7 +12,8 @@ from core.errors import Unusable
 from core.fit.fit import Fit
 from core.units import format_quantity
 
-# how far beyond the fitted tokens a crossing is looked for, and where nothing says what was fitted
+# a crossing is looked for up to this factor beyond the fitted tokens, or over this range where
+# the fitted tokens are not known
 BEYOND = 10.0
 ANY_TOKENS = (1e9, 1e14)
 
@@ -64,12 +65,13 @@ def _optimal(fit: Fit, theta: Floats, train_flops: float) -> tuple[Floats, Float
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Training tokens at which two designs have one loss, with its interval over the resamples.
+    """Training tokens at which two designs have the same loss, with an interval over the resamples.
 
-    `tokens` is None where the losses do not cross in the range asked about. `share` is the share of
-    resamples in which they do; the interval is over those. `better` says which design has the
-    lower loss when both are trained for longer than that (or, without a crossing, throughout): 'first',
-    'second' or, where the law tells no difference, 'neither'. `outside` that it lies outside the tokens the law was fitted on; `asked` is the range.
+    `searched` is the range of tokens that was searched; `tokens` is None where the losses do not
+    cross in it. `share` is the share of resamples in which they cross, and the interval is over
+    those. `better` is the design with the lower loss beyond the crossing (without one, throughout):
+    'first', 'second', or 'neither' where the law gives both the same loss. `outside` is True where
+    the crossing lies outside the tokens the law was fitted on.
     """
 
     tokens: float | None
@@ -78,7 +80,7 @@ class Crossing:
     share: float
     better: str
     outside: bool
-    asked: tuple[float, float]
+    searched: tuple[float, float]
 
 
 def crossing(
@@ -91,13 +93,13 @@ def crossing(
 ) -> Crossing:
     """Where the losses of two designs cross as both are trained longer, within a range of tokens.
 
-    A design is its columns as single numbers (params_total, d_model, ...), tokens left out. The range
-    is, unless given, ten times beyond what the law was fitted on at either end. Raises Unusable where
-    the fit cannot predict.
+    A design is its columns as single numbers (params_total, d_model, ...), tokens left out. Unless
+    given, the range reaches a factor of ten beyond the fitted tokens at either end. Raises Unusable
+    where the fit cannot predict.
     """
     known = fit.ranges.get("D", ANY_TOKENS)
-    asked = (known[0] / BEYOND, known[1] * BEYOND) if tokens is None else tokens
-    grid = np.geomspace(*asked, points)
+    searched = (known[0] / BEYOND, known[1] * BEYOND) if tokens is None else tokens
+    grid = np.geomspace(*searched, points)
 
     def columns(design: Mapping[str, float]) -> dict[str, Floats]:
         return {k: np.full(points, float(v)) for k, v in design.items()} | {"tokens": grid}
@@ -116,23 +118,23 @@ def crossing(
     after = apart[min(int(np.searchsorted(grid, at)), points - 1)] if met else apart[-1]
     outside = met and not known[0] <= at <= known[1]
     better = "first" if after < 0 else "second" if after > 0 else "neither"
-    return Crossing(at if met else None, low, high, share, better, outside, asked)
+    return Crossing(at if met else None, low, high, share, better, outside, searched)
 
 
 def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -> str:
-    """One sentence on where two named designs cross, e.g. '16x2048 and 32x1024 have one loss at 12B
-    training tokens (95 % interval 9B to 20B, in 93 % of resamples); beyond, 32x1024 is better'."""
+    """One sentence on where two named designs cross, e.g. '16x2048 and 32x1024 have the same loss at
+    12B training tokens (95 % interval 9B to 20B, in 93 % of resamples); beyond, 32x1024 is better'."""
     better = {"first": first, "second": second}.get(met.better, "neither")
 
     def tokens(value: float) -> str:
         return format_quantity(value, "count", 3)
 
     if met.tokens is None and met.better == "neither":
-        return f"the law gives {first} and {second} one loss at any number of training tokens"
+        return f"the law gives {first} and {second} the same loss at any number of training tokens"
     if met.tokens is None:
-        between = " and ".join(tokens(end) for end in met.asked)
-        told = f"{better} is predicted to have the lower loss anywhere between {between} tokens"
-        return told + (f", though not in {100 * met.share:.0f} % of resamples" if met.share else "")
+        between = " and ".join(tokens(end) for end in met.searched)
+        text = f"{better} is predicted to have the lower loss anywhere between {between} tokens"
+        return text + (f", though not in {100 * met.share:.0f} % of resamples" if met.share else "")
     sure = []
     if met.low is not None and met.high is not None:
         sure.append(f"{100 * level:g} % interval {tokens(met.low)} to {tokens(met.high)}")
@@ -141,12 +143,12 @@ def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -
     if met.outside:
         sure.append("outside the tokens the law was fitted on")
     how = f" ({', '.join(sure)})" if sure else ""
-    told = f"{first} and {second} have one loss at {tokens(met.tokens)} training tokens{how}"
-    return f"{told}; beyond, {better} is better"
+    text = f"{first} and {second} have the same loss at {tokens(met.tokens)} training tokens{how}"
+    return f"{text}; beyond, {better} is better"
 
 
 def _zero(grid: Floats, difference: Floats) -> Floats:
-    """First zero of every row of differences (K,G), between grid points in the log; NaN: none."""
+    """First zero of every row of differences (K,G), interpolated in the log of the grid; NaN: none."""
     sign = np.sign(difference)
     turns = (sign[:, :-1] * sign[:, 1:] <= 0) & (sign[:, :-1] != sign[:, 1:])
     rows = np.flatnonzero(turns.any(axis=1))

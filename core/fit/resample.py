@@ -1,4 +1,4 @@
-"""How sure a fit is: the law fitted again to resampled shapes or runs, never to checkpoints."""
+"""How certain a fit is: the law fitted again to resampled shapes or runs, never to checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from core.arrays import Floats
 from core.errors import Unusable
-from core.fit.fit import Fit
+from core.fit.fit import Fit, derived
 from core.fit.groups import groups_of
 from core.fit.minimise import Minima, Problem, descend
 from core.fit.solve import finish, grid_of, natural, problem_of, project
@@ -32,8 +32,8 @@ def bootstrap(
 ) -> Steps[Fit]:
     """Steps: resample whole shapes (or runs) of the runs that were fitted, with replacement.
 
-    Yields progress, returns the fit with its resamples and what they say of its parameters. Every
-    resample is searched from the fit and from the best points of the grid.
+    Yields progress and returns the fit with its resamples, and a warning where they disagree on a
+    sign. The search on every resample starts from the fit and from good points of the grid.
     """
     if unit not in UNITS:
         raise Unusable(f"the unit of resampling is '{unit}'; it must be one of {', '.join(UNITS)}")
@@ -60,15 +60,15 @@ def bootstrap(
         left = (monotonic() - started) / done * (count - done)
         yield Progress(done, count, f"resampling {distinct} {unit}s", left)
     resamples = np.concatenate(parts)
-    told = list(fit.warnings)
+    warnings = list(fit.warnings)
     if lost:
-        told.append(f"{lost} of {count} resamples could not be fitted and are left out")
-    told += disagreements(fit, resamples)
-    return replace(fit, resamples=resamples, warnings=tuple(told))
+        warnings.append(f"{lost} of {count} resamples could not be fitted and are left out")
+    warnings += disagreements(fit, resamples)
+    return replace(fit, resamples=resamples, warnings=tuple(warnings))
 
 
 def bootstrap_starts(fit: Fit, problem: Problem, others: int = 2) -> Floats:
-    """Where refits start (S,P): the fit itself, and the grid points that come closest to the data."""
+    """Where refits start (S,P): the fit itself, and some of the better grid points."""
     grid = grid_of(problem)
     solved, value = project(problem, grid, np.zeros(len(grid), dtype=np.intp))
     best = np.argsort(value)[:: max(1, len(grid) // 8)][:others]
@@ -85,23 +85,21 @@ def refit(problem: Problem, weights: Floats, starts: Floats, steps: int = 150) -
 
 
 def disagreements(fit: Fit, resamples: Floats) -> list[str]:
-    """Parameters of shape whose sign the resamples do not agree on."""
-    told = []
+    """Warnings about shape parameters whose sign the resamples do not agree on."""
+    warnings = []
     for i, name in enumerate(fit.theta):
         if name not in fit.definition.signed:
             continue
         negative = float((resamples[:, i] < 0).mean())
         if 0.025 < negative < 0.975:
-            told.append(
+            warnings.append(
                 f"resamples disagree on the sign of {name}: {100 * negative:.0f} % are negative"
             )
-    return told
+    return warnings
 
 
 def percentiles(fit: Fit, level: float = 0.95) -> dict[str, tuple[float, float]]:
-    """Interval of every parameter (and of what follows from them) from the resamples."""
-    from core.fit.fit import derived
-
+    """Interval of every parameter, and of the values derived from them, from the resamples."""
     if fit.resamples is None or not len(fit.resamples):
         return {}
     tail = 50.0 * (1.0 - level)

@@ -1,4 +1,4 @@
-"""Each run beside what a law says of it without its shape: the columns behind a law's charts."""
+"""Each run beside a law's prediction made without its shape: the columns behind a law's charts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from core.records.training_runs import TrainingRuns
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residuals:
-    """Columns of one length, one row a run. `predicted` is left-out by shape where `left_out`, else
-    in-sample (too few shapes to leave one out). `error` is predicted / observed - 1. `size` is N in
-    the law's convention, `shape` d_model / n_layers (NaN where not known).
+    """Columns of one length, one row per run.
+
+    Where `left_out`, `predicted` comes from a fit without the run's shape; otherwise, with too few
+    shapes to leave one out, from the fit to all runs. `error` is predicted / observed - 1. `size` is
+    N in the law's convention, `shape` d_model / n_layers (NaN where not known).
     """
 
     fit: Fit
@@ -37,7 +39,7 @@ class Residuals:
 def residuals(fit: Fit, runs: TrainingRuns) -> Residuals:
     """The runs that a law was (or would be) fitted to, each predicted without its shape.
 
-    A fit without parameters gives no rows; a published one is not fitted again.
+    A fit without parameters gives no rows. Published constants are not fitted again.
     """
     if not fit.theta:
         nothing = np.zeros(0)

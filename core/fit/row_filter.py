@@ -52,20 +52,20 @@ def _conditions(where: Sequence[str] | Mapping[str, str]) -> list[tuple[str, str
 
 
 def nothing_matches(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> str:
-    """Why a condition left no row, with values that would."""
-    said = []
+    """The message that no row meets the conditions, with values that rows do have."""
+    unmet = []
     for column, wanted in _conditions(where):
         values: Sequence[Any] = runs.labels.get(column, runs.names)
         if column in runs.columns:
             values = sorted({f"{v:.12g}" for v in runs.columns[column]})
         there = list(dict.fromkeys(str(v) or "(empty)" for v in values))
         more = f" and {len(there) - 8} more" if len(there) > 8 else ""
-        said.append(f"{column}={wanted} (there are: {', '.join(there[:8])}{more})")
-    return f"no row has {' and '.join(said)}"
+        unmet.append(f"{column}={wanted} (there are: {', '.join(there[:8])}{more})")
+    return f"no row has {' and '.join(unmet)}"
 
 
 def kept(runs: TrainingRuns, where: Sequence[str] | Mapping[str, str]) -> TrainingRuns:
-    """The runs that match every condition (all of them where there is none); Unusable for no run."""
+    """The runs that match every condition, all runs without a condition; Unusable if none does."""
     if not where:
         return runs
     found = mask(runs, where)

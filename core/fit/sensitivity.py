@@ -1,4 +1,4 @@
-"""How much the answer moves with settings nobody can defend: one table, worst case first."""
+"""How much predictions move with arbitrary settings of the fit: one table, worst case first."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def sensitivity(
     settings = _settings(base, runs)
     reference = replace(base, withheld="").predict(where)
     changes = []
-    for done, (told, kept, changed) in enumerate(settings):
-        yield Progress(done, len(settings), told)
+    for done, (setting, kept, changed) in enumerate(settings):
+        yield Progress(done, len(settings), setting)
         options = {
             "tied": base.tied,
             "params": base.params,
@@ -60,16 +60,16 @@ def sensitivity(
                 raise Unusable(found.message)
             move = np.abs(found.predict(where) / reference - 1.0)
         except Unusable as error:
-            changes.append(Change(told, float("nan"), float("nan"), None, str(error)))
+            changes.append(Change(setting, float("nan"), float("nan"), None, str(error)))
             continue
-        changes.append(Change(told, float(move.max()), float(move.mean()), found, found.message))
+        changes.append(Change(setting, float(move.max()), float(move.mean()), found, found.message))
     yield Progress(len(settings), len(settings), "varied")
     order = np.argsort([-c.shift if np.isfinite(c.shift) else np.inf for c in changes])
     return tuple(changes[i] for i in order)
 
 
 def _settings(base: Fit, runs: TrainingRuns) -> list[tuple[str, TrainingRuns, dict[str, object]]]:
-    """What is varied: words, runs, options."""
+    """Every changed setting: its name, the runs to fit and the changed options."""
     found: list[tuple[str, TrainingRuns, dict[str, object]]] = []
     for delta in (1e-4, 1e-2, 1e-1):
         found.append(

@@ -1,4 +1,4 @@
-"""Fitting a loss law to runs: rows chosen, logs centred, every start tried, the best one told."""
+"""Fitting a loss law to runs: choose rows, centre logs, try every start, return the best."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ METHODS = ("least-squares", "huber")
 LEAST_RATIO_SPREAD = 1.5
 # how many numbers one chunk of starts may hold
 CHUNK = 1_000_000
-# how many unlike descents of one weighting are carried to the end
+# how many distinct descents of one weighting are carried to the end
 DISTINCT = 6
 STILL_FALLING = (
-    "the search was still improving when it was stopped: the data do not hold the parameters, "
+    "the search was still improving when it was stopped: the data do not pin down the parameters, "
     "which may run off to infinity; tie exponents or fit by huber, which has bounds"
 )
 # steps that every start takes before the best are picked
 SCOUT = 6
-# a descent is given up when this many rounds like its last would not bring it to the best
+# a descent is given up when this many rounds like its last one would not reach the best
 PATIENCE = 10.0
 
 
@@ -49,10 +49,10 @@ def fit(
 ) -> Fit:
     """The law fitted to the runs that `where` keeps, judged on them and on all rows.
 
-    `tied` is True, False or a tying's name. `all_rows` (default: `runs` before `where`) is what
-    `mse_all` and `r2_all` are over. A fit that cannot be is a Fit whose message says why. Where
-    shape and size move together the Fit withholds its predictions unless `insist`. Raises Unusable
-    for an unknown law, method, convention, or a column that is missing.
+    `tied` is True, False or a tying's name. `mse_all` and `r2_all` are over `all_rows` (default:
+    `runs` before `where`). A failed fit is a Fit whose message gives the reason. Where shape and
+    size move together the Fit withholds its predictions unless `insist`. Raises Unusable for an
+    unknown law, method or convention, or a missing column.
     """
     chosen = the_law(law)
     if method not in METHODS:
@@ -66,7 +66,9 @@ def fit(
     chosen_tying, notes = tying_for(chosen, tying, logs)
     usable = usable_rows(logs, kept.columns["loss"])
     if dropped := int((~usable).sum()):
-        notes.append(f"{dropped} rows lack a positive value in a column the law needs; left out")
+        notes.append(
+            f"{dropped} rows are left out: they lack a positive value in a column the law needs"
+        )
     start = Fit(
         law=chosen.name,
         params=params,
@@ -96,7 +98,7 @@ def fit(
     )
     refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
     if refusal and insist:
-        notes.insert(0, refusal + "; predictions given because you insisted")
+        notes.insert(0, refusal + "; predictions are given because you insisted")
         refusal = ""
     start = start.noted(tuple(notes), refusal)
     best = minimum(problem)
@@ -114,7 +116,7 @@ def fit(
         ranges(chosen, columns, params, usable),
     )
     if not np.isfinite(found.vector()).all():
-        return start.failed("the search ran off: an exponent grew beyond what numbers can hold")
+        return start.failed("the search diverged: an exponent grew too large for a number")
     found = quality(found, kept.take(usable), everything)
     notes += warnings_of(found, problem, best)
     sets = set(kept.labels.get("train_dataset", ()))
@@ -126,8 +128,8 @@ def fit(
     together = list(dict.fromkeys(kept.labels.get("suite", ())))
     if len(together) > 1:
         notes.append(
-            f"runs of {' and '.join(together)} are fitted together: what differs between them "
-            "besides size, tokens and shape is taken for error"
+            f"runs of {' and '.join(together)} are fitted together: any difference between them "
+            "besides size, tokens and shape counts as error"
         )
     return found.noted(tuple(notes), refusal)
 
@@ -160,7 +162,7 @@ def the_law(name: str) -> Law:
 
 
 def the_tying(law: Law, tied: bool | str) -> Tying:
-    """The tying asked for; a law with one tying has that one whatever is asked."""
+    """The tying of that name, or the only one of a law that has one; Unusable if there is none."""
     if len(law.tyings) == 1:
         return law.tyings[0]
     try:
@@ -184,8 +186,8 @@ def tying_for(law: Law, tying: Tying, logs: Mapping[str, Floats]) -> tuple[Tying
         known = ratio[np.isfinite(ratio)]
         if known.size and np.ptp(known) >= np.log(LEAST_RATIO_SPREAD):
             return tying, []
-    told = "does not vary enough" if ratio is not None else "is not in the table"
-    note = f"the FFN-to-attention ratio {told} here; its factor is held at 1"
+    why = "does not vary enough" if ratio is not None else "is not in the table"
+    note = f"the FFN-to-attention ratio {why}; its factor is held at 1"
     return Tying(tying.name, tying.same, {**tying.fixed, "b1": 0.0, "b2": 0.0}), [note]
 
 
@@ -229,11 +231,11 @@ def ranges(
     law: Law, columns: Mapping[str, Floats], params: str, usable: Bools
 ) -> dict[str, tuple[float, float]]:
     """Fitted range of N, D and, where shapes are known, of R; natural units."""
-    asked = {"N": columns[params_column(params)], "D": columns["tokens"]}
+    ranged = {"N": columns[params_column(params)], "D": columns["tokens"]}
     if "d_model" in columns and "n_layers" in columns:
-        asked["R"] = columns["d_model"] / columns["n_layers"]
+        ranged["R"] = columns["d_model"] / columns["n_layers"]
     found = {}
-    for symbol, values in asked.items():
+    for symbol, values in ranged.items():
         known = values[usable]
         known = known[np.isfinite(known) & (known > 0)]
         if known.size:
@@ -247,8 +249,8 @@ def ranges(
 def minimum(problem: Problem, starts: int = 16, steps: int = 300) -> Minima:
     """The lowest objective found for every weighting of the problem, from a grid of exponents.
 
-    At every grid point the linear coefficients are solved exactly; the best points descend a few
-    steps together, the best of those to the end.
+    At every grid point the linear coefficients are solved exactly. The best points descend a few
+    steps together, and the best of those descend to the end.
     """
     parts = []
     grid = grid_of(problem)
@@ -278,7 +280,8 @@ def _minimum(problem: Problem, size: int, grid: Floats, starts: int, steps: int)
 def unlike_best(problem: Problem, grid: Floats, value: Floats, starts: int) -> Indices:
     """Grid points to start from (B,S): the best of every family of shape terms, best first.
 
-    The exponents of N and D lead to one valley each; it is the shape term that parts the valleys.
+    Starts that differ in the exponents of N and D alone lead to one minimum; those that differ in
+    the shape term lead to different ones.
     """
     names = [p.name for p in problem.law.free(problem.tying)]
     apart = [i for i, n in enumerate(names) if n not in ("alpha", "beta", "eta")]
@@ -294,7 +297,7 @@ def unlike_best(problem: Problem, grid: Floats, value: Floats, starts: int) -> I
 def finish(
     problem: Problem, size: int, count: int, first: Minima, which: Indices, steps: int
 ) -> Minima:
-    """The few best distinct descents of every weighting carried to the end, and the best of them."""
+    """Carries the best distinct descents of every weighting to the end; returns the best of each."""
     values = first.objective.reshape(size, count)
     order = np.argsort(values, axis=1)
     sorted_values = np.take_along_axis(values, order, axis=1)
@@ -319,7 +322,7 @@ def finish(
 
 
 def _race(problem: Problem, at: Minima, rows: Indices, steps: int) -> Minima:
-    """Descents carried on round by round; one that creeps far above the best is given up."""
+    """Carries descents on round by round; gives up one that stays far above the best."""
     live = np.arange(len(rows))
     for _ in range(0, steps, ROUND):
         if not live.size:
@@ -344,9 +347,9 @@ def grid_of(problem: Problem) -> Floats:
 
 
 def project(problem: Problem, theta: Floats, which: Indices) -> tuple[Floats, Floats]:
-    """Theta with its linear coefficients solved exactly for the rest, and the objective there.
+    """Theta with its linear coefficients solved exactly given the others, and the objective there.
 
-    For a robust fit the solution is of least squares on relative errors, reweighted twice.
+    For a robust fit they solve least squares on relative errors, reweighted twice.
     """
     free = problem.law.free(problem.tying)
     linear = np.flatnonzero([p.linear for p in free])

@@ -1,4 +1,4 @@
-"""How a fit does on what it has not seen: the largest size, left-out shapes, ranks at one size."""
+"""How well a fit predicts runs left out of it: the largest size, left-out shapes, ranks at one size."""
 
 from __future__ import annotations
 
@@ -50,12 +50,16 @@ def validate(fit: Fit, runs: TrainingRuns) -> Fit:
 def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     """Steps: leave every shape out once, and the largest size once; returns the fit, judged.
 
-    `heldout` holds relative errors as fractions: 'shape_rms', 'shape_median', 'shape_worst' over
-    left-out shapes ('shape_rms_low' and 'shape_rms_high': 95 % interval), 'largest_rms', 'largest_worst', 'largest_bias' (mean, signed) of the largest
-    size predicted from the rest; 'rank' and 'largest_rank' mean rank correlation at one size and
-    budget; 'pairs_right' and 'pairs' how many pairs of equal size were put in the right order, from
-    left-out predictions; 'aic', 'bic' of log residuals, which take rows for independent and so
-    flatter laws of many parameters; 'extrapolation_per_log' the error per unit of ln N beyond.
+    `heldout` holds relative errors as fractions.
+    Over left-out shapes: 'shape_rms' ('shape_rms_low' and 'shape_rms_high': its 95 % interval),
+    'shape_median' and 'shape_worst'. Over the largest size, predicted from the rest: 'largest_rms',
+    'largest_worst', 'largest_bias' (mean, signed), and 'extrapolation_per_log', the error per unit of
+    ln N beyond the rest.
+    'rank' and 'largest_rank' are mean rank correlations at one size and budget. 'pairs' of equal size
+    were compared, and the share 'pairs_right' of them was put in the right order. Both are of
+    left-out predictions.
+    'aic' and 'bic' are of log residuals. They treat rows as independent, and so favour laws with
+    many parameters.
     """
     if not fit.theta:
         return fit
@@ -159,7 +163,7 @@ def _ranks(prefix: str, runs: TrainingRuns, guess: Floats, size: Floats) -> dict
 
 
 def _information(fit: Fit, runs: TrainingRuns) -> dict[str, float]:
-    """Akaike's and Bayes' criteria of normal log residuals, one parameter more for their scale."""
+    """Akaike's and the Bayesian criterion of normal log residuals, whose scale is one more parameter."""
     guess = predicted(fit, runs)
     if not (guess > 0).all():
         return {}
@@ -175,11 +179,11 @@ def _information(fit: Fit, runs: TrainingRuns) -> dict[str, float]:
 
 
 def judged_as_it_is(fit: Fit, runs: TrainingRuns) -> Fit:
-    """A fit made elsewhere, judged on these runs and not fitted again.
+    """A fit made elsewhere, judged on these runs without fitting it again.
 
     `heldout` holds relative errors as fractions over every run it can predict: 'runs_rms',
-    'runs_worst', 'runs_bias' (mean, signed), and 'rank', 'pairs_right' and 'pairs' as in
-    `validation`; empty where it predicts none. Raises Unusable where a column is missing.
+    'runs_worst' and 'runs_bias' (mean, signed). 'rank', 'pairs_right' and 'pairs' are as in
+    `validation`. It is empty where no run can be predicted. Raises Unusable where a column is missing.
     """
     guess, loss = predicted(fit, runs), runs.columns["loss"]
     size = runs.columns[params_column(fit.params)]
@@ -205,25 +209,25 @@ def trust(fit: Fit) -> tuple[str, bool]:
         return f"Predictions withheld: {fit.withheld}.", True
     held = fit.heldout
     if fit.n == 0:
-        told = "Published constants, not fitted here; trust them only for runs like theirs"
+        text = "Published constants, not fitted here; trust them only for runs like theirs"
         if "runs_rms" in held:
-            told += (
+            text += (
                 f" (off by {100 * held['runs_rms']:.1f} % on these runs,"
                 f" {100 * held['runs_bias']:+.1f} % on the mean)"
             )
-        return told + ".", True
+        return text + ".", True
     if "shape_rms" not in held:
         return "Not yet tested on runs left out of the fit.", True
-    told = f"Predicts shapes it has not seen to ±{100 * held['shape_rms']:.1f} %"
+    text = f"Predicts shapes it has not seen to ±{100 * held['shape_rms']:.1f} %"
     warn = held["shape_rms"] > 0.02
     if "pairs_right" in held:
         share = held["pairs_right"]
-        told += f"; ranks shapes of equal size right {round(20 * share)} times in 20"
+        text += f"; ranks shapes of equal size right {round(20 * share)} times in 20"
         warn = warn or share < 0.75
     if "largest_rms" in held:
-        told += (
+        text += (
             f"; misses a size {held['largest_factor']:.1f} times larger by"
             f" {100 * held['largest_rms']:.1f} %"
         )
         warn = warn or held["largest_rms"] > 0.03
-    return told + ".", warn or not fit.converged
+    return text + ".", warn or not fit.converged

@@ -11,7 +11,7 @@ from core.errors import Unusable
 from core.records.training_runs import TrainingRuns
 
 CONVENTIONS = ("total", "non-embedding")
-# what each symbol needs, for a message when it is missing
+# the columns each symbol needs, for the message when one is missing
 MEANING = {
     "N": "parameters",
     "D": "training tokens ('tokens')",
@@ -24,7 +24,10 @@ MEANING = {
 
 
 def fit_columns(runs: TrainingRuns) -> dict[str, Floats]:
-    """The columns laws read, with the FFN-to-attention ratio worked out where the file has it."""
+    """The columns laws read, with the FFN-to-attention ratio derived where widths are known.
+
+    Raises Unusable where tokens or loss are missing.
+    """
     columns = dict(runs.columns)
     for name in ("tokens", "loss"):
         if name not in columns:
@@ -45,9 +48,9 @@ def params_column(params: str) -> str:
 def log_columns(
     columns: Mapping[str, Floats], needs: Iterable[str], params: str
 ) -> dict[str, Floats]:
-    """Natural logarithms of the symbols asked for; a value that is not positive becomes NaN.
+    """Natural logarithms of the symbols in `needs`; a value that is not positive becomes NaN.
 
-    Raises Unusable naming the column that is missing.
+    Raises Unusable, naming the column, where one is missing.
     """
 
     def log(name: str, symbol: str) -> Floats:

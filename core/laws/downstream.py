@@ -24,8 +24,8 @@ GADRE = "Gadre et al. 2024, arXiv 2403.08540; official code of mlfoundations/sca
 class ErrorLaw:
     """Err(L) = eps - k exp(-gamma L): mean top-1 error over a task set; L in nats/token.
 
-    `eps` is the error that no falling loss has yet reduced (near guessing), `k` in error, `gamma`
-    in 1/nats. Holds for one validation set and one task set only.
+    `eps` is the error at high loss (near guessing), `k` is in units of error, `gamma` in 1/nats. The
+    law holds for one validation set and one task set only.
     """
 
     k: float
@@ -40,7 +40,7 @@ class ErrorLaw:
         return self.eps - self.k * np.exp(-self.gamma * np.asarray(loss, dtype=np.float64))
 
 
-# unrounded: the optimum on the six runs the paper fits, from the bundled table; published within 1e-4
+# unrounded optima on the six runs of the paper, in the bundled table; within 1e-4 of the published ones
 ERROR_LAWS: tuple[ErrorLaw, ...] = (
     ErrorLaw(1.28844312, 0.972142189, 0.758949992, "46 tasks", "C4"),
     ErrorLaw(2.0788772, 0.756114335, 0.84974322, "17 tasks", "C4"),
@@ -52,10 +52,10 @@ ERROR_LAWS: tuple[ErrorLaw, ...] = (
 
 
 def fit_error_law(loss: Floats, error: Floats, tasks: str = "", data: str = "") -> ErrorLaw:
-    """The least-squares error law through runs; Unusable below 4 runs or without a falling error.
+    """The least-squares error law through runs; Unusable below 4 runs or where errors do not fall.
 
-    `eps` and `k` follow exactly from `gamma`, so one number is searched (variable projection); the
-    optimum is that of the paper's Levenberg-Marquardt fit, from no starting point.
+    `eps` and `k` follow exactly from `gamma`, so one number is searched for (variable projection).
+    The optimum is that of the paper's Levenberg-Marquardt fit, but needs no starting point.
     """
     x, y = _columns(4, loss, error)
     # over the whole range exp(-gamma L) changes by between 1 % and a factor of e^20
@@ -80,7 +80,7 @@ def fit_error_law(loss: Floats, error: Floats, tasks: str = "", data: str = "") 
 def sigmoid_accuracy(bpb: Values, a: float, x0: float, k: float, b: float) -> Values:
     """a / (1 + exp(-k (bpb - x0))) + b, a < 0: from b at no loss down to a + b (guessing).
 
-    `bpb` is in bits per byte of the correct answer, not nats per token: no training loss goes in here
+    `bpb` is in bits per byte of the correct answer, so a training loss in nats per token does not fit
     (Bhagia et al. 2024, arXiv 2412.04403; allenai/OLMo-ladder 67a3f44).
     """
     away = k * (np.asarray(bpb, dtype=np.float64) - x0)
@@ -113,7 +113,7 @@ def fit_sigmoid(bpb: Floats, accuracy: Floats) -> dict[str, float]:
 
 
 def _columns(least: int, *columns: Floats) -> tuple[Floats, ...]:
-    """The columns as float64 with rows that miss a value left out."""
+    """The columns as float64, without rows that lack a value."""
     arrays = np.stack([np.asarray(c, dtype=np.float64) for c in columns])
     arrays = arrays[:, np.all(np.isfinite(arrays), axis=0)]
     if arrays.shape[1] < least:

@@ -1,4 +1,4 @@
-"""What one generated token and one prompt cost: physical costs whose coefficients are unknown.
+"""The physical costs of one generated token and of one prompt, with unknown coefficients.
 
 A law predicts seconds as `sum(coefficient[k] * amount[k])`. The amounts below follow from a shape, a
 workload and a runtime by arithmetic; the coefficients (seconds per kernel, byte or FLOP)
@@ -21,7 +21,7 @@ from core.model.workload import Runtime
 
 MIB = 2.0**20
 
-# what each coefficient multiplies: unit of the coefficient, and the cost it stands for
+# per term: the unit of its coefficient, and the cost it stands for
 TERMS: Mapping[str, tuple[str, str]] = {
     "step": ("s", "starting a step: one call of the model, choosing the token"),
     "kernels": ("s/kernel", "launching one kernel; a layer has about twenty"),
@@ -48,12 +48,12 @@ TERMS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The three facts about a machine that enter the amounts and not the coefficients; each is scanned.
+    """The three properties of a machine that enter the amounts, found by trying a grid of values.
 
-    `cache_bytes` is the cache that weights can stay in between steps (0: none does), and out of which
-    a layer's weights drive, in proportion to their size, what the next kernels need;
+    `cache_bytes` is the cache that weights can stay in between steps (0: none does). A layer's weights
+    drive code and data of the next kernels out of it, in proportion to their size.
     `ridge_flops_per_byte` is the arithmetic intensity at which a matrix product stops waiting for
-    memory; `tile` is the multiple that a kernel rounds its rows and columns up to (1: none).
+    memory. `tile` is the multiple that a kernel rounds its rows and columns up to (1: none).
     """
 
     cache_bytes: float = 0.0

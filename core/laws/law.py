@@ -1,4 +1,4 @@
-"""What a law is: a plain function with named parameters, their bounds and starts, and its source."""
+"""A law: a plain function with named parameters, their bounds and starts, and its source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.arrays import Floats
 
 # natural logarithms of the columns a law reads, each of shape (..., n)
 Logs = Mapping[str, Floats]
-# a law's value and its slope by each parameter; no slopes where none were asked for
+# a law's value and its slope by each parameter; no slopes where none are wanted
 Slopes = dict[str, Floats]
 LawFunction = Callable[[Mapping[str, Floats], Logs, bool], tuple[Floats, Slopes]]
 
@@ -37,7 +37,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Tying:
-    """One way to spend the parameters: which follow another, which are held at a value."""
+    """Which parameters of a law follow another, and which are held at a value."""
 
     name: str  # 'tied', 'own-shape-exponent' or 'free'
     same: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Tying:
 class Law:
     """A loss law: one row of the table of laws.
 
-    `function(parameters, logs, slopes)` returns the loss and, when asked, its slopes. `needs` are
+    `function(parameters, logs, slopes)` returns the loss and, where wanted, its slopes. `needs` are
     the columns it reads: N parameters, D tokens, d width, l layers, R = d/l, x = d/sqrt(N),
     r = FFN over attention parameters. `n_note` says which N its published constants count.
     """
@@ -62,12 +62,12 @@ class Law:
     needs: tuple[str, ...]
     tyings: tuple[Tying, ...]
     n_note: str
-    shape_parameters: tuple[str, ...] = ()  # empty: the law knows nothing of shape
+    shape_parameters: tuple[str, ...] = ()  # empty: the law has no shape term
     note: str = ""
-    # size and data terms are those of Chinchilla, and shape multiplies them: the best N and D for a
-    # budget have their closed form
+    # size and data terms are those of Chinchilla, at most times a factor of shape: the best N and D
+    # for a budget have a closed form
     closed_optimum: bool = False
-    # parameters whose sign says which way shape works
+    # parameters whose sign decides which way shape works
     signed: tuple[str, ...] = ()
     # what parameters imply beyond themselves, e.g. the best aspect ratio
     implied: Callable[[Mapping[str, float]], dict[str, float]] | None = None

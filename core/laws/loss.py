@@ -164,7 +164,7 @@ LAWS: dict[str, Law] = {
             ("N", "D"),
             (Tying("tied", {"beta": "alpha"}), Tying("free")),
             ANY_N,
-            note="knows nothing of shape: shapes of one size get one loss",
+            note="no term for shape: shapes of one size get the same loss",
             closed_optimum=True,
         ),
         Law(
@@ -191,7 +191,7 @@ LAWS: dict[str, Law] = {
             ),
             "published with total parameters, both embeddings counted",
             ("epsilon", "gamma"),
-            note="monotone in R: it cannot hold a best aspect ratio",
+            note="monotone in R: it cannot have a best aspect ratio",
             closed_optimum=True,
             signed=("epsilon",),
         ),

@@ -1,4 +1,4 @@
-"""What a request needs at its peak, in bytes, by the arithmetic of its shape."""
+"""Peak memory of a request in bytes, from the arithmetic of its shape."""
 
 from __future__ import annotations
 

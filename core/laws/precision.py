@@ -1,4 +1,4 @@
-"""What bits cost in loss, in training and by quantising after it (Kumar et al. 2024).
+"""The loss that low precision costs, in training and by quantising afterwards (Kumar et al. 2024).
 
 The constants are published and not fitted here. The authors of arXiv 2411.04330 warn that they do
 not transfer to other models and data: show them as an illustration, never as a prediction.

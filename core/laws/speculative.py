@@ -1,7 +1,7 @@
-"""Speculative decoding: how many tokens an iteration gains, what it costs, how far to look ahead.
+"""Speculative decoding: tokens gained per iteration, its cost, and the best lookahead.
 
 Two models. With an acceptance rate alpha per draft token (Leviathan et al. 2023, arXiv 2211.17192)
-everything is a closed form. With a measured TAR, the mean tokens gained an iteration (Yan, Agarwal,
+everything is a closed form. With a measured TAR, the mean tokens gained per iteration (Yan, Agarwal,
 Venkataraman 2024, arXiv 2402.01528), only times are needed. Both count the bonus token that the
 target model adds itself. Times are in seconds.
 """
@@ -42,8 +42,8 @@ def expected_tokens(alpha: Values, k: Values) -> Values:
 def speedup(alpha: Values, k: Values, draft_cost: Values, verify_cost: Values = 1.0) -> Values:
     """Speed over plain decoding: expected tokens / (k c + v).
 
-    `draft_cost` c is a draft step over a target step; `verify_cost` v is a target pass over k + 1
-    tokens over one over a single token (1: the closed form; above 1: the measured form).
+    In units of a target step on one token, `draft_cost` c is a draft step and `verify_cost` v is a
+    target pass on k + 1 tokens (1: the closed form; above 1: the measured form).
     """
     return expected_tokens(alpha, k) / (np.asarray(k) * draft_cost + verify_cost)
 
@@ -54,9 +54,9 @@ def best_lookahead(
     verify_cost: Callable[[int], float] = lambda k: 1.0,
     longest: int = MAX_LOOKAHEAD,
 ) -> tuple[int, float]:
-    """The lookahead of the highest speed-up and that speed-up; (0, 1.0) where none helps.
+    """The lookahead with the highest speed-up, and that speed-up; (0, 1.0) where none helps.
 
-    Every lookahead is tried: measured verify costs have steps, so the first drop is not the end.
+    Every lookahead is tried: measured verify costs have steps, so a first drop is not yet the best.
     """
     gains = [1.0] + [
         float(speedup(alpha, k, draft_cost, verify_cost(k))) for k in range(1, longest + 1)
@@ -69,7 +69,8 @@ def best_lookahead(
 
 
 def tokens_gained(accepted: Sequence[Sequence[bool]]) -> float:
-    """TAR from the acceptances of each iteration's draft tokens: first refusal + 1, averaged.
+    """TAR from the acceptances of each iteration's draft tokens: those before the first refusal, plus
+    1, averaged.
 
     The + 1 is the token the target adds itself, as the paper's repository counts.
     """
@@ -85,7 +86,7 @@ def iteration_s(k: float, draft_step_s: float, verify_s: float) -> float:
 
 
 def tokens_per_s(tar: float, k: float, draft_step_s: float, verify_s: float) -> float:
-    """Throughput of one sequence: TAR tokens an iteration (bonus included)."""
+    """Throughput of one sequence: TAR tokens per iteration (bonus included)."""
     return tar / iteration_s(k, draft_step_s, verify_s)
 
 
@@ -128,7 +129,7 @@ def goodput_lookahead(
     overhead_s: float = 0.0,
     longest: int = MAX_LOOKAHEAD,
 ) -> tuple[int, float]:
-    """The lookahead of the highest goodput and that goodput in tokens per second; 0: do not draft."""
+    """The lookahead with the highest goodput, and that goodput in tokens/s; lookahead 0: do not draft."""
     values = [
         goodput(alpha, k, batch, draft_step_s, target_pass_s, overhead_s)
         for k in range(longest + 1)

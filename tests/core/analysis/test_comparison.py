@@ -216,7 +216,7 @@ def test_losses_that_cross_with_more_tokens_are_a_sentence():
     wide, deep = (table.id_of(labels.index(name)) for name in ("4x1024", "8x640"))
     comparison = compare_rows(held, laws, Choices(), table, [deep, wide])
     (told,) = comparison.crossings
-    assert told.startswith("4x1024 and 8x640 have one loss at ") and "resamples" not in told
+    assert told.startswith("4x1024 and 8x640 have the same loss at ") and "resamples" not in told
     assert told.endswith("beyond, 4x1024 is better")
     # the sentence's tokens by hand: both losses are the same there
     columns = loss_columns(

@@ -62,7 +62,7 @@ def test_the_published_runs_can_tell_shape_from_size():
     assert said[SHAPE] == "yes"
     assert said[TOKENS] in ("yes", "barely")
     assert said["Is it sure which way shape works?"] == "yes"
-    assert "How far may it be asked?" in said
+    assert "How far do its predictions reach?" in said
 
 
 def test_runs_at_twenty_tokens_per_parameter_cannot_tell_size_from_tokens():
@@ -87,7 +87,7 @@ def test_shapes_that_grow_with_size_cannot_tell_shape_from_it():
     found = fit(runs, "inference-aware", tied="tied")
     assert found.withheld
     answer = next(a for a in can_answer(found, runs) if a.question == SHAPE)
-    assert answer.verdict == "no" and "unlike width" in answer.why
+    assert answer.verdict == "no" and "different width" in answer.why
 
 
 def test_three_runs_are_needed_to_say_anything():
