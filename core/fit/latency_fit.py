@@ -161,7 +161,7 @@ class LatencyFit:
         """
         self._require()
         work = (shapes, batch, prompt_tokens, output_tokens)
-        amounts = LATENCY_AMOUNTS[self.metric](*work, self.runtime, self.machine)
+        amounts = LATENCY_AMOUNTS[self.metric](*work, self.runtime, self.machine, self.terms)
         middle = np.atleast_1d(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
         columns = [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms]
         own = np.broadcast_to(1.0 + self._distance(*work), middle.shape)
@@ -185,10 +185,11 @@ class LatencyFit:
     ) -> dict[str, Floats]:
         """Seconds of the prediction by term, terms with a zero coefficient left out."""
         self._require()
+        used = {k: c for k, c in self.terms.items() if c > 0}
         amounts = LATENCY_AMOUNTS[self.metric](
-            shapes, batch, prompt_tokens, output_tokens, self.runtime, self.machine
+            shapes, batch, prompt_tokens, output_tokens, self.runtime, self.machine, used
         )
-        return {k: np.asarray(c * amounts[k]) for k, c in self.terms.items() if c > 0}
+        return {k: np.asarray(c * amounts[k]) for k, c in used.items()}
 
     def _require(self) -> None:
         if not self.ok:
@@ -217,10 +218,13 @@ class LatencyFit:
     def _rows(
         self, shapes: Counts, batch: Any, prompt: Any, output: Any, wants_sd: bool
     ) -> tuple[Floats, Floats]:
+        used = {k: c for k, c in self.terms.items() if c > 0}
+        # an interval needs the terms without a coefficient too: they are uncertain all the same
         amounts = LATENCY_AMOUNTS[self.metric](
-            shapes, batch, prompt, output, self.runtime, self.machine
+            *(shapes, batch, prompt, output, self.runtime, self.machine),
+            self.terms if wants_sd else used,
         )
-        middle = np.asarray(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
+        middle = np.asarray(sum(c * amounts[k] for k, c in used.items()))
         if not wants_sd:
             return middle, np.empty(0)
         # relative terms, so that the leverages of small and large models are comparable

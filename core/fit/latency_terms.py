@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Floats, Ints
-from core.laws.latency import MIB, TERMS, Amounts, Machine, tpot_amounts, ttft_amounts
+from core.laws.latency import MIB, TERMS, Machine, tpot_amounts, ttft_amounts
 from core.model.architecture import Architecture, Shapes
 from core.model.workload import Runtime
 from core.records.measurement import Measurement
@@ -22,7 +22,10 @@ DISTURBED = frozenset({"busy", "throttled", "drift", "late-compile", "unstable-w
 DISTURBED_NOISE = 0.1
 # a law's relative error below this is no reason to prefer another law: no timing is this exact
 NEGLIGIBLE_ERROR = 1e-3
-LATENCY_AMOUNTS: Mapping[str, Amounts] = {"tpot": tpot_amounts, "ttft": ttft_amounts}
+LATENCY_AMOUNTS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "tpot": tpot_amounts,
+    "ttft": ttft_amounts,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +54,7 @@ class Points:
         amounts = LATENCY_AMOUNTS[metric](
             self.shapes, self.batch, self.prompt_tokens, self.output_tokens, runtime, machine
         )
-        rows = [np.broadcast_to(amounts.get(k, 0.0), self.seconds.shape) for k in TERMS]
+        rows = [np.broadcast_to(amounts[k], self.seconds.shape) for k in TERMS]
         return np.stack(rows, axis=1) / self.seconds[:, None]
 
 

@@ -100,7 +100,7 @@ def laws_page() -> str:
         " 2211.05102; Williams et al. 2009.",
         table(
             ("Amount", "Unit of its coefficient", "What it stands for"),
-            [(f"`{k}`", unit, what) for k, (unit, what) in TERMS.items()],
+            [(f"`{k}`", term.unit, term.meaning) for k, term in TERMS.items()],
         ),
         "## From loss to error on tasks",
         "Err(L) = eps - k exp(-gamma L), for one validation set and one set of tasks only."

@@ -81,7 +81,7 @@ def main() -> None:
         print(
             f"    this law with a factor of each shape's own: {own_factor_error(points, law):.1%}"
         )
-        coefficients = {k: f"{p:.3g} {TERMS[k][0]}" for k, p in law.terms.items() if p > 0}
+        coefficients = {k: f"{p:.3g} {TERMS[k].unit}" for k, p in law.terms.items() if p > 0}
         print("   ", law.machine, coefficients)
     speed(next(law for law in laws if law.ok), rows[0])
 

@@ -166,7 +166,7 @@ def _prior(points: Sequence[Point], metric: str, law: LatencyFit | None) -> Floa
     else:
         seconds = law.predict(shapes, batch, prompt, output)
     columns = np.stack(
-        [np.broadcast_to(amounts.get(k, 0.0), seconds.shape) / seconds for k in TERMS], axis=1
+        [np.broadcast_to(amounts[k], seconds.shape) / seconds for k in TERMS], axis=1
     )
     # a coefficient may be anything up to explaining the whole time where its term is largest
     columns = columns / np.maximum(np.abs(columns).max(0), 1e-300)

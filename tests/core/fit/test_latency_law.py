@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from core.errors import Unusable
 from core.fit.latency import fit_latency
 from core.fit.latency_terms import value_and_noise
-from core.laws.latency import MIB, Machine, tpot_amounts, ttft_amounts
+from core.laws.latency import MIB, TERMS, Machine, Term, tpot_amounts, ttft_amounts
 from core.model.architecture import Architecture, Shapes
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement
+from core.report.help_pages import laws_page
 
 CPU = Device("cpu", "a processor", 16 * 2**30)
 LLAMA_7B = Architecture(32, 4096, 32, 32, 128, 11008, 32000)
@@ -242,6 +243,24 @@ def test_left_out_rows_are_what_a_law_without_their_shape_predicts():
                 assert held.ratio[i] * held.seconds[i] == held.predicted[i]
         assert fit.heldout_error == pytest.approx(np.mean(np.abs(held.error)), rel=1e-12)
         assert fit.scatter == held.scatter
+
+
+def test_a_new_term_needs_nothing_but_its_row(monkeypatch):
+    """A cost of every pair of layers, which no other term is in proportion to, is found exactly."""
+    pairs = Term("s", "each layer waiting for all", lambda p: p.layers**2 * np.ones_like(p.rows))
+    rows = []
+    for m in measured(shapes(14)):
+        more = 2e-6 * m.architecture.n_layers**2
+        rows.append(
+            replace(m, samples={k: tuple(tuple(s + more for s in b) for b in v)
+                                for k, v in m.samples.items()})
+        )  # fmt: skip
+    assert all(fit.heldout_error > 1e-4 for fit in fit_latency(rows))
+    monkeypatch.setitem(TERMS, "pairs", pairs)
+    for fit in fit_latency(rows):
+        assert fit.heldout_error < 1e-6 and fit.terms["pairs"] == pytest.approx(2e-6, rel=1e-4)
+        assert "pairs" in fit.shares(LLAMA_7B, 1, 8, 8)
+    assert "each layer waiting for all" in laws_page()
 
 
 def test_columns_in_chunks_equal_single_rows(law):
