@@ -82,3 +82,35 @@ def test_an_import_that_must_not_be_is_found(tmp_path, added):
     )
     assert done.returncode == 1
     assert "BROKEN" in done.stdout
+
+
+WITHOUT = """
+import sys
+for name in ("torch", "psutil", "pynvml", "transformers", "onnxruntime", "onnx", "pyarrow", "dask",
+             "distributed", "asyncssh", "PySide6", "shiboken6", "pyqtgraph"):
+    sys.modules[name] = None  # as where it is not installed
+from core.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "info 24x2048",
+        "fit morph --law inference-aware --tied",
+        "frontier demo --limit tpot<=20ms",
+        "export demo --to csv --out table.csv",
+    ],
+)
+def test_what_times_nothing_runs_with_numpy_and_scipy_alone(tmp_path, words):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words.split()],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout and "Traceback" not in done.stderr
