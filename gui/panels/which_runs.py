@@ -18,6 +18,9 @@ from core.records.training_runs import TrainingRuns
 # a label with at most this many values is offered to choose rows by
 MOST_VALUES = 12
 
+# width of a box in pixels below which its first word is cut
+NARROWEST = 88
+
 
 class WhichRuns(QWidget):
     """Three boxes in a row; `changed` is sent for what the user does, never for what is filled in."""
@@ -126,4 +129,6 @@ def box(name: str, tip: str) -> QComboBox:
     made.setAccessibleName(name)
     made.setToolTip(tip)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    # several stand in one row: rather cut a word than make the window's left side wider
+    made.setMinimumWidth(NARROWEST)
     return made
