@@ -1,4 +1,4 @@
-"""What a file is, by what is in it: a project, a space, training runs, results or a model."""
+"""What a file is, by its content: a project, a space, training runs, results or a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Found:
 
 
 def what_file(path: Path | str) -> Found:
-    """What this file or folder is; Unusable says what was looked for and what was found."""
+    """What this file or folder is; Unusable names what was looked for and what was found."""
     path = Path(path)
     if not path.exists():
         raise Unusable(f"there is no file {path}")
@@ -75,12 +75,12 @@ def _document(path: Path) -> Found:
     named = next((row for row in result_formats() if row.recognises(document)), None)
     if named is not None and not named.general:
         return Found("results", path, named.read(document))
-    # a table of runs may look like one of results: it holds losses and sizes too
+    # a table of runs may also look like one of results, which hold losses and sizes too
     try:
         return Found("runs", path, load(document))
     except Unusable:
         if named is not None:
             return Found("results", path, named.read(document))
     raise Unusable(
-        f"{path.name} is nothing known here; looked for {LOOKED_FOR}; found {document.found}"
+        f"{path.name} is of no known kind; looked for {LOOKED_FOR}; found {document.found}"
     )

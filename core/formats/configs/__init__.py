@@ -1,1 +1,1 @@
-"""Configurations of decoders that training and serving tools read and write."""
+"""Configurations of decoders, as training and serving tools read and write them."""

@@ -20,11 +20,10 @@ from core.model.architecture import Architecture
 class ConfigFormat:
     """A text that describes one shape: how it is recognised, read and written.
 
-    `key` names it on the command line, `title` and `checked_against` tell people what it is and what
-    it was checked against, `file` is its usual name. `recognises(text, values)` must be False for
-    the texts of all other formats; `values` is the text's JSON object, empty where it holds none.
-    `write` raises Unusable, with the reason, for a shape that the format cannot express, and what it
-    gives `read` reads back to exactly that shape.
+    `key` is its name on the command line and `file` its usual file name. `title` and `checked_against`
+    are texts for people. `recognises(text, values)` must be False for the texts of all other formats;
+    `values` is the text's JSON object, empty where there is none. `write` raises Unusable, with the
+    reason, for a shape that the format cannot express. `read` gives exactly that shape back.
     """
 
     key: str
@@ -49,14 +48,14 @@ def config_formats() -> tuple[ConfigFormat, ...]:
 
 
 def read_shape(path: Path | str) -> tuple[Architecture, ConfigFormat]:
-    """The shape in a file, with the format it is in; Unusable says what was looked for."""
+    """The shape in a file, and the file's format; Unusable names what was looked for."""
     path = Path(path)
     text = read_text(path)
     values = json_object(text, str(path)) if text.lstrip().startswith("{") else {}
     row = next((row for row in config_formats() if row.recognises(text, values)), None)
     if row is None:
         titles = ", ".join(row.title for row in config_formats())
-        raise Unusable(f"{path}: holds no model shape known here (looked for {titles})")
+        raise Unusable(f"{path}: holds no known model shape (looked for {titles})")
     try:
         return row.read(text), row
     except Unusable as error:

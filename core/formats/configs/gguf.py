@@ -39,7 +39,7 @@ KNOWN = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "starcoder2", 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Key-value pairs, tensor dimensions (innermost first) and how many items long arrays have."""
+    """Key-value pairs, tensor dimensions (innermost first) and the lengths of long arrays."""
 
     version: int
     values: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Header:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors."""
+        """Number of parameters in all tensors."""
         total = 0
         for dimensions in self.tensors.values():
             count = 1
@@ -156,7 +156,7 @@ def read_gguf(path: Path | str) -> Architecture:
     width, heads = size("embedding_length"), size("attention.head_count")
     embedding = header.tensors.get("token_embd.weight", ())
     vocab = embedding[1] if len(embedding) > 1 else header.lengths.get("tokenizer.ggml.tokens")
-    # without tensors (a vocabulary-only or test file) the family's usual build is taken
+    # without tensors (a vocabulary-only or test file) the usual form of the family is assumed
     first = {n.removeprefix("blk.0.") for n in header.tensors if n.startswith("blk.0.")}
     gated = "ffn_gate.weight" in first if first else kind not in ("starcoder2", "arcee")
     return shape_from(

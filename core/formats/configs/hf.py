@@ -1,4 +1,5 @@
-"""Hugging Face `config.json`: read any decoder family we can count exactly, write the plainest that fits."""
+"""Hugging Face `config.json`: reads every family of decoders it can count exactly, writes the
+simplest that fits."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from core.errors import Unusable
 from core.formats.configs.hf_families import FAMILIES, Config, Family, Switch
 from core.model.architecture import SWITCHES, Architecture
 
-# what an Architecture cannot say, by the key that says it: (keys, smallest value that matters, reason)
+# what an Architecture cannot express: (keys, smallest value that matters, reason)
 _BEYOND = (
     (("is_encoder_decoder",), 1, "an encoder-decoder model"),
     (
@@ -27,7 +28,7 @@ _BEYOND = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a config says: the shape, and what lies beside it.
+    """What a config describes: the shape, and what an Architecture leaves out.
 
     `left_out` parameters (learned positions, extra norms) are stored by the model but not by an
     Architecture: `architecture.params_total + left_out` is what transformers builds.
@@ -44,12 +45,12 @@ class Reading:
 
 
 def architecture_from_config(config: Config) -> Architecture:
-    """The shape a config describes; Unusable, naming the key, when an Architecture cannot say it."""
+    """The shape in a config; Unusable, naming the key, when an Architecture cannot express it."""
     return reading_from_config(config).architecture
 
 
 def reading_from_config(config: Config) -> Reading:
-    """The shape a config describes and what lies beside it; Unusable, naming the key, otherwise."""
+    """The shape in a config and what it leaves out; Unusable, naming the key, if it has none."""
     if not isinstance(config, Mapping):
         raise Unusable("a model config must be a JSON object with 'model_type' and 'hidden_size'")
     notes: list[str] = []
@@ -76,7 +77,9 @@ def reading_from_config(config: Config) -> Reading:
     if width not in (None, architecture.d_model):
         raise Unusable(f"'word_embed_proj_dim' ({width}) unlike the width is not supported")
     if _slides(config):
-        notes.append("some layers look back at most 'sliding_window' tokens; cache counted in full")
+        notes.append(
+            "some layers attend to at most 'sliding_window' tokens; their cache is counted in full"
+        )
     context = config.get(family.keys.get("max_position_embeddings", "max_position_embeddings"))
     rope = config.get("rope_parameters")
     theta = config.get("rope_theta", rope.get("rope_theta") if isinstance(rope, Mapping) else None)
@@ -162,7 +165,7 @@ def _architecture(config: Config, name: str, family: Family) -> Architecture:
 
 
 def read_config(path: Path) -> Reading:
-    """Read a config.json (or the one in a model folder); Unusable says what is wrong with which file."""
+    """Reads a config.json, or the one in a model folder; Unusable names the file and what is wrong."""
     path = Path(path)
     if path.is_dir():
         path = path / "config.json"
@@ -188,9 +191,9 @@ def write_config(
     dtype: str = "bfloat16",
     rope_theta: float = 10_000.0,
 ) -> dict[str, Any]:
-    """A config that reads back to exactly this shape, in the named or the plainest fitting family.
+    """A config that reads back to exactly this shape, in the named or the simplest fitting family.
 
-    Unusable, naming the fields that no family can express, when there is none.
+    Unusable, naming the fields that no family can express, when none fits.
     """
     if family is not None and not (family in FAMILIES and FAMILIES[family].writable):
         names = ", ".join(n for n, f in FAMILIES.items() if f.writable)

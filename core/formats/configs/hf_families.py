@@ -1,6 +1,6 @@
-"""Model families of Hugging Face, one row each: keys, defaults of absent keys, and what layers hold.
+"""Model families of Hugging Face, one row each: keys, defaults of absent keys, and parts of a layer.
 
-What a family stores beyond an Architecture (learned positions, extra norms) is counted apart, so
+Parameters that an Architecture lacks (learned positions, extra norms) are counted separately, so
 that the total still equals what transformers builds. Checked against transformers 5.23.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from core.model.architecture import Architecture
 
 Config = Mapping[str, Any]
-# a switch is fixed by the family, or read from a key with the default that transformers gives it
+# a switch is fixed by the family, or read from a key with the default of transformers
 Switch = bool | tuple[str, bool]
 
 
@@ -30,7 +30,7 @@ def _wide_qk_norm(config: Config, a: Architecture) -> int:
 
 
 def _opt_positions(config: Config, a: Architecture) -> int:
-    # OPT keeps two more rows than positions
+    # OPT stores two more rows than positions
     return (int(config.get("max_position_embeddings", 2048)) + 2) * a.d_model
 
 
@@ -90,10 +90,10 @@ _GEMMA2 = replace(
     kv_heads=4,
     even_width=True,
     extra=_two_more_norms,
-    extra_text="two more norms a layer",
+    extra_text="two more norms per layer",
 )
 
-# order of the writable ones is the order of preference
+# writable families come in order of preference
 FAMILIES: Mapping[str, Family] = {
     "llama": replace(_LLAMA, writable=True),
     "qwen2": Family(

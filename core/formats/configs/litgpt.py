@@ -69,7 +69,7 @@ def _yaml(value: object) -> str:
 
 
 def read(text: str) -> Architecture:
-    """The shape of a litgpt model_config.yaml; nested keys are passed over."""
+    """The shape of a litgpt model_config.yaml; nested keys are ignored."""
     what = "litgpt YAML"
     given = dict(DEFAULTS)
     for line in text.splitlines():

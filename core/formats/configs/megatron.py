@@ -13,7 +13,7 @@ from core.units import whole_number
 
 
 def write(architecture: Architecture, context: ExportContext) -> str:
-    """A bash array MODEL_ARGS; Unusable with the reason when Megatron-LM cannot say the shape."""
+    """A bash array MODEL_ARGS; Unusable with the reason when Megatron-LM cannot express the shape."""
     a = architecture
     if a.qk_norm and a.norm_bias:
         raise Unusable("Megatron-LM gives query and key norms a bias when the layer norms have one")

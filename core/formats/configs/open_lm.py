@@ -1,7 +1,7 @@
 """open_lm model JSON (mlfoundations/open_lm, `open_lm/model_configs/*.json`).
 
-open_lm derives the FFN width from the model width, splits the width evenly into heads and knows no
-grouped queries, so that many shapes cannot be expressed; those are refused with the reason.
+open_lm derives the FFN width from the model width, splits the width evenly into heads and has no
+grouped queries, so many shapes cannot be expressed. Those are refused with the reason.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, proved, shape_from
 from core.model.architecture import Architecture, rounded_ffn
 
-# norm names of open_lm/norms.py and whether they hold a bias; those without a gain are not supported
+# norm names of open_lm/norms.py and whether they have a bias; norms without a gain are not supported
 NORMS = {
     "rms_norm": False,
     "gain_only_layer_norm": False,

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import Unusable
 
 INDEX = "model.safetensors.index.json"
-# bytes and our name for each safetensors dtype
+# bytes and this program's name for each safetensors dtype
 DTYPES = {
     "F64": (8, "fp64"),
     "F32": (4, "fp32"),
@@ -32,7 +32,7 @@ MOST_HEADER_BYTES = 100_000_000  # the limit of the safetensors format itself
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What weight files hold: numbers stored by precision (packed quantised values count once)."""
+    """Count of stored numbers by precision (packed quantised values count once)."""
 
     shards: int
     tensors: int
@@ -41,12 +41,12 @@ class Stored:
 
     @property
     def total(self) -> int:
-        """Numbers of every precision together."""
+        """Count over all precisions."""
         return sum(self.numbers.values())
 
 
 def read_stored(path: Path | str) -> Stored:
-    """What a .safetensors file, an index, or a folder of either holds, without reading a weight.
+    """The content of a .safetensors file, an index or a folder of either, without reading a weight.
 
     Unusable, naming the file, when there is none, a shard is missing, or a header is damaged.
     """
@@ -67,7 +67,7 @@ def read_stored(path: Path | str) -> Stored:
 def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Dtype and shape of each tensor of one safetensors file, from its header alone.
 
-    Unusable when the header is not one, or when the file ends before its last tensor does.
+    Unusable where the header is damaged or the file ends before its last tensor.
     Format: https://github.com/huggingface/safetensors (8 bytes of length, JSON, then data).
     """
     try:

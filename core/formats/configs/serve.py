@@ -1,4 +1,4 @@
-"""Serve scripts share one form: a shell script that carries the config and ends in one command."""
+"""The common form of serve scripts: a shell script that holds the config and ends in one command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def script(
 ) -> str:
     """A script that serves a trained folder given to it, or else this shape with random weights.
 
-    Unusable for an 8-bit integer cache, which neither server has.
+    Unusable for an 8-bit integer cache, which neither server supports.
     """
     if context.cache == "int8":
         raise Unusable(f"{server} has no int8 cache; choose fp8 or 16 bits")
@@ -60,7 +60,7 @@ exec {program} \\
 
 
 def read(text: str) -> Architecture:
-    """The shape of the config that a serve script carries."""
+    """The shape of the config in a serve script."""
     match = _CONFIG.search(text)
     if match is None:
         raise Unusable("serve script: no config between <<'CONFIG' and CONFIG found")

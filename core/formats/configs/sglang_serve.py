@@ -12,7 +12,7 @@ __all__ = ["read", "write"]
 
 
 def write(architecture: Architecture, context: ExportContext) -> str:
-    """A shell script ending in the server; Unusable when no Hugging Face family says the shape."""
+    """A shell script ending in the server; Unusable when no Hugging Face family expresses it."""
     arguments = [
         f"--dtype {context.dtype}",
         f"--context-length {context.max_context}",

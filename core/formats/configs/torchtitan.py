@@ -1,8 +1,9 @@
 """torchtitan llama3 model arguments, as a Python module with one dictionary of numbers.
 
 Two functions in it build the configuration from them: `llama3_config` for torchtitan 0.3 (whose
-`llama3_configs` maps a flavor to such a function), `transformer_model_args` for 0.2. torchtitan derives the FFN width from `multiple_of` and `ffn_dim_multiplier`; the pair that gives
-the wanted width is searched for and checked with torchtitan's own arithmetic.
+`llama3_configs` maps a flavor to such a function), `transformer_model_args` for 0.2. torchtitan
+derives the FFN width from `multiple_of` and `ffn_dim_multiplier`; a pair that gives the right width is
+searched for and checked with torchtitan's own arithmetic.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def ffn_width(dim: int, multiple_of: int, multiplier: float | None) -> int:
 
 
 def ffn_arguments(dim: int, d_ff: int) -> tuple[int, float | None]:
-    """`multiple_of` and `ffn_dim_multiplier` that give this width: the default, else short numbers."""
+    """`multiple_of` and `ffn_dim_multiplier` for this width: the default, else simple numbers."""
     if ffn_width(dim, 256, None) == d_ff:
         return 256, None
     base = int(2 * (4 * dim) / 3)
@@ -112,7 +113,7 @@ def transformer_model_args():
 
 
 def write(architecture: Architecture, context: ExportContext) -> str:
-    """The Python module; Unusable with the reason when torchtitan's llama3 cannot say the shape."""
+    """The Python module; Unusable with the reason when torchtitan's llama3 cannot express it."""
     a = architecture
     if a.d_q != a.d_model:
         raise Unusable(

@@ -12,7 +12,7 @@ __all__ = ["read", "write"]
 
 
 def write(architecture: Architecture, context: ExportContext) -> str:
-    """A shell script ending in `vllm serve`; Unusable when no Hugging Face family says the shape."""
+    """A shell script ending in `vllm serve`; Unusable when no Hugging Face family expresses it."""
     arguments = [
         f"--dtype {context.dtype}",
         f"--max-model-len {context.max_context}",

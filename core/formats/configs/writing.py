@@ -1,4 +1,4 @@
-"""What all writers of configurations share: the context of an export and the proof by reading back."""
+"""Shared by all writers of configurations: the context of an export and the check by reading back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.model.architecture import Architecture
 from core.model.workload import BYTES_PER_ELEMENT
 
 SCHEMA_VERSION = 1
-# how Hugging Face, vLLM and TensorRT-LLM call a precision; 8 bits are a quantisation of bfloat16
+# names of precisions in Hugging Face, vLLM and TensorRT-LLM; 8 bits are a quantisation of bfloat16
 DTYPES = {
     "fp32": "float32",
     "bf16": "bfloat16",
@@ -25,10 +25,10 @@ DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ExportContext:
-    """What an export says beside the shape.
+    """What an export states besides the shape.
 
-    `provenance` maps a quantity to where its number came from (a text, or value, unit and source).
-    `max_batch` is the number of sequences a server is asked to hold at once.
+    `provenance` maps a quantity to its source (a text, or value, unit and source). `max_batch` is the
+    largest number of sequences that a server handles at once.
     """
 
     name: str = "model"
@@ -49,7 +49,7 @@ class ExportContext:
 
     @property
     def dtype(self) -> str:
-        """The type that weights are stored or computed in, as Hugging Face writes it."""
+        """The type that weights are stored or computed in, as Hugging Face names it."""
         return DTYPES[self.weights]
 
     @property
@@ -62,7 +62,7 @@ class ExportContext:
 def proved(
     architecture: Architecture, text: str, read: Callable[[str], Architecture], target: str
 ) -> str:
-    """The text, once it reads back to exactly the shape; Unusable names what would change."""
+    """The text, if it reads back to exactly the shape; Unusable names what would change."""
     back = read(text)
     unlike = [
         f"{f.name} would become {getattr(back, f.name)!r} instead of {getattr(architecture, f.name)!r}"
@@ -75,7 +75,7 @@ def proved(
 
 
 def shape_from(values: Mapping[str, Any], what: str) -> Architecture:
-    """An Architecture from read values; Unusable, naming the field, when it cannot exist."""
+    """An Architecture from the values read; Unusable, naming the field, when it cannot exist."""
     try:
         return Architecture(**values)
     except (TypeError, ValueError) as error:
@@ -83,7 +83,7 @@ def shape_from(values: Mapping[str, Any], what: str) -> Architecture:
 
 
 def sidecar(architecture: Architecture, context: ExportContext, target: str) -> str:
-    """`NAME.paretoscope.json`: the shape, its exact counts, and where every number came from."""
+    """`NAME.paretoscope.json`: the shape, its exact counts, and the source of every number."""
     return to_json(
         {
             "schema_version": SCHEMA_VERSION,

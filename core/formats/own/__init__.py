@@ -1,1 +1,1 @@
-"""This program's own files, each written and read back: tables of candidates, training plans, raw measurements."""
+"""This program's own files, written and read: tables of candidates, training plans, measurements."""

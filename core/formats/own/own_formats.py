@@ -12,8 +12,8 @@ from core.collect import collected
 class OwnFormat:
     """A file of candidates (`kind` 'selection') or of measurements as they were made ('measurements').
 
-    `key` names it on the command line, `title` and `checked_against` tell people what it is and what
-    it was checked against, `file` is its usual name.
+    `key` is its name on the command line and `file` its usual file name. `title` and `checked_against`
+    are texts for people.
     """
 
     key: str

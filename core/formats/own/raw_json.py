@@ -30,7 +30,7 @@ OLDER: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: measure
 
 
 def write(measurements: Sequence[Measurement]) -> str:
-    """The text of the file; `read` gives the same measurements, without their numbers in a project."""
+    """The text of the file; `read` gives the same measurements, except their numbers in a project."""
     rows = (
         json.dumps(measurement_to_dict(m), allow_nan=False, separators=(",", ":"))
         for m in measurements
@@ -40,8 +40,8 @@ def write(measurements: Sequence[Measurement]) -> str:
 
 
 def read(text: str, what: str) -> tuple[Measurement, ...]:
-    """The measurements of such a file, of this version or an earlier one. Raises Unusable, naming what
-    is wrong, for any other."""
+    """The measurements in such a file of this version or an earlier one. Raises Unusable, naming what
+    is wrong, for any other text."""
     values = json_object(text, what)
     version = values.get("schema_version")
     if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:

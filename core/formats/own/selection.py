@@ -1,4 +1,4 @@
-"""A selection of candidates as plain rows: what tables and plans are written from and read back to."""
+"""A selection of candidates as plain rows, the form that tables and plans are written from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
 from core.table.table import Table
 
-# metrics that are fields of the shape or the workload: a row holds them once
+# metrics that are fields of the shape or the workload, so that a row holds them already
 FIELDS = frozenset(f.name for kind in (Architecture, Workload) for f in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One number in SI units, its 95 % interval where there is one, and where it came from."""
+    """One number in SI units, its 95 % interval where there is one, and its source."""
 
     value: float
     low: float | None = None
@@ -29,7 +29,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One candidate with all that is known of it."""
+    """One candidate with everything known about it."""
 
     identity: str
     label: str
@@ -43,7 +43,7 @@ class Row:
 def rows_of_table(
     table: Table, rows: Sequence[int], keys: Sequence[str] | None = None
 ) -> tuple[Row, ...]:
-    """Rows of a table with the given metrics, or every metric known for any of them."""
+    """Rows of a table with the given metrics, or with every metric known for any of them."""
     if not rows:
         raise Unusable("nothing is selected, so there is nothing to export")
     found: list[dict[str, Value]] = [{} for _ in rows]

@@ -24,12 +24,12 @@ SHAPE = (*SIZES, *SWITCHES)
 _WORKLOAD = tuple(f.name for f in fields(Workload))
 _RUNTIME = tuple(f.name for f in fields(Runtime))
 _PARTS = ("", "_low", "_high", "_kind", "_source")
-# what the table says of a number that needs no law
+# the table's text for a number that needs no law
 EXACT_SOURCE = "counted from the shape"
 
 
 def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> str:
-    """The CSV; provenance of the whole goes into the sidecar, of each number into its own column."""
+    """The CSV, with the source of each number in a column. Other provenance goes into the sidecar."""
     keys = [k for k in METRICS if k not in FIELDS and any(k in row.values for row in rows)]
     header = ["schema_version", "id", "label", *SHAPE, *_WORKLOAD, *_RUNTIME, "device"]
     columns = list(header)
@@ -111,7 +111,7 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
     try:
         shape: dict[str, Any] = {k: int(cells[k]) for k in SIZES}
         shape |= {k: bool(int(cells[k])) for k in SWITCHES}
-        asked = Workload(**{k: int(cells[k]) for k in _WORKLOAD})
+        workload = Workload(**{k: int(cells[k]) for k in _WORKLOAD})
         words: dict[str, Any] = {k: cells[k] for k in ("execution", "weights", "cache")}
         runtime = Runtime(**words, threads=int(cells["threads"]))
         values = {}
@@ -134,7 +134,7 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
             str(cells["id"]),
             str(cells.get("label") or ""),
             Architecture(**shape),
-            asked,
+            workload,
             runtime,
             str(cells.get("device") or ""),
             values,

@@ -29,10 +29,10 @@ PEAKS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class TrainingDevice:
-    """What a plan is for. `utilisation` is the share of the peak that training reaches (MFU).
+    """The device of a plan. `utilisation` is the share of the peak that training reaches (MFU).
 
-    Every field is an assumption of the user, written into the plan. `price_per_hour` is of one
-    device, in any currency; None leaves the cost out.
+    Every field is an assumption of the user, written into the plan. `price_per_hour` is the price of
+    one device, in any currency; None leaves the cost out.
     """
 
     name: str = "H100"

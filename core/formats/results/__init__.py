@@ -1,1 +1,1 @@
-"""Results that other tools measured."""
+"""Results measured by other tools."""

@@ -17,7 +17,7 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point a row; latencies are in milliseconds, memory in GiB."""
+    """One point per row; latencies are in milliseconds, memory in GiB."""
     points = [_point(row, document) for row in document.rows]
     return need(points, str(document.path), "ttft, tpot, tokens/s above 0")
 

@@ -2,7 +2,7 @@
 
 `profile_export_aiperf.json`, `profile_export_genai_perf.json`, `profile_export_aiperf_aggregate.json`
 and `profile_export_aiperf_sweep.json`. Their inter-token latency is (request latency - TTFT) /
-(output tokens - 1) a request, which is what this program calls TPOT.
+(output tokens - 1) per request, which is what this program calls TPOT.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _body(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point, or one a combination of a sweep, with the intervals over repeated runs."""
+    """One point, or one per combination of a sweep, with the intervals over repeated runs."""
     what = str(document.path)
     value = document.object
     version = str(value.get("aiperf_version") or value.get("version") or "")
@@ -107,10 +107,10 @@ def _point(
     requests = grouped.get("request_count", {})
     completed = number((requests.get("") or requests.get("avg") or {}).get("avg")) or 0
     lengths = [_middle(grouped.get(name, {})) for name in LENGTHS]
-    asked = {k.rpartition(".")[2]: v for k, v in parameters.items()}
-    lengths[0] = lengths[0] or number(asked.get("isl"))
-    lengths[1] = lengths[1] or number(asked.get("osl"))
-    concurrency = asked.get("concurrency", _concurrency(settings))
+    by_name = {k.rpartition(".")[2]: v for k, v in parameters.items()}
+    lengths[0] = lengths[0] or number(by_name.get("isl"))
+    lengths[1] = lengths[1] or number(by_name.get("osl"))
+    concurrency = by_name.get("concurrency", _concurrency(settings))
     model = next((m for k in ("model_names", "model", "models") if (m := _deep(settings, k))), None)
     if isinstance(model, Mapping):
         items = model.get("items")
@@ -119,7 +119,7 @@ def _point(
     if isinstance(model, list):
         model = ", ".join(str(m) for m in model if m)
     model = model or document.path.stem
-    words = ", ".join(f"{k} {v}" for k, v in asked.items())
+    words = ", ".join(f"{k} {v}" for k, v in by_name.items())
     notes = list(document.notes)
     if completed:
         notes.append(f"{completed:.0f} requests")

@@ -29,7 +29,7 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """vLLM gives whole answers of an unnamed workload; SGLang gives TTFT, TPOT and the workload."""
+    """vLLM gives E2E, mostly of an unnamed workload; SGLang gives TTFT, TPOT and the workload."""
     points = [
         _vllm(row, document) if "avg_latency" in row else _sglang(row, document)
         for row in document.objects
@@ -47,7 +47,7 @@ def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
     metrics: dict[str, Estimate | None] = {
         "e2e_s": from_samples(samples, "e2e_s") or from_summary(given, "e2e_s", 1.0, len(samples))
     }
-    # vLLM 0.32 names it; before that no key did
+    # vLLM 0.32 names the workload; earlier versions have no key for it
     model = row.get("model_id") or row.get("model")
     missing = (
         "batch, prompt and output length" if model else "model, batch, prompt and output length"
@@ -63,7 +63,7 @@ def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         "",
         (
             *document.notes,
-            f"the file does not name {missing}; say them before comparing",
+            f"the file does not name {missing}; state them before comparing",
         ),
     )
 

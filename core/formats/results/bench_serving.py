@@ -1,4 +1,4 @@
-"""Online benchmarks of vLLM and SGLang, which share most keys: one object a load point.
+"""Online benchmarks of vLLM and SGLang, which share most keys: one object per load point.
 
 vLLM `bench serve --save-result` and its sweeps (`**/summary.json`), SGLang `bench_serving` JSON
 lines, and llm-optimizer, which wraps SGLang's keys in 'results'.
@@ -62,7 +62,7 @@ def _inner(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point an object; requests that failed, and what the file does not say, are noted."""
+    """One point per object; notes say how many requests failed and what the file leaves out."""
     what = str(document.path)
     points = []
     for row in document.objects:
@@ -88,9 +88,9 @@ def _point(
 ) -> ImportedPoint:
     completed = whole(row.get("completed")) or 0
     notes = list(document.notes)
-    asked = whole(row.get("num_prompts") or settings.get("num_prompts")) or 0
-    if asked > completed:
-        notes.append(f"only {completed} of {asked} requests were completed")
+    requests = whole(row.get("num_prompts") or settings.get("num_prompts")) or 0
+    if requests > completed:
+        notes.append(f"only {completed} of {requests} requests were completed")
     metrics: dict[str, Estimate | None] = {
         "ttft_s": _latency(row, ("ttft",), "ttft_s", completed),
         "tpot_s": _latency(row, ("tpot",), "tpot_s", completed),
@@ -155,7 +155,7 @@ def _succeeded(values: list[Any], row: Mapping[str, Any]) -> list[Any]:
 
 
 def _each_request(row: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Whole answer and TPOT of each request, as `--save-detailed` keeps them since vLLM 0.32."""
+    """E2E and TPOT of each request, as `--save-detailed` keeps them since vLLM 0.32."""
     columns = [row.get(k) for k in ("ttfts", "latencies", "output_lens", "errors")]
     if not all(isinstance(c, list) and len(c) == len(columns[0] or ()) for c in columns):
         return {}
@@ -173,7 +173,7 @@ def _each_request(row: Mapping[str, Any]) -> dict[str, list[float]]:
 def _lengths(
     row: Mapping[str, Any], settings: Mapping[str, Any], completed: int
 ) -> tuple[float | None, float | None]:
-    """Mean prompt and output tokens a request: counted where possible, else as asked for."""
+    """Mean prompt and output tokens per request: as counted where possible, else as requested."""
     counted = tuple(
         number(row.get(f"total_{side}_tokens")) if completed else None
         for side in ("input", "output")

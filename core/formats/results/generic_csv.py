@@ -1,6 +1,6 @@
-"""Any table with named columns: each column is matched to a metric and a unit, or passed over.
+"""Any table with named columns: each column is matched to a metric and a unit, or ignored.
 
-`guess_columns` proposes the matching that a column mapper shows; `read` applies it or another.
+`guess_columns` proposes the matching that a column mapper shows; `read` applies it or another one.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _ENDINGS = ("seconds", "bytes", "ms", "us", "ns", "mib", "gib", "mb", "gb", "s",
 
 @dataclass(frozen=True, slots=True)
 class ColumnMeaning:
-    """What a column holds: a role or a metric, and for a metric the unit it is written in."""
+    """What a column holds: a role or a metric, and for a metric the unit of its numbers."""
 
     target: str
     unit: str = ""
 
 
 def guess_columns(header: Sequence[str]) -> dict[str, ColumnMeaning]:
-    """The columns whose names say what they hold; the first column wins where two say the same."""
+    """The columns whose names say what they hold; of two with the same meaning, the first."""
     found: dict[str, ColumnMeaning] = {}
     for column in header:
         meaning = _guess(column)
@@ -99,7 +99,7 @@ def recognises(document: Document) -> bool:
 def read(
     document: Document, columns: Mapping[str, ColumnMeaning] | None = None
 ) -> tuple[ImportedPoint, ...]:
-    """One point a row, under the given matching or the guessed one; unmatched columns are noted."""
+    """One point per row, under the given matching or the guessed one; unmatched columns are noted."""
     what = str(document.path)
     rows = document.objects
     header = [str(k) for k in rows[0]] if rows else []
@@ -121,9 +121,7 @@ def read(
         )
         factors[column] = (meaning.target, factor)
     passed = [c for c in header if c not in columns]
-    notes = (
-        (*document.notes, f"columns passed over: {', '.join(passed)}") if passed else document.notes
-    )
+    notes = (*document.notes, f"columns ignored: {', '.join(passed)}") if passed else document.notes
     roles = {m.target: c for c, m in columns.items() if m.target in ROLES}
     points = []
     for index, row in enumerate(rows, 1):

@@ -34,7 +34,7 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """The successful requests of each benchmark; another format version is refused by number."""
+    """One point per benchmark, of its successful requests; Unusable names another format version."""
     what = str(document.path)
     value = document.object
     given = value.get("metadata")
@@ -65,7 +65,7 @@ def _point(
         if isinstance(percentiles, Mapping):
             summary |= {k: percentiles.get(k) for k in ("p90", "p95", "p99")}
         if metric == "tokens_per_s":
-            # a rate over the run: its mean is the throughput, its median only a moment's
+            # a rate over the run: its mean is the throughput, its median that of one moment
             summary = {"mean": given.get("mean")}
         count = whole(given.get("count")) or 0
         found = from_summary(summary, metric, factor, 0 if len(summary) == 1 else count)
@@ -106,7 +106,7 @@ def _point(
 def _with_interval(
     found: Estimate | None, given: Mapping[str, Any], factor: float
 ) -> Estimate | None:
-    """The estimate with GuideLLM's own interval of its statistic, where the file has one."""
+    """The estimate with GuideLLM's own interval for its statistic, where the file has one."""
     if found is None:
         return None
     inner = inside(given, "percentile_cis")

@@ -1,4 +1,4 @@
-"""What readers of other tools' results return: points with workload, source and honest intervals."""
+"""Building blocks of readers of other tools' results: numbers, units, estimates with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.records.imported import Estimate, ImportedPoint
 from core.samples.statistics import median_interval, student_t
 from core.units import factor_of, plain_number
 
-# canonical metric keys a reader may give, with their unit; 'accuracy:TASK' and the like are allowed
+# metric keys that a reader may give, with their unit; a suffix such as in 'accuracy:TASK' is allowed
 UNITS: Mapping[str, str] = {
     "ttft_s": "s",
     "tpot_s": "s",
@@ -36,20 +36,20 @@ _STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
 
 
 def si_factor(unit: str, metric: str, what: str) -> float:
-    """What a number in `unit` must be multiplied by to be a `metric`; Unusable for a wrong unit."""
-    wanted = UNITS[metric.partition(":")[0]]
-    factor = factor_of(unit.strip(), wanted)
+    """The factor from a number in `unit` to the unit of `metric`; Unusable for a wrong unit."""
+    own_unit = UNITS[metric.partition(":")[0]]
+    factor = factor_of(unit.strip(), own_unit)
     if factor is None:
         raise Unusable(
-            f"{what}: unit {unit!r} is not one of {metric} (expected e.g. {wanted or 'none'})"
+            f"{what}: unit {unit!r} is not one of {metric} (expected e.g. {own_unit or 'none'})"
         )
     return factor
 
 
 def number(value: Any) -> float | None:
-    """A finite float, or None for anything else (text is read as a number; booleans are none)."""
+    """A finite float, or None for anything else; text is parsed, booleans are not numbers."""
     result = plain_number(value)
-    # beyond this no quantity is meant, and sums of it would overflow
+    # no real quantity is larger, and sums of such numbers would overflow
     return result if result is not None and abs(result) < 1e100 else None
 
 
@@ -66,7 +66,7 @@ def whole(value: Any) -> int | None:
 
 
 def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | None:
-    """A Workload when all three are known and positive."""
+    """A Workload where all three numbers are known and positive, else None."""
     b, p, o = whole(batch), whole(prompt_tokens), whole(output_tokens)
     return Workload(b, p, o) if b and p and o else None
 
@@ -118,7 +118,7 @@ def from_summary(
 
 
 def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:
-    """The estimate of 1 / value (a rate from a time), interval turned round."""
+    """The estimate of 1 / value (a rate from a time), with the ends of its interval swapped."""
     if estimate is None or estimate.value <= 0:
         return None
     low = 1 / estimate.high if estimate.high else None
@@ -139,7 +139,7 @@ def single(
 
 
 def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
-    """The metrics that are there, with the speed per user added where TPOT is known."""
+    """The usable metrics, with the speed per user added where TPOT is known."""
     found = {k: v for k, v in metrics.items() if v is not None}
     if "tpot_s" in found and "tokens_per_s_user" not in found:
         rate = inverse(found["tpot_s"], "tokens_per_s_user")
@@ -149,7 +149,7 @@ def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
 
 
 def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
-    """The points that hold a metric, each under a name of its own; Unusable, with what was looked for, if none."""
+    """The points that hold a metric, with unique names; Unusable, with what was looked for, if none."""
     sound = [replace(p, metrics=_sound(p.metrics)) for p in points]
     useful = [p for p in sound if p.metrics]
     if not useful:
@@ -164,7 +164,7 @@ def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[I
 
 
 def _sound(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """The metrics whose values are finite and positive (an accuracy may be 0); ends likewise."""
+    """The metrics whose values are finite and positive (an accuracy may be 0), as are their ends."""
     kept: dict[str, Estimate] = {}
     for key, e in metrics.items():
         lowest_ok = e.value >= 0 if key.startswith("accuracy") else e.value > 0
@@ -187,7 +187,7 @@ def _sound(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
 
 
 def precision(text: Any) -> str | None:
-    """Our word for a precision ('torch.bfloat16', 'F16', 'fp8_block' ...); None when unlike ours."""
+    """This program's name for a precision ('torch.bfloat16', 'F16', 'fp8_block' ...), or None."""
     word = re.sub(r"[^a-z0-9]", "", str(text or "").lower().replace("torch.", ""))
     words = {
         "float32": "fp32",
@@ -210,7 +210,7 @@ def precision(text: Any) -> str | None:
 
 
 def served(weights: Any, cache: Any = None) -> Runtime | None:
-    """A 'served' runtime when the weight precision is one of ours, else None."""
+    """A 'served' runtime where the weight precision is one of this program's, else None."""
     weight = precision(weights)
     if weight is None:
         return None

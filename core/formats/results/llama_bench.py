@@ -63,17 +63,17 @@ def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint | None:
     metrics: dict[str, Estimate | None] = {}
     if prompt and not output:
         metrics["ttft_s"] = seconds("ttft_s", 1)
-        asked = workload(1, prompt + depth, 1)
+        work = workload(1, prompt + depth, 1)
         test = f"pp{prompt}"
     elif output and not prompt:
         metrics["tpot_s"] = seconds("tpot_s", output)
         metrics["tokens_per_s"] = inverse(metrics["tpot_s"], "tokens_per_s")
         # generation starts from an empty cache unless a depth is given
-        asked = workload(1, max(depth, 1), output)
+        work = workload(1, max(depth, 1), output)
         test = f"tg{output}"
     else:
         metrics["e2e_s"] = seconds("e2e_s", 1)
-        asked = workload(1, prompt + depth, output)
+        work = workload(1, prompt + depth, output)
         test = f"pp{prompt}+tg{output}"
         whole_answer = metrics["e2e_s"]
         if whole_answer is not None:
@@ -94,7 +94,7 @@ def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint | None:
     accelerated = (whole(row.get("n_gpu_layers")) or 0) > 0 and row.get("gpu_info")
     return ImportedPoint(
         f"{kind or row.get('model_filename') or 'model'}, {test}",
-        asked,
+        work,
         runtime,
         str(row.get("gpu_info") if accelerated else row.get("cpu_info") or ""),
         keep(metrics),

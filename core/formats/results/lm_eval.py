@@ -11,7 +11,7 @@ from core.formats.results.imported import inside, need, number, whole
 from core.formats.results.readers import ResultFormat
 from core.records.imported import Estimate, ImportedPoint
 
-# the metric of a task that is called its accuracy, best first
+# metrics of a task that count as its accuracy, best first
 ACCURACIES = ("acc_norm", "acc", "exact_match", "pass@1", "f1", "mc2", "mc1")
 
 
@@ -28,7 +28,7 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point: the mean over tasks, and each task apart; groups stand for their subtasks."""
+    """One point: the mean over tasks, and each task by itself; groups stand for their subtasks."""
     value = document.object
     results = value["results"]
     config = inside(value, "config")
@@ -77,7 +77,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
 
 
 def _members(value: Mapping[str, Any], results: Mapping[str, Any]) -> set[str]:
-    """Tasks inside a group that has a number of its own; they would be counted twice."""
+    """Tasks inside a group that has a number of its own, which would be counted twice."""
     children = {
         group: [str(t) for t in tasks]
         for group, tasks in inside(value, "group_subtasks").items()

@@ -28,7 +28,7 @@ from core.model.workload import SERVED, Runtime
 from core.records.imported import Estimate, ImportedPoint
 
 PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
-# which of the recorded peaks is called the peak, first that is there
+# the recorded peaks of memory, best first
 MEMORIES = ("max_allocated", "max_reserved", "max_process_vram", "max_global_vram", "max_ram")
 EXECUTIONS = {"pytorch": "transformers", "onnxruntime": "onnx"}
 

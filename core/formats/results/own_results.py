@@ -1,4 +1,4 @@
-"""Tables that this program exported (CSV or JSON), read as results for an overlay."""
+"""Tables exported by this program (CSV or JSON), read as results for an overlay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point a row, saying of each whether its numbers were measured or predicted."""
+    """One point per row; its note says whether the numbers were measured or predicted."""
     what = str(document.path)
     if document.kind == "csv":
         rows = table_csv.rows_of(document.rows, what)

@@ -13,7 +13,7 @@ from core.records.imported import ImportedPoint
 
 
 def never(_: Path, __: Collection[Path]) -> bool:
-    """False: a file that says something no other file of its folder says."""
+    """False: no other file of the folder repeats this one."""
     return False
 
 
@@ -21,13 +21,14 @@ def never(_: Path, __: Collection[Path]) -> bool:
 class ResultFormat:
     """Results of one tool: how its files are recognised and read.
 
-    `title` names the tools, `file` the usual file and `checked_against` what the reader was checked
-    against, for people. `looked_for` says in a refusal what marks such a file. `recognises` must be
-    False for the files of all other formats. `read` gives at least one point or raises Unusable.
+    `title` names the tools, `file` the usual file, and `checked_against` what the reader was checked
+    against; all three are for people. `looked_for` is the part of an error message that says how such
+    a file is recognised. `recognises` must be False for the files of all other formats. `read` gives
+    at least one point or raises Unusable.
 
-    `in_folders` are patterns of the files that the tool leaves in a folder of results;
-    `repeated(file, files)` is True for one whose content another file of the folder holds too.
-    A `general` format recognises what many tools could have written, so it is asked last of all.
+    `in_folders` are patterns of the files that the tool leaves in a folder of results.
+    `repeated(file, files)` is True for a file whose content is also in another file of the folder.
+    A `general` format recognises files that many tools could have written, so it is tried last.
     """
 
     title: str
@@ -43,6 +44,6 @@ class ResultFormat:
 
 @cache
 def result_formats() -> tuple[ResultFormat, ...]:
-    """Every format of this folder in the order they are asked: by title, general ones last."""
+    """Every format of this folder in the order they are tried: by title, general ones last."""
     rows = collected("core.formats.results", ResultFormat)
     return tuple(sorted(rows, key=lambda row: (row.general, row.title.casefold())))

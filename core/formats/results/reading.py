@@ -1,4 +1,4 @@
-"""Results of any known tool, recognised by what is in the file and not by its name."""
+"""Results of any known tool, recognised by the file's content and not by its name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MOST_FILES = 1000
 def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     """The points of a result file, or of every known result file in a folder.
 
-    Unusable, with what was looked for and what was found, when it is none or is broken. In a folder
-    broken files are skipped with a note on the other points, unless every one is broken.
+    Unusable, with what was looked for and what was found, when the file is unknown or broken. In a
+    folder broken files are skipped with a note on the other points, unless all of them are broken.
     """
     path = Path(path)
     if not path.is_dir():
@@ -60,6 +60,5 @@ def read_document(document: Document) -> tuple[ImportedPoint, ...]:
             return row.read(document)
     looked_for = "; ".join(row.looked_for for row in result_formats())
     raise Unusable(
-        f"{document.path}: not a result file known here; looked for {looked_for}; "
-        f"found {document.found}"
+        f"{document.path}: not a known result file; looked for {looked_for}; found {document.found}"
     )

@@ -1,4 +1,4 @@
-"""Which column of a run table is what: guessed from names, units in names and ranges of values."""
+"""The meaning of each column of a run table, guessed from names, units in names and value ranges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from core.units import factor_of, number, plain_number
 
-# field -> names it goes by, best first (compared without case, spaces and punctuation)
+# field -> its usual names, best first (compared without case, spaces and punctuation)
 NAMES: Mapping[str, str] = {
     "name": "name, run name, run, run id, model, model name, id",
     "tokens": "tokens, train tokens, training tokens, n tokens, num tokens, total tokens, "
@@ -36,7 +36,7 @@ NAMES: Mapping[str, str] = {
     "tokens_per_parameter": "tokens per parameter, tokens per param, token multiplier, "
     "token param ratio",
 }
-# plausible values in base units; outside them a name alone is believed less
+# plausible values in base units; values outside make a name alone less credible
 RANGES: Mapping[str, tuple[float, float]] = {
     "tokens": (1e6, 1e14),
     "loss": (0.2, 15.0),
@@ -86,7 +86,7 @@ class ColumnGuess:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Every column with its guess, and what the loss seems to mean and be counted in."""
+    """Every column with its guess, and the likely meaning and unit of the loss."""
 
     columns: tuple[ColumnGuess, ...]
     loss_meaning: str = "unknown"
@@ -99,7 +99,7 @@ class Guess:
 
     @property
     def mapping(self) -> dict[str, ColumnGuess]:
-        """Field to column, of the guesses sure enough to be used without asking."""
+        """Field to column, for the guesses sure enough to be used without confirmation."""
         return {c.field: c for c in self.columns if c.field and c.confidence >= SURE}
 
 
@@ -107,10 +107,10 @@ def guess_mapping(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Guess
     """What each column seems to be, with a confidence between 0 and 1 and a reason.
 
     Names count most, units written into names ('tokens (B)', 'params_m') are applied, and the range
-    of values confirms or weakens. A column that only its range speaks for gets a confidence below
-    SURE. Each field is given to one column at most.
+    of values raises or lowers the confidence. A column guessed from its range alone gets a confidence
+    below SURE. Each field is given to one column at most.
     """
-    # some rows of a long table tell as much as all of them
+    # a sample of a long table is enough
     some = rows[:: max(1, len(rows) // ROWS_LOOKED_AT)]
     values = {name: _numbers([row[i] for row in some]) for i, name in enumerate(header)}
     offers = sorted(
@@ -143,8 +143,8 @@ def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:
         scale = named
         reason += f", counted in '{words[-1]}' (times {scale:g})"
     elif field in BIG:
-        scale, said = _scale_by_range(field, values)
-        reason += f"; {said}" if said else ""
+        scale, why = _scale_by_range(field, values)
+        reason += f"; {why}" if why else ""
     return ColumnGuess(column, field, scale, transform, 1.0, reason)
 
 
@@ -161,7 +161,11 @@ def meaning_of(column: str) -> tuple[str, str, str]:
     if words & {"train", "training"} and words & {"avg", "average", "mean", "ema", "running"}:
         return "train average", unit, f"'{column}' names an average over training"
     if words & {"train", "training"}:
-        return "unknown", unit, f"'{column}' is a training loss; final or averaged it does not say"
+        return (
+            "unknown",
+            unit,
+            f"'{column}' is a training loss; the name does not say whether final or averaged",
+        )
     return "unknown", unit, f"'{column}' does not say on which data the loss was taken"
 
 
@@ -220,7 +224,7 @@ def _named(
         return None
     if field == "name":
         return ColumnGuess(column, field, confidence=confidence, reason=reason)
-    # the product's own name for a field is believed whatever the cells hold: its bad rows are errors
+    # this program's own name for a field is certain, whatever the cells hold: bad rows are errors
     own = place == 0 and not letter
     if not values:
         reason += ", but its cells are mostly not numbers"
@@ -232,16 +236,16 @@ def _named(
     if unit:
         reason += f", counted in '{unit}' (times {scale:g})"
     elif field in BIG:
-        scale, said = _scale_by_range(field, values)
-        if said:
-            confidence, reason = confidence * 0.7, f"{reason}; {said}"
+        scale, why = _scale_by_range(field, values)
+        if why:
+            confidence, reason = confidence * 0.7, f"{reason}; {why}"
     confidence, reason = _weigh(field, [v * scale for v in values], confidence, reason)
     confidence = max(confidence, SURE) if own else confidence
     return ColumnGuess(column, field, scale, transform, round(confidence, 3), reason)
 
 
 def _scale_by_range(field: str, values: list[float]) -> tuple[float, str]:
-    """Counts too small to be counts were written in millions or billions."""
+    """The scale of counts written in millions or billions, and a note of it; 1 and '' for others."""
     middle = sorted(values)[len(values) // 2] if values else 0.0
     if field == "flops" or middle <= 0 or middle >= 1e5:
         return 1.0, ""
@@ -270,7 +274,8 @@ def _by_range(
     taken: Mapping[str, ColumnGuess],
     fields: set[str],
 ) -> list[ColumnGuess]:
-    """Guesses for what no name spoke for: the larger big column is tokens, a small fraction loss."""
+    """Guesses for columns whose names say nothing, by size: the larger big one is tokens, values
+    like losses are a loss."""
     free = {n: v for n, v in values.items() if n not in taken and len(v) > 1}
     offers = []
     losses = [
@@ -295,18 +300,18 @@ def _by_range(
 
 
 def _numbers(cells: Sequence[Any]) -> list[float]:
-    """The finite numbers among cells; empty when most cells that say something are no numbers."""
-    values, said = [], 0
+    """The finite numbers among cells; empty when most cells that are not empty hold no number."""
+    values, filled = [], 0
     for cell in cells:
         try:
             value = number(cell)
         except ValueError:
-            said += 1
+            filled += 1
             continue
         if math.isfinite(value):
-            said += 1
+            filled += 1
             values.append(value)
-    return values if 2 * len(values) > said else []
+    return values if 2 * len(values) > filled else []
 
 
 def _with_loss(columns: tuple[ColumnGuess, ...]) -> Guess:

@@ -1,4 +1,4 @@
-"""Runs that are kept but odd: the same size and tokens again, losses far from all others."""
+"""Runs that are kept but reported as odd: repeated sizes and tokens, losses far from the others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ SIZES = ("params_total", "params_non_embedding")
 
 
 def repeats(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:
-    """Rows of one size, shape and token count: the same run twice, or another seed."""
+    """One message per row whose size, shape, tokens and labels another row has: the same run twice, or
+    another seed."""
     shape = ("params_total", "params_non_embedding", "n_layers", "d_model", "tokens")
     known = [runs.columns[f] for f in (*shape, *WHOLE[2:]) if f in runs.columns]
-    # nan equals nothing, itself neither
+    # nan does not equal itself
     keys = [np.nan_to_num(column, nan=-1.0).tolist() for column in known]
-    said = tuple(runs.labels.values())
+    labels = tuple(runs.labels.values())
     first: dict[tuple[Any, ...], int] = {}
     found = []
     for index, row in enumerate(rows):
-        key = (*(k[index] for k in keys), *(v[index] for v in said))
+        key = (*(k[index] for k in keys), *(v[index] for v in labels))
         if key in first:
             here, there = table.where(int(row)), first[key]
             found.append(f"{here}: the same size and tokens as row {there}, kept as another run")
@@ -37,7 +38,7 @@ def repeats(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str
 def outliers(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:
     """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
 
-    Far is more than 6 robust standard deviations and 10 %. At least 12 runs are needed to say so.
+    Far is more than 6 robust standard deviations and 10 %. Fewer than 12 runs give no message.
     """
     size = next((runs.columns[f] for f in SIZES if f in runs.columns), None)
     if size is None:
@@ -56,7 +57,7 @@ def outliers(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[st
         solution, *_ = np.linalg.lstsq(basis * root, observed * root[:, 0], rcond=None)
         residual = observed - basis @ solution
         scale = max(1.4826 * float(np.median(np.abs(residual))), 1e-3)
-        # Tukey's biweight: what lies far away does not pull at all
+        # Tukey's biweight: points far away have no weight
         weights = np.clip(1 - (residual / (4.685 * scale)) ** 2, 0, None) ** 2 + 1e-12
     far = np.abs(residual) > max(6 * scale, math.log(1.1))
     losses = runs.columns["loss"][known]

@@ -1,4 +1,4 @@
-"""Run tables from files into TrainingRuns, with every row that was left out and why."""
+"""Run tables from files into TrainingRuns, with every row that was left out and the reason."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ SHOWN_ERRORS = 1000
 class Reading:
     """Runs as read, and what was found about rows on the way.
 
-    `errors` has one line a row left out, `warnings` one a row kept but odd (outliers, repeats),
-    `notes` what was assumed about the file. `counts` holds 'rows', 'read', 'errors', 'duplicates',
-    'missing', 'repeats', 'outliers' and 'unfinished'.
+    `errors` has one line per row left out, `warnings` one per row kept but odd (outliers, repeats),
+    `notes` the assumptions made about the file. `counts` holds 'rows', 'read', 'errors',
+    'duplicates', 'missing', 'repeats', 'outliers' and 'unfinished'.
     """
 
     runs: TrainingRuns
@@ -62,7 +62,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a file holds before it is taken in: columns, first rows, the guess and every complaint.
+    """What a file holds before it is read in: columns, first rows, the guess and every complaint.
 
     `problem` says why the file cannot be read under this guess (empty: it can); `reading` is then
     None.
@@ -87,9 +87,9 @@ def read_runs(
 ) -> TrainingRuns:
     """The good rows of a CSV, JSON, JSON-lines or Parquet file, W&B export or MLflow folder.
 
-    `mapping` names the file's column for each field; what it leaves out is guessed. `where` keeps
+    `mapping` names the file's column for each field; fields it leaves out are guessed. `where` keeps
     rows whose column has a value ('published_fit_set=20N+160N'). Raises Unusable when nothing is
-    left or a needed column is missing; `load` returns the rows left out as well.
+    left or a needed column is missing. `load` also reports the rows left out.
     """
     return load(path, mapping, where).runs
 
@@ -99,7 +99,7 @@ def load(
     mapping: FieldColumns | None = None,
     where: Sequence[str] | Mapping[str, str] | None = None,
 ) -> Reading:
-    """Like read_runs, with every row left out and the reason; also of a file that is open already."""
+    """Like read_runs, with every row left out and the reason; the source may be an opened file."""
     if isinstance(source, Document):
         path, table = source.path, table_of(source)
     else:
@@ -146,22 +146,22 @@ def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 
 def _chosen(
     path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | None
 ) -> dict[str, ColumnGuess]:
-    """The column of each field: what was asked for, then what was guessed with enough confidence."""
-    asked: dict[str, ColumnGuess] = {}
+    """The column of each field: as given in the mapping, else as guessed with enough confidence."""
+    given: dict[str, ColumnGuess] = {}
     for name, column in (mapping or {}).items():
         label = column.column if isinstance(column, ColumnGuess) else str(column)
         if label not in table.header:
             raise Unusable(
-                f"{path}: no column '{label}' (asked for as {name}); there are "
+                f"{path}: no column '{label}' (given for {name}); there are "
                 f"{', '.join(table.header)}"
             )
         if isinstance(column, ColumnGuess):
-            asked[name] = replace(column, field=name)
+            given[name] = replace(column, field=name)
         else:
             index = table.header.index(label)
-            asked[name] = as_field(label, name, [row[index] for row in table.rows])
-    used = {c.column for c in asked.values()}
-    return {f: c for f, c in guess.mapping.items() if c.column not in used} | asked
+            given[name] = as_field(label, name, [row[index] for row in table.rows])
+    used = {c.column for c in given.values()}
+    return {f: c for f, c in guess.mapping.items() if c.column not in used} | given
 
 
 def _reading(path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | None) -> Reading:
@@ -212,7 +212,7 @@ def _reading(path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | 
 
 
 def _need(path: Path, table: RawTable, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:
-    """Tokens, loss and a size must be known or derivable; else say what was looked for and found."""
+    """Unusable, with what was looked for and found, unless tokens, loss and a size can be known."""
     size = any(f in chosen for f in (*SIZES, "n_layers"))
     tokens = "tokens" in chosen or (
         any(f in chosen for f in SIZES) and ("flops" in chosen or "tokens_per_parameter" in chosen)
@@ -254,7 +254,7 @@ def _cell(guess: ColumnGuess, cell: Any) -> tuple[float, str]:
 
 
 def _derive(arrays: dict[str, Floats]) -> list[str]:
-    """Tokens from FLOPs (C = 6 N D) or from tokens per parameter, where no column says them."""
+    """Tokens from FLOPs (C = 6 N D) or from tokens per parameter, where no column holds them."""
     if "tokens" in arrays:
         return []
     size = next(f for f in SIZES if f in arrays)
@@ -272,7 +272,7 @@ def _impossible(
     problems: dict[int, str],
     counts: dict[str, int],
 ) -> None:
-    """Mark rows with a number that cannot be; a size or shape may be missing, tokens and loss not."""
+    """Mark rows with an impossible number; size and shape may be missing, tokens and loss may not."""
     needed = {"tokens", "loss"} | (
         {f for f in SIZES if f in chosen} if _one_size(arrays) else set()
     )

@@ -20,7 +20,7 @@ from core.resources import resource
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Where a bundled table comes from and what its loss column means."""
+    """The source of a bundled table and the meaning of its loss column."""
 
     file: str
     loss_column: str
@@ -106,7 +106,7 @@ def suite(name: str) -> TrainingRuns:
     if name not in SUITES:
         raise Unusable(f"no bundled suite '{name}'; there are {', '.join(SUITES)}")
     about = SUITES[name]
-    # the columns are known here, so nothing is left to guessing
+    # the columns are known here, so nothing is guessed
     table = read_table(resource(f"runs/{about.file}"))
     mapping = {
         field: ColumnGuess(field, field)
@@ -136,7 +136,7 @@ def _open_lm_columns(runs: TrainingRuns) -> dict[str, Floats]:
     """Non-embedding parameters, FFN width and vocabulary of open_lm shapes, NaN where they do not fit.
 
     open_lm's shape follows from layers and width alone (multi-head attention, SwiGLU of 8/3 rounded
-    up to 256, vocabulary 50432, untied); it is believed where it gives params_total to the last one.
+    up to 256, vocabulary 50432, untied). It is used where it gives params_total exactly.
     """
     vocab_size = 50432
     columns = {
@@ -182,7 +182,7 @@ def landmarks() -> tuple[Landmark, ...]:
 
 
 def _trained(mark: Landmark, runs: TrainingRuns) -> Landmark:
-    """The landmark with the shape, loss and tokens of its run."""
+    """The landmark with the shape, loss and tokens of its run added."""
     i = runs.names.index(mark.run)
     n_layers, d_model, n_heads, d_ff, vocab_size = (
         int(runs.columns[k][i]) for k in ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")

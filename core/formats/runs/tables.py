@@ -11,7 +11,7 @@ from typing import Any
 from core.document import Document, Problem, open_document
 from core.errors import Unusable
 
-# run states that W&B and MLflow give to runs whose last loss is not the loss of the planned tokens
+# run states in W&B and MLflow of runs that did not train on all planned tokens
 UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "preempting", "preempted"})
 _MLFLOW_STATES = {"1": "running", "2": "scheduled", "3": "finished", "4": "failed", "5": "killed"}
 
@@ -21,7 +21,7 @@ class RawTable:
     """A header, rows of cells (text, numbers, None) and where each row stands in the file.
 
     `lines` holds the line of each row where the file has lines, else it is empty. `problems` are rows
-    that could not even be cut into cells: (row number, line or 0, what is wrong).
+    that could not be split into cells: (row number, line or 0, what is wrong).
     """
 
     kind: str
@@ -38,7 +38,7 @@ class RawTable:
 
 
 def read_table(path: Path) -> RawTable:
-    """The table a file or an MLflow folder holds; raises Unusable with what is wrong and what to do."""
+    """The table in a file or an MLflow folder; raises Unusable with what is wrong and what to do."""
     if path.is_dir():
         return _mlflow(path)
     if is_parquet(path):
@@ -73,7 +73,7 @@ def table_of(document: Document) -> RawTable:
     records = _records(document.value)
     if records is None:
         raise Unusable(
-            f"{path}: no runs found; write a list of objects (one a run) or an object of columns"
+            f"{path}: no runs found; write a list of objects (one per run) or an object of columns"
         )
     return _of_records(path, document.kind.upper(), records, ())
 
@@ -82,7 +82,7 @@ def table_of(document: Document) -> RawTable:
 
 
 def _wandb_runs(table: RawTable) -> RawTable | None:
-    """A W&B table of runs, known by its own columns; its cells are already one run a row."""
+    """A W&B table of runs, recognised by its columns; it already has one run per row."""
     names = set(table.header)
     if not ("State" in names and names & {"Name", "ID"} and names & {"Runtime", "Created", "User"}):
         return None
@@ -101,7 +101,7 @@ def _wandb_chart(path: Path, table: RawTable) -> RawTable | None:
     metrics = {name.rpartition(" - ")[2] for name in series}
     if len(metrics) != 1:
         raise Unusable(
-            f"{path}: the W&B chart mixes the metrics {', '.join(sorted(metrics))}; export one chart a metric"
+            f"{path}: the W&B chart mixes the metrics {', '.join(sorted(metrics))}; export one chart per metric"
         )
     rows = []
     for name in series:
@@ -195,7 +195,7 @@ def _parquet(path: Path) -> RawTable:
 
 
 def _mlflow(folder: Path) -> RawTable:
-    """MLflow's file store: a run, an experiment or a whole `mlruns` folder; last value a metric."""
+    """MLflow's file store (a run, an experiment or a whole `mlruns` folder): last value per metric."""
     runs = sorted(
         run
         for run in (folder, *folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/*/*"))

@@ -87,5 +87,5 @@ def test_a_file_is_read_once(name, monkeypatch):
 def test_a_damaged_multimodal_config_is_no_crash(tmp_path):
     path = tmp_path / "x.json"
     path.write_text('{"model_type": "llama", "text_config": 3}')
-    with pytest.raises(Unusable, match="nothing known here"):
+    with pytest.raises(Unusable, match="of no known kind"):
         what_file(path)

@@ -117,7 +117,7 @@ def test_a_new_format_is_one_module(tmp_path, monkeypatch, capsys):
     (folder / "postcard.py").write_text(NEW)
     file = tmp_path / "postcard.txt"
     file.write_text("postcard 24x2048")
-    with pytest.raises(Unusable, match="no model shape known here"):
+    with pytest.raises(Unusable, match="no known model shape"):
         read_shape(file)
     monkeypatch.setattr(configs, "__path__", [*configs.__path__, str(folder)])
     config_formats.cache_clear()

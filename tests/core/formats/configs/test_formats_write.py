@@ -93,8 +93,8 @@ def test_broken_text_is_refused_in_one_line(tmp_path):
     path = tmp_path / "model"
     for text, said in (
         ("{", "not complete JSON"),
-        ("{}", "holds no model shape known here"),
-        ("hello", "holds no model shape known here"),
+        ("{}", "holds no known model shape"),
+        ("hello", "holds no known model shape"),
         ('{"hidden_dim": 64}', "key 'n_heads' is missing"),
         ('{"hidden_dim": 64, "n_heads": 0}', "whole numbers"),
         ('{"hidden_dim": 64, "n_heads": 4, "ffn_type": "moe"}', "'ffn_type' 'moe'"),

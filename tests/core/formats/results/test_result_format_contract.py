@@ -121,7 +121,7 @@ def test_a_new_format_is_one_module(tmp_path, monkeypatch, capsys):
     (folder / "stopwatch.py").write_text(NEW)
     file = tmp_path / "stopwatch.json"
     file.write_text('{"stopwatch_ms": 8}')
-    with pytest.raises(Unusable, match="not a result file"):
+    with pytest.raises(Unusable, match="not a known result file"):
         read_results(file)
     monkeypatch.setattr(results, "__path__", [*results.__path__, str(folder)])
     monkeypatch.delitem(sys.modules, "core.formats.results.stopwatch", raising=False)

@@ -397,7 +397,7 @@ def test_folders_and_absent_files_are_told_apart(tmp_path):
 def test_a_mapping_to_an_absent_column_lists_the_columns(tmp_path):
     path = write(tmp_path, "\n".join([HEADER, *rows(3)]))
     with pytest.raises(
-        Unusable, match=r"no column 'val' .asked for as loss.; there are name, n_layers"
+        Unusable, match=r"no column 'val' .given for loss.; there are name, n_layers"
     ):
         read_runs(path, {"loss": "val"})
 
