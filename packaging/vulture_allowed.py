@@ -1,7 +1,7 @@
 """What vulture takes for unused, each kept for the reason that stands above it.
 
 The check is `python -m vulture` (settings in pyproject.toml): a name that only tests use is not in use,
-and shows up. A name that vulture no longer takes for unused does not belong here.
+and shows up. A name that vulture no longer takes for unused does not belong here; a test looks.
 """
 
 # called by Qt and pyqtgraph
@@ -22,8 +22,9 @@ _.mouseMoveEvent
 _.mousePressEvent
 _.paintEvent
 _.tickStrings
+_.tickValues
 
-# set for other libraries: logging, numpy, ONNX, ONNX Runtime
+# read by other libraries once they are set: logging, numpy, ONNX, ONNX Runtime
 _.data_location
 _.data_type
 _.handleError
@@ -32,13 +33,14 @@ _.intra_op_num_threads
 _.log_severity_level
 _.writeable
 
-# found by name: views by their rows, requests of the measuring process by what they ask
-_.FORMAT
-_._measure_interleaved
+# found by name: views by their rows, formats by FORMAT in their modules, requests of the
+# measuring process by what they ask
 _._devices
+_._measure_interleaved
 _._open
 _.CompareTray
 _.DevicesPanel
+_.FORMAT
 _.FrontTable
 _.MeasurePanel
 _.Parallel
@@ -46,37 +48,24 @@ _.Reproduce
 _.SpacePanel
 _.Trust
 
+# written out with all fields of their records
+_.bits_per_byte
+_.currency
+
 # called by packaging/paretoscope.spec
 _.write_licences
 
-# an error law and a sigmoid for accuracy as an axis (issue 14)
+# kept for accuracy as an axis: from a loss to an error and to a score
 _.fit_error_law
 _.fit_sigmoid
 
-# what quantising costs, as a published illustration (issue 12)
+# kept for a published illustration of what bits cost in loss
 _.PRECISION
 _.fit_range
 _.quantisation_loss
 
-# pairs of a target and a draft (issue 16)
+# kept for pairs of a target and a draft that are measured
 _.goodput_lookahead
 _.required_tar
 _.tokens_gained
 _.tokens_per_s
-
-# not yet decided: a door of its own, or out
-_.bits_per_byte
-_.cautions
-_.choose_next
-_.currency
-_.dominates
-_.e2e_s
-_.end_preview
-_.front_band
-_.front_chance
-_.open_written
-_.resolution_s
-_.STATES
-_.VERDICTS
-_.window_font
-_.write_report

@@ -22,7 +22,6 @@ from core.units import digits
 
 # a larger difference reads better as a factor
 LARGEST_PERCENT = 400.0
-VERDICTS = ("same", "better", "worse", "differs", "cannot tell apart", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +29,9 @@ class Difference:
     """One metric of a candidate against the baseline.
 
     `percent` is 100 (value / base - 1); `low` and `high` its 95 % interval, NaN where either value
-    has none. `verdict` is one of VERDICTS: 'better' and 'worse' only where the interval leaves out
-    zero; 'differs' for a metric that has no better side. `kind` and `base_kind` are 'exact',
-    'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
+    has none. `verdict` is 'better' or 'worse' only where the interval leaves out zero, else 'cannot
+    tell apart'; 'differs' for a metric that has no better side, 'same' or 'unknown'. `kind` and
+    `base_kind` are 'exact', 'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
     to know, a line each, why the value is unknown where it is, or ''.
     """
 

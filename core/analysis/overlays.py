@@ -330,18 +330,6 @@ def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
     return kept if len(judged) == len(limits) else f"{kept}; not held against the other limits"
 
 
-# --- what must be said -----------------------------------------------------------------------------
-
-
-def cautions(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """One warning for each layer that is not comparable, ready to be shown."""
-    return tuple(
-        dict.fromkeys(
-            f"Not comparable: {layer.tag}; {layer.caution}." for layer in layers if layer.caution
-        )
-    )
-
-
 def overlay_layers(
     contents: Contents,
     others: Sequence[Other],

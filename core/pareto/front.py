@@ -71,12 +71,6 @@ def front_indices(x: Floats, y: Floats, feasible: Bools | None = None) -> Indice
     return along
 
 
-def dominates(x: Floats, y: Floats, i: int) -> Bools:
-    """Mask (n,) of the points that point i dominates."""
-    mask: Bools = (x >= x[i]) & (y >= y[i]) & ((x > x[i]) | (y > y[i]))
-    return mask
-
-
 def dominators(x: Floats, y: Floats, i: int, feasible: Bools | None = None) -> Indices:
     """Indices of the feasible points that dominate point i, the most better first.
 

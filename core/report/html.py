@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from core.analysis.contents import Contents
@@ -307,10 +306,3 @@ def repeat_part(facts: dict[str, Any], contents: Contents) -> str:
             f"<pre>{escape(contents.space.text)}</pre></details>"
         )
     return "\n".join(lines)
-
-
-def write_report(report: Report, path: Path) -> None:
-    """Write the page, whole or not at all; Unusable when it cannot be written."""
-    from core.files import write_atomically
-
-    write_atomically(path, to_html(report), True)

@@ -248,13 +248,6 @@ class ParetoPlot(QWidget):
         self.live.emit(state)
         return state
 
-    def end_preview(self) -> None:
-        """Show the scene's own limits again, for a drag elsewhere that was given up."""
-        if self._preview is not None and self.scene is not None:
-            self._preview = None
-            self.limit_lines.refresh(self.scene, self.picture.font)
-            self._show_limits(self.scene)
-
     def _on_line_moved(self, key: Hashable, side: str, value: float | None) -> None:
         self.card.hide()
         self.preview_limit(key, value)

@@ -10,7 +10,6 @@ from core.units import format_quantity
 
 # source code of a point: where its numbers came from
 PREDICTED, MEASURED, IMPORTED, EXACT = range(4)
-STATES = ("shown", "faded", "hidden")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QMarginsF, QRectF, QSizeF, Qt, QUrl, Slot
 from PySide6.QtGui import (
-    QDesktopServices,
     QImage,
     QPageLayout,
     QPageSize,
@@ -144,10 +143,6 @@ class ReportDialog(QDialog):
     def on_failed(self, error: BaseException) -> None:
         """It could not be made."""
         self._tell(str(error))
-
-    def open_written(self) -> None:
-        """Open what was written with the desktop's program for it."""
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._path)))
 
     def _tell(self, text: str) -> None:
         self.told.setText(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.pareto.front import front_indices
-from core.pareto.front_chance import front_band, front_chance
+from core.pareto.front import front_indices, nondominated
+from core.pareto.front_chance import band_along_front, draws_from_intervals
 from gui.plot.scene import (
     DARK,
     LIGHT,
@@ -63,8 +63,14 @@ def scene(
     source[rows] = 1
     source[front[::4]] = 1
     at = np.geomspace(x.min(), 2.2e-3, 120)
-    spread = ((x - half[0], x + half[0]), (y - half[1], y + half[1]))
-    low, high = front_band(x, y, at, *spread, feasible=mask, draws=200)
+    near = np.flatnonzero(mask)[np.argsort(x[mask])][:: max(1, int(mask.sum()) // 4000)]
+    near = np.union1d(near, front)
+    x_draws = draws_from_intervals(x[near], (x - half[0])[near], (x + half[0])[near], 200, 0)
+    y_draws = draws_from_intervals(y[near], (y - half[1])[near], (y + half[1])[near], 200, 1)
+    low, high = band_along_front(x_draws, y_draws, at)
+    chance = np.zeros(n)
+    for draw in zip(x_draws, y_draws, strict=True):
+        chance[near] += nondominated(np.column_stack(draw)) / len(x_draws)
     names = ("Morph-1B", "Gemma-2 2B", "Llama-3.2 1B", "Qwen2.5 1.5B", "SmolLM2 360M", "OLMo 1B")
     # three close together, to see that their labels keep clear of each other
     places = (
@@ -86,7 +92,7 @@ def scene(
         measured=measured,
         landmarks=tuple(Landmark(a, b, t) for (a, b), t in zip(places, names, strict=True)),
         band=Band(at, low, high),
-        chance=front_chance(x, y, *spread, feasible=mask, draws=200),
+        chance=chance,
         outside=(x > 4e-3) | (x < 4e-4),
         overlays=(Overlay("laptop.paretoscope", ox * 1.6, oy + 0.04),),
         selected=int(front[len(front) // 3]),

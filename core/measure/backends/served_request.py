@@ -67,7 +67,6 @@ class ServedRequest:
     """
 
     arrivals_s: tuple[float, ...]
-    e2e_s: float
     prompt_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None = None
@@ -308,7 +307,6 @@ def _read_stream(
         raise Unusable(f"{where} ended its answer without {what}")
     return ServedRequest(
         tuple(arrivals),
-        clock() - sent,
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),
         (usage.get("prompt_tokens_details") or {}).get("cached_tokens"),

@@ -66,20 +66,6 @@ class Adapted:
     candidates: int
 
 
-def choose_next(
-    candidates: Sequence[Point], measured: Sequence[Measurement], law: Sequence[LatencyFit] = ()
-) -> int:
-    """Index of the candidate to measure next; Unusable when every one is measured.
-
-    A runtime without a law in `law` is explored from an ordinary machine's coefficients. Failed measurements
-    teach nothing and are not asked for again.
-    """
-    chosen = choose_batch(candidates, measured, law, 1)
-    if not chosen:
-        raise Unusable("every candidate is measured already")
-    return chosen[0]
-
-
 def choose_batch(
     candidates: Sequence[Point],
     measured: Sequence[Measurement],

@@ -65,17 +65,6 @@ class Clock:
                 f"the clock moved {moved / 1e6:.3f} ms while a second clock moved {expected / 1e6:.3f} ms"
             )
 
-    def resolution_s(self, readings: int = 2000) -> float:
-        """Smallest step seen between two readings, in seconds."""
-        steps = []
-        last = self.now()
-        for _ in range(readings):
-            current = self.now()
-            if current != last:
-                steps.append(current - last)
-            last = current
-        return min(steps) / 1e9 if steps else float("inf")
-
 
 def gaps_s(stamps_ns: list[int]) -> list[float]:
     """Seconds between successive readings; raises ClockError when one goes backwards."""

@@ -9,7 +9,6 @@ from core.__main__ import main
 from core.analysis.contents import read_contents
 from core.analysis.overlays import (
     HERE,
-    cautions,
     imported_layers,
     load_devices,
     load_other,
@@ -80,8 +79,6 @@ def test_a_point_of_our_workload_is_comparable_and_another_is_not(ours):
     ]
     assert {layer.tag for layer in layers} == {"a tool (r.json)"}
     assert [float(layer.x[0]) for layer in layers] == [0.004, 0.009, 0.009]
-    said = cautions(layers)
-    assert len(said) == 2 and all(text.startswith("Not comparable: a tool") for text in said)
 
 
 def test_limits_are_judged_on_what_is_comparable_of_a_point_and_no_more(ours):

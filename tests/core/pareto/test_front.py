@@ -3,12 +3,12 @@
 import moocore
 import numpy as np
 import pytest
+from dominance import dominates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.pareto import front
 from core.pareto.front import (
-    dominates,
     dominators,
     front_indices,
     lowest_dominating,

@@ -234,16 +234,6 @@ def test_a_limit_that_is_no_axis_can_be_previewed(plot):
     agrees(plot, limited(limited(scene, MEMORY, 1e9), TPOT, 1e-3))
 
 
-def test_a_preview_can_be_given_up(plot):
-    scene = made()
-    plot.refresh(scene)
-    for key in (MEMORY, TPOT):
-        plot.preview_limit(key, 6e-4 if key == TPOT else 4e8)
-        plot.end_preview()
-        agrees(plot, scene)
-    assert plot.lines[TPOT].value == 2e-3
-
-
 def test_a_preview_gives_way_to_another_limit(plot):
     scene = made()
     plot.refresh(scene)

@@ -44,7 +44,7 @@ def test_streamed_tokens_are_counted_and_timed():
         # the server slept this long before, so no honest client can have seen it sooner
         assert r.ttft_s >= FIRST
         assert r.tpot_s == pytest.approx(sum(r.gaps_s) / 5)
-        assert r.e2e_s >= r.arrivals_s[-1] >= FIRST + 5 * GAP
+        assert r.arrivals_s[-1] >= FIRST + 5 * GAP
     assert [len(b) for b in got.samples["tpot"]] == [5, 5, 5]
     tpot = estimate(got, "tpot")
     assert tpot.value == pytest.approx(sorted(r.tpot_s for r in requests)[1])

@@ -337,7 +337,7 @@ def test_requests_that_waited_for_each_other_are_said():
 
 def test_the_most_that_ran_at_once_and_how_long_all_took():
     def asked(sent, *arrivals):
-        return ServedRequest(arrivals, arrivals[-1], 8, len(arrivals), sent_s=sent)
+        return ServedRequest(arrivals, 8, len(arrivals), sent_s=sent)
 
     one, two, late = asked(1.0, 0.5, 1.0), asked(1.1, 0.6, 0.9), asked(1.0, 1.5, 3.0)
     assert decoded_at_once([one, two, late]) == 2
@@ -497,12 +497,12 @@ def test_an_answer_broken_off_is_no_measurement():
 
 def test_chunks_that_came_together_are_said():
     """vLLM's chunks on a machine without a free core: all of an answer within a millisecond."""
-    late = ServedRequest((0.4, 0.40001, 0.40002, 0.4099), 0.41, 8, 4)
-    even = ServedRequest((0.1, 0.2, 0.3, 0.4), 0.4, 8, 4)
+    late = ServedRequest((0.4, 0.40001, 0.40002, 0.4099), 8, 4)
+    even = ServedRequest((0.1, 0.2, 0.3, 0.4), 8, 4)
     assert share_in_bursts([late]) == pytest.approx(2 / 3)
     assert share_in_bursts([even]) == 0
     assert share_in_bursts([late, even]) == pytest.approx(1 / 3)
-    assert share_in_bursts([ServedRequest((0.4,), 0.4, 8, 1)]) == 0
+    assert share_in_bursts([ServedRequest((0.4,), 8, 1)]) == 0
 
 
 def test_an_answer_held_up_on_its_way_says_so():

@@ -8,7 +8,7 @@ import pytest
 from core.errors import Unusable
 from core.fit.latency import fit_latency
 from core.laws.latency import Machine, tpot_amounts, ttft_amounts
-from core.measure.sweeps.adaptive import ErrorAt, adaptive, choose_batch, choose_next
+from core.measure.sweeps.adaptive import ErrorAt, adaptive, choose_batch
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
@@ -73,7 +73,7 @@ def test_the_next_point_is_where_the_law_knows_least():
     """All of batch 1 at short prompts is known: what is chosen differs in batch or in prompt."""
     points = grid()
     known = [measure(p) for p in points if p.workload == Workload(1, 16, 16)]
-    chosen = points[choose_next(points, known, fit_latency(known))]
+    chosen = points[choose_batch(points, known, fit_latency(known), 1)[0]]
     assert chosen.workload != Workload(1, 16, 16)
 
 
@@ -81,12 +81,12 @@ def test_nothing_is_chosen_twice_and_failures_are_not_asked_for_again():
     points = grid()[:30]
     known: list[Measurement] = []
     for number in range(30):
-        point = points[choose_next(points, known, fit_latency(known) if number == 20 else ())]
+        law = fit_latency(known) if number == 20 else ()
+        point = points[choose_batch(points, known, law, 1)[0]]
         result = measure(point)
         known.append(replace(result, samples={}, flags=("oom",)) if number % 3 == 0 else result)
     assert len({(m.architecture, m.workload) for m in known}) == 30
-    with pytest.raises(Unusable, match="every candidate"):
-        choose_next(points, known)
+    assert choose_batch(points, known, (), 1) == []
 
 
 def test_the_sweep_stops_at_the_target_and_shows_its_curve():
