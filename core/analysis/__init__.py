@@ -1,1 +1,1 @@
-"""From what a project holds to what is shown: laws, table, front, how sure, sentences."""
+"""From the content of a project to what is shown: laws, table, front, uncertainty, sentences."""

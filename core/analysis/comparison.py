@@ -1,4 +1,4 @@
-"""Candidates beside a baseline: differences in percent, how sure they are, and when to stay silent."""
+"""Candidates beside a baseline: differences in percent, with intervals and a verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.table.speculative import draft_rows
 from core.table.table import Table
 from core.units import digits
 
-# a larger difference reads better as a factor
+# a larger difference is shown as a factor
 LARGEST_PERCENT = 400.0
 
 
@@ -29,10 +29,10 @@ class Difference:
     """One metric of a candidate against the baseline.
 
     `percent` is 100 (value / base - 1); `low` and `high` its 95 % interval, NaN where either value
-    has none. `verdict` is 'better' or 'worse' only where the interval leaves out zero, else 'cannot
+    has none. `verdict` is 'better' or 'worse' only where the interval excludes zero, else 'cannot
     tell apart'; 'differs' for a metric that has no better side, 'same' or 'unknown'. `kind` and
-    `base_kind` are 'exact', 'measured', 'predicted' or 'unknown'. `note` is how it was judged and what else
-    to know, a line each, why the value is unknown where it is, or ''.
+    `base_kind` are 'exact', 'measured', 'predicted' or 'unknown'. `note` holds, one per line, how the
+    difference was judged and other remarks, or why the value is unknown; it may be empty.
     """
 
     metric: str
@@ -48,7 +48,7 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """E.g. '-3.2 % (-4.1 to -2.3)'; 'same', 'unknown' where there is nothing to say."""
+        """E.g. '-3.2 % (-4.1 to -2.3)'; 'same' or 'unknown' where there is no difference to show."""
         if self.verdict in ("same", "unknown"):
             return self.verdict
         if not math.isfinite(self.low) or not math.isfinite(self.high):
@@ -61,8 +61,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Candidates beside a baseline. `differences` has a row a candidate and a column a metric;
-    the baseline's own row says 'same' throughout. `missing` are identities no longer in the table.
+    """Candidates beside a baseline.
+
+    `differences` has one row per candidate and one column per metric; the baseline's own row holds
+    'same' throughout. `missing` are identities no longer in the table.
     """
 
     baseline: str
@@ -73,12 +75,12 @@ class Comparison:
     differences: tuple[tuple[Difference, ...], ...]
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    crossings: tuple[str, ...] = ()  # a sentence for each candidate that crosses the baseline
+    crossings: tuple[str, ...] = ()  # one sentence per candidate that crosses the baseline
 
 
 def percent_text(percent: float, unit: bool = True) -> str:
-    """A signed percentage with two digits that matter: '-3.2 %', '+0.31 %', '+140 %'; from five
-    times the baseline on, the factor: '×7.3'."""
+    """A signed percentage with two significant digits: '-3.2 %', '+0.31 %', '+140 %'; the factor,
+    '×7.3', from five times the baseline."""
     if percent >= LARGEST_PERCENT:
         return f"×{digits(1.0 + percent / 100.0, 2 if percent < 900 else 3)}"
     size = abs(percent)
@@ -90,7 +92,7 @@ def percent_text(percent: float, unit: bool = True) -> str:
 
 
 def compared_metrics(choices: Choices) -> tuple[str, ...]:
-    """What a comparison shows where any of its candidates has a value."""
+    """The metrics that a comparison shows, where any of its candidates has a value."""
     served = choices.what_if.served_tokens
     return tuple(
         key
@@ -109,8 +111,8 @@ def compare_rows(
 ) -> Comparison:
     """The candidates of these identities against the baseline (default: the first of them).
 
-    Only these rows are computed, so a table of a million costs no more than a small one. How sure
-    each difference is, `core.table.ratio_interval` says.
+    Only these rows are computed, so a table of a million costs no more than a small one. Intervals
+    of differences come from `core.table.ratio_interval`.
     """
     wanted = list(dict.fromkeys(identities))
     if baseline and baseline not in wanted:
@@ -135,7 +137,7 @@ def compare_rows(
     return Comparison(
         baseline,
         tuple(found),
-        told_apart(few, rows),
+        distinct_labels(few, rows),
         tuple(detail(few, row) for row in rows),
         tuple(shown),
         differences,
@@ -150,12 +152,12 @@ def few_rows(
 ) -> Table:
     """A table of just these candidates (and what was measured), made as the whole one was.
 
-    Under speculative decoding the rows of the draft come along: the others' steps are made of its.
+    Under speculative decoding it also holds the rows of the draft, on which the others depend.
     """
     rows = [row for name in identities if (row := table.find(name)) is not None]
     if table.drafting is not None:
         rows += draft_rows(table.candidates, table.drafting.draft)
-    # what was measured beyond the space is in every table
+    # measurements beyond the space are in every table
     described = [row for row in dict.fromkeys(rows) if row < table.described]
     few = table.candidates.take(np.array(described, np.intp))
     return make_table(contents, laws, choices.changed(device_key=table.device_key), few)
@@ -209,8 +211,8 @@ def kind_of(table: Table, row: int, key: str) -> str:
     return "measured" if estimates.measured[row] else "predicted"
 
 
-def told_apart(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
-    """Names of the rows: the short one, or the full one where another row has the same."""
+def distinct_labels(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
+    """Names of the rows: the short one, or the full one where several rows share the short one."""
     short = [table.label(row) for row in rows]
     return tuple(
         name if short.count(name) == 1 else table.full_label(row)
@@ -219,7 +221,7 @@ def told_apart(table: Table, rows: Sequence[int]) -> tuple[str, ...]:
 
 
 def detail(table: Table, row: int) -> str:
-    """What else tells a candidate from its neighbours: heads, FFN, workload, how it runs."""
+    """What else distinguishes a candidate from similar ones: heads, FFN, workload, how it runs."""
     c = table.candidates
     shapes = c.shapes
     work = f"batch {c.batch[row]}, {c.prompt_tokens[row]:,} in, {c.output_tokens[row]:,} out"
@@ -233,12 +235,13 @@ def detail(table: Table, row: int) -> str:
 def crossings(table: Table, rows: Sequence[int], base: int, law: Fit | None) -> tuple[str, ...]:
     """Where the loss of each candidate crosses the baseline's as both are trained on more tokens.
 
-    Only designs are predicted by the law; those that do not cross the baseline have no sentence.
+    The law predicts designs only, not trained models. A design that does not cross the baseline has
+    no sentence.
     """
     if law is None or not law.ok or base in table.names:
         return ()
-    told = []
-    names = dict(zip(rows, told_apart(table, rows), strict=True))
+    found = []
+    names = dict(zip(rows, distinct_labels(table, rows), strict=True))
     for row in rows:
         if row == base or row in table.names:
             continue
@@ -248,25 +251,25 @@ def crossings(table: Table, rows: Sequence[int], base: int, law: Fit | None) -> 
         )
         met = crossing(law, here, there)
         if met.tokens is not None:
-            told.append(crossing_text(met, names[row], names[base]))
-    return tuple(told)
+            found.append(crossing_text(met, names[row], names[base]))
+    return tuple(found)
 
 
 def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]:
-    """Warnings where a comparison puts unlike things side by side."""
+    """Warnings where the compared rows differ in workload, runtime or the meaning of the loss."""
     c = table.candidates
     notes = []
     columns = {"batch": c.batch, "prompt": c.prompt_tokens, "answer": c.output_tokens}
     unlike = [name for name, column in columns.items() if len({int(column[r]) for r in rows}) > 1]
     if unlike:
-        notes.append(f"The workloads differ ({', '.join(unlike)}): times are not of one task.")
+        notes.append(f"The workloads differ ({', '.join(unlike)}): times are not of the same task.")
     if len({table.runtime_of(row) for row in rows}) > 1:
-        notes.append("They do not all run the same way: execution or precision differ.")
+        notes.append("They do not all run the same way: execution or precision differs.")
     losses = [row for row in rows if np.isfinite(table.estimates("loss").value[row])]
     if len({row in table.names for row in losses}) > 1:
         notes.append(
-            "Losses of local models were measured on a text of yours, the others are a law's:"
-            " compare them with care."
+            "Losses of local models were measured on a text of yours, the others are predicted by a"
+            " law: compare them with care."
         )
     outside = [row for row in rows if table.estimates("loss").outside[row]]
     if outside:
@@ -280,7 +283,7 @@ def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]
 
 def _row(table: Table, identity: str) -> int:
     row = table.find(identity)
-    if row is None:  # it was found in the whole table, of which this one is a part
+    if row is None:  # it was in the whole table before
         raise LookupError(identity)
     return row
 

@@ -1,4 +1,4 @@
-"""What a project holds, its choices apart, as one frozen value that everything else is made from."""
+"""The content of a project without its choices, as one frozen value that everything is made from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.space.space_file import parse_space
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """What a project holds, as one frozen value."""
+    """The content of a project without its choices."""
 
     name: str
     space: Space | None
@@ -26,9 +26,10 @@ class Contents:
     imported: tuple[ImportedPoint, ...] = ()
 
     def suite(self, name: str) -> TrainingRuns:
-        """A suite of the project, or a bundled one; 'A + B' are both as one.
+        """A suite of the project or a bundled one; 'A + B' gives both as one.
 
-        Raises Unusable, which lists what there is, and where suites cannot be put together.
+        Raises Unusable for an unknown name, listing the known ones, and for suites that cannot be put
+        together.
         """
         for runs in self.runs:
             if runs.suite == name:
@@ -42,7 +43,7 @@ class Contents:
 
 
 def read_contents(project: Project) -> Contents:
-    """All of a project but its choices."""
+    """The content of a project without its choices."""
     text = project.text("space")
     return Contents(
         project.path.stem,

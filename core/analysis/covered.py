@@ -1,4 +1,4 @@
-"""What a front is worth as one number: the hypervolume under it, as a share of the box it lies in."""
+"""The value of a front as one number: its hypervolume as a share of the box it lies in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Covered:
 
     @property
     def explanation(self) -> str:
-        """How the number comes about, in a few sentences."""
+        """How the number is computed, in a few sentences."""
         scales = ", ".join(
             f"{METRICS[c.metric].label.lower()} {'logarithmic' if c.log else 'linear'}"
             for c in (self.x, self.y)
@@ -86,7 +86,7 @@ class Covered:
 def covered(table: Table, frame: Frame) -> Covered | None:
     """The hypervolume of a frame's front.
 
-    None where there is no box, as with a single candidate, or no direction of an axis is better.
+    None where there is no box, as with a single candidate, or where an axis has no better direction.
     """
     if not len(frame.front) or not all(METRICS[key].better for key in (frame.x, frame.y)):
         return None
@@ -103,7 +103,7 @@ def covered(table: Table, frame: Frame) -> Covered | None:
 
 
 def _corner(table: Table, frame: Frame, key: str, both: Bools) -> Corner | None:
-    """An axis of the box; None where the best value is the reference, or one of them is infinite."""
+    """An axis of the box; None where the best value equals the reference or one of them is infinite."""
     metric = METRICS[key]
     values = table.column(key)[both]
     if not len(values):

@@ -1,4 +1,4 @@
-"""What must be made again after a change, and the Steps that make it off the window's thread."""
+"""What must be recomputed after a change, and the Steps that do so off the window's thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.table.table import Table
 
 TABLE_PARTS = ("device_key", "what_if")
 FRAME_PARTS = ("x", "y", "limits")
-# up to here a frame is made between two mouse events; above, the window would be felt to wait
+# up to this many rows a frame is made between two mouse events; with more the window would lag
 ROWS_AT_ONCE = 300_000
 
 
@@ -29,7 +29,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Derived:
-    """Laws, table and frame with what they were made from. `message` is why there is no table."""
+    """Laws, table and frame with their inputs. `message` is the reason why there is no table."""
 
     inputs: Inputs
     laws: Laws
@@ -76,7 +76,7 @@ def stale(made: Inputs, now: Inputs) -> bool:
 
 
 def derive(now: Inputs, made: Derived | None) -> Steps[Derived]:
-    """Make again what a change touched since `made`; returns it all. Never raises Unusable."""
+    """Steps: recompute what has changed since `made`; returns everything. Never raises Unusable."""
     contents, choices = now.contents, now.choices
     if made is None or loss_stale(made.inputs, now):
         yield Progress(0, 3, "fitting the laws")

@@ -33,7 +33,7 @@ def describe(table: Table, row: int) -> dict[str, Any]:
 
 
 def cell(known: dict[str, Any] | None, key: str) -> str:
-    """A value with its mark: measured and predicted never look alike."""
+    """A value with a mark that shows whether it was measured or predicted."""
     if known is None:
         return "-"
     mark = {"measured": "*", "predicted": "~"}.get(known["source"], "")

@@ -1,6 +1,6 @@
-"""The picture in sentences: what a choice buys and costs, and what moving a limit would bring.
+"""The picture in sentences: what a choice gains and costs, and what moving a limit would bring.
 
-Every sentence is computed from the table and says how sure it is; where the data cannot tell two
+Every sentence is computed from the table and states its uncertainty. Where the data cannot tell two
 candidates apart, the sentence says that instead.
 """
 
@@ -36,10 +36,10 @@ def sentences(table: Table, frame: Frame, choices: Choices) -> tuple[str, ...]:
     """What the chosen candidate means, most important first; empty when nothing is feasible."""
     if frame.selected is None:
         return (nothing_feasible(table, frame),)
-    said = [choice_sentence(table, frame, choices), next_step_sentence(table, frame)]
-    said += loosening_sentences(table, frame)
-    said.append(knee_sentence(table, frame))
-    return tuple(s for s in said if s)
+    found = [choice_sentence(table, frame, choices), next_step_sentence(table, frame)]
+    found += loosening_sentences(table, frame)
+    found.append(knee_sentence(table, frame))
+    return tuple(s for s in found if s)
 
 
 def nothing_feasible(table: Table, frame: Frame) -> str:
@@ -56,7 +56,7 @@ def nothing_feasible(table: Table, frame: Frame) -> str:
     most, label = max(free)
     if most:
         return f"No candidate keeps every limit. Without “{label}” there would be {most:,}."
-    return "No candidate keeps every limit, and no single limit is to blame: loosen two."
+    return "No candidate keeps every limit, and loosening one is not enough: loosen two."
 
 
 def count_without(table: Table, frame: Frame, index: int) -> int:
@@ -66,7 +66,7 @@ def count_without(table: Table, frame: Frame, index: int) -> int:
 
 
 def choice_sentence(table: Table, frame: Frame, choices: Choices) -> str:
-    """What the selected row buys and costs against the baseline, or against its own size's best."""
+    """What the selected row gains and costs against the baseline, or the best row of its size."""
     row = frame.selected
     assert row is not None
     other = table.find(choices.baseline) if choices.baseline else None
@@ -85,7 +85,7 @@ def choice_sentence(table: Table, frame: Frame, choices: Choices) -> str:
 
 
 def same_size_reference(table: Table, frame: Frame, row: int) -> int | None:
-    """Of the shapes of the row's size, workload, runtime and training, the one best in y."""
+    """The row with the best y among those of the same size, workload, runtime and training."""
     c = table.candidates
     params = np.asarray(table.column("params_total"))
     alike = np.abs(np.log(params / params[row])) <= np.log1p(SAME_SIZE)
@@ -101,7 +101,7 @@ def same_size_reference(table: Table, frame: Frame, row: int) -> int | None:
 
 
 def alone_sentence(table: Table, frame: Frame, row: int) -> str:
-    """The row's two values, when there is nothing to hold it against."""
+    """The row's two values, for when there is nothing to compare it with."""
     x, y = METRICS[frame.x], METRICS[frame.y]
     return (
         f"{table.label(row)}: {x.label.lower()} {x.format(float(table.column(frame.x)[row]))},"
@@ -110,12 +110,12 @@ def alone_sentence(table: Table, frame: Frame, row: int) -> str:
 
 
 def compare_cost(table: Table, key: str, row: int, other: int, name: str) -> str:
-    """'is 1.84x faster than ...' for times, 'needs 1.20x less ...' for other costs."""
+    """'is 1.84x faster than ...' for times, 'has 1.20x less ...' for other costs."""
     metric = METRICS[key]
     here, there = float(table.column(key)[row]), float(table.column(key)[other])
     better_lower = metric.better != "higher"
     if not (here > 0 and there > 0):
-        return f"stands beside {name}"
+        return f"is compared with {name}"
     ratio = there / here if better_lower else here / there
     if not apart(table, key, row, other):
         return f"cannot be told apart from {name} in {metric.label.lower()}{judged(table, key, row, other)}"
@@ -144,13 +144,14 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
 
 
 def difference_half_width(table: Table, key: str, row: int, other: int) -> float:
-    """Half the 95 % interval of the ratio in percent, as `core.table.ratio_interval` tells it; NaN where there
+    """Half the 95 % interval of the ratio in percent, by `core.table.ratio_interval`; NaN where there
     is none."""
     return 100 * log_ratio(table, key, row, other).half_width
 
 
 def judged(table: Table, key: str, row: int, other: int) -> str:
-    """' (both predicted by one law, their difference is known to ± 6.1 %)': on what a verdict of no difference rests."""
+    """' (both predicted by one law, their difference is known to ± 6.1 %)': the basis of a verdict that
+    two rows cannot be told apart; empty where it is not known."""
     found = log_ratio(table, key, row, other)
     if not np.isfinite(found.half_width) or not found.half_width:
         return ""
@@ -159,7 +160,7 @@ def judged(table: Table, key: str, row: int, other: int) -> str:
 
 
 def apart(table: Table, key: str, row: int, other: int) -> bool:
-    """Whether the 95 % interval of the ratio leaves out 1."""
+    """Whether the 95 % interval of the ratio excludes 1; True where the interval is not known."""
     column = table.column(key)
     width = difference_half_width(table, key, row, other)
     if not np.isfinite(width):
@@ -168,14 +169,14 @@ def apart(table: Table, key: str, row: int, other: int) -> bool:
 
 
 def next_step_sentence(table: Table, frame: Frame) -> str:
-    """What going on to the next better point of the front costs: the slope there, in plain units."""
+    """What the next better point of the front costs and gains, in plain units."""
     row = frame.selected
     if row is None or row not in frame.front:
         return ""
     x, y = table.column(frame.x), table.column(frame.y)
     position = int(np.flatnonzero(frame.front == row)[0])
     for other in frame.front[position + 1 :]:
-        # shapes that differ in nothing the axes show share their place
+        # shapes that are equal on both axes lie at the same point
         if x[other] != x[row] and y[other] != y[row]:
             return _step(table, frame, row, int(other))
     return ""
@@ -194,20 +195,20 @@ def _step(table: Table, frame: Frame, row: int, to: int) -> str:
 
 
 def loosening_sentences(table: Table, frame: Frame) -> list[str]:
-    """For each limit: the gain in y that 10 % more room would bring, or that it would bring none."""
+    """For each limit, the gain in y from loosening it by 10 %, if any."""
     if frame.best is None:
         return []
     y = minimised(table, frame.y)
-    said = []
+    found = []
     for i, limit in enumerate(frame.limits):
-        room = 1 + LOOSEN if (limit.side == "<=") == (limit.value > 0) else 1 - LOOSEN
-        looser = replace(limit, value=limit.value * room)
+        factor = 1 + LOOSEN if (limit.side == "<=") == (limit.value > 0) else 1 - LOOSEN
+        looser = replace(limit, value=limit.value * factor)
         limits = [looser if j == i else old for j, old in enumerate(frame.limits)]
         inside = feasible(table.column, limits, len(table))
         gain = float(y[frame.best] - best_of(y, inside))
         metric = METRICS[frame.y]
         word = "lower" if metric.better != "higher" else "higher"
-        said.append(
+        found.append(
             f"Loosening “{limit.label}” by 10 % would bring "
             + (
                 f"{metric.format_change(gain)} {word} {metric.label.lower()}."
@@ -215,7 +216,7 @@ def loosening_sentences(table: Table, frame: Frame) -> list[str]:
                 else "nothing."
             )
         )
-    return said
+    return found
 
 
 def best_of(y: Floats, inside: Bools) -> float:
@@ -225,8 +226,11 @@ def best_of(y: Floats, inside: Bools) -> float:
 
 
 def knee(table: Table, frame: Frame) -> Knee | None:
-    """Where the front bends most: the point farthest from the line between the front's ends, both
-    axes scaled to the front's own extent (log where the metric is). None below three points."""
+    """The point where the front bends most: the farthest from the line between the front's ends.
+
+    Both axes are scaled to the front's own extent, in logs where the metric is logarithmic. None below
+    three points.
+    """
     front = frame.front
     if len(front) < 3:
         return None
@@ -234,7 +238,7 @@ def knee(table: Table, frame: Frame) -> Knee | None:
     y = _scaled(minimised(table, frame.y)[front], METRICS[frame.y].log)
     if x is None or y is None:
         return None
-    # the front runs from (0, 1) to (1, 0); below that line lies what it gains by bending
+    # the front runs from (0, 1) to (1, 0), and bends below the line between them
     if x[0] > x[-1]:
         x = 1 - x
     distance = (1 - x - y) / np.sqrt(2)
@@ -250,7 +254,7 @@ def _scaled(values: Floats, log: bool) -> Any:
 
 
 def knee_sentence(table: Table, frame: Frame) -> str:
-    """Names the knee and why it is one, from the slopes of the front on either side."""
+    """Names the knee and the reason, from the slopes of the front on either side."""
     found = knee(table, frame)
     if found is None or found.bend < 0.05:
         return ""
@@ -262,7 +266,7 @@ def knee_sentence(table: Table, frame: Frame) -> str:
     after = abs(front_y[-1] - front_y[at])
     return (
         f"The knee is {table.label(row)} at {x.format(float(front_x[at]))}: up to there the front gains"
-        f" {y.format_change(float(before))} in {y.label.lower()}, all the rest only {y.format_change(float(after))}."
+        f" {y.format_change(float(before))} in {y.label.lower()}, from there on only {y.format_change(float(after))}."
         if before > after
         else ""
     )

@@ -17,8 +17,8 @@ from core.table.table import Table
 class Frame:
     """The table under the chosen axes and limits.
 
-    `front` is in order of better to worse x; `best` is the feasible row of best y (ties: best x);
-    `hidden` says for each limit how many rows it alone hides; `selected` is the chosen row, or
+    `front` is ordered from better to worse x. `best` is the feasible row of best y (ties: best x).
+    `hidden` counts, for each limit, the rows that it alone hides. `selected` is the chosen row, or
     `best` where nothing is chosen.
     """
 

@@ -1,4 +1,4 @@
-"""How sure the drawn front is: a band along it, and the chance of each candidate to be on it."""
+"""How certain the drawn front is: a band along it, and the chance of each candidate to be on it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from core.table.ratio_interval import Z
 from core.table.table import Table
 
 DRAWS = 400
-# each could be on the front and costs a draw of every resample; past this neither band nor chances
-# are made
+# candidates that could be on the front; with more, every one of which needs all draws, neither band
+# nor chances are computed
 MOST_CANDIDATES = 20_000
-# points of the front at which the band is given; more could not be told apart in a picture
+# points of the front at which the band is given; more would not be visible
 MOST_PLACES = 400
 # draws between two places at which the work can be stopped
 AT_ONCE = 10
@@ -28,10 +28,12 @@ AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrontUncertainty:
-    """What is uncertain about one frame's front. `band` is x (m,), low and high y (m,); `chance`
-    (rows of the table,) is NaN for rows outside the limits (those, too, that a draw brings inside)
-    and 0 for those that cannot be on it. Either is None where nothing is uncertain, or where more
-    candidates could be on the front than can be drawn."""
+    """The uncertainty of one frame's front.
+
+    `band` is x (m,), low and high y (m,). `chance` (rows of the table,) is 0 for rows that cannot be
+    on the front and NaN for rows outside the limits, even those that some draws bring inside. Either
+    is None where nothing is uncertain, or where too many candidates could be on the front.
+    """
 
     front: Indices
     band: tuple[Floats, Floats, Floats] | None
@@ -39,7 +41,7 @@ class FrontUncertainty:
 
 
 def front_uncertainty(table: Table, frame: Frame) -> Generator[None, None, FrontUncertainty]:
-    """Steps that return how sure a frame's front is."""
+    """Steps that return the uncertainty of a frame's front."""
     yield None
     band = frame_band(table, frame)
     yield None
@@ -53,9 +55,9 @@ def frame_band(
     """x (m,), low and high y (m,) of the front in the metrics' own units, x rising; each pair of y
     holds from its x to the next.
 
-    A predicted loss moves with the law's resamples, all candidates together; any other uncertain
-    metric by its intervals, independent of each other. The horizontal metric is taken as it is.
-    None where the vertical metric is certain, or there is no front to speak of.
+    A predicted loss varies with the law's resamples, all candidates together. Any other uncertain
+    metric varies within its intervals, independently. The horizontal metric counts as exact. None
+    where the vertical metric is certain or there is no front.
     """
     if len(frame.front) < 2 or not (METRICS[frame.x].better and METRICS[frame.y].better):
         return None
@@ -93,12 +95,13 @@ def frame_chance(
 ) -> Generator[None, None, Floats | None]:
     """Steps that return the share of draws in which each row (n,) is on the front.
 
-    A predicted loss moves with the law's resamples, all candidates together. Every other uncertain
-    metric moves by its interval. Of a predicted time, what the law's coefficients are off by is common to
-    all rows of the law, and what a shape has of its own to rows of one depth, width and runtime, for
-    a law errs alike on shapes so alike; measurements err independently. A limit on the median of either axis
-    is held against what is drawn, so that a row at its limit's edge breaks it in some draws, and one
-    just outside competes in some; which rows keep the other limits is taken as it is.
+    A predicted loss varies with the law's resamples, all candidates together. Every other uncertain
+    metric varies within its interval. The error of a predicted time has two parts: that of the law's
+    coefficients is common to all rows of the law, and that of the shape is common to rows of one
+    depth, width and runtime, since a law errs alike on shapes so similar. Measurements err
+    independently. A limit on the median of either axis is applied to the drawn values, so that a row
+    just inside breaks it in some draws and a row just outside keeps it in some. All other limits are
+    applied to the table's own values.
     """
     if not len(frame.front) or not (METRICS[frame.x].better and METRICS[frame.y].better):
         return None
@@ -139,7 +142,7 @@ def frame_chance(
 
 
 def _is_drawn(limit: Limit, frame: Frame) -> bool:
-    """Whether the draws say if a row keeps a limit; its percentiles and interval are not drawn."""
+    """Whether a limit is applied to the drawn values; percentiles and interval ends are not drawn."""
     return limit.metric in (frame.x, frame.y) and limit.statistic in ("p50", "")
 
 
@@ -161,7 +164,7 @@ def chance_text(chance: float) -> str:
 
 
 def _turned(table: Table, key: str, rows: Indices | slice) -> tuple[Floats, Floats, Floats]:
-    """Middle, low and high of a metric with smaller better; an interval holds its middle."""
+    """Middle, low and high of a metric with smaller better, where low <= middle <= high."""
     estimates = table.estimates(key)
     middle = minimised(table, key)[rows]
     low, high = estimates.low[rows], estimates.high[rows]
@@ -171,7 +174,7 @@ def _turned(table: Table, key: str, rows: Indices | slice) -> tuple[Floats, Floa
 
 
 def _corners(table: Table, key: str) -> tuple[Floats, Floats]:
-    """The best and the worst that draws can make of each row."""
+    """The best and the worst value that any draw can give each row."""
     middle, low, high = _turned(table, key, slice(None))
     with np.errstate(invalid="ignore"):
         return middle - FARTHEST * (middle - low), middle + FARTHEST * (high - middle)
@@ -189,7 +192,7 @@ def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floa
             return resampled
     c = table.candidates
     shapes = c.shapes
-    # a measurement errs for itself, but alike for all rows that it stands for
+    # measurements err independently, but alike for all rows that share one
     own = np.full(len(rows), -1)
     stands: dict[int, int] = {}
     for at in np.flatnonzero(table.estimates(key).measured[rows]).tolist():
@@ -210,12 +213,12 @@ def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floa
 def _law_errors(
     table: Table, key: str, rows: Indices, rng: np.random.Generator, draws: int
 ) -> Iterator[tuple[tuple[Floats, Floats], Indices]]:
-    """For each latency law that predicts some of the rows: the part of their errors that its coefficients
-    make, (draws, n), and the weight (n,) of what a shape has of its own, of unit variance together;
-    and which of the rows they are (n,).
+    """Per latency law that predicts some of the rows: the shared part of their errors (draws, n), from
+    its coefficients, the weight (n,) of a shape's own error, and which rows they are (n,).
 
-    With `LatencyFit.factors` F and o, the error is (F z + o e) / sqrt(|F|^2 + o^2) of its interval. A
-    whole answer takes the TPOT law's, whose share of it is the larger by far.
+    Both parts together have unit variance: with `LatencyFit.factors` F and o, the error is
+    (F z + o e) / sqrt(|F|^2 + o^2) in units of its interval. An end-to-end time uses the TPOT law,
+    which makes up most of it.
     """
     parts = timed_parts(key)
     name = parts[-1].law if parts else ""

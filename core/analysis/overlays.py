@@ -1,7 +1,7 @@
-"""What is laid over the candidates on the same axes: results of other tools, and other projects.
+"""Overlays on the candidates, on the same axes: results of other tools, and other projects.
 
-Nothing here enters the front. Every layer is tagged by its source; one whose workload is unlike the
-candidates' carries a caution, which whoever shows it must show too.
+Nothing here enters the front. Every layer is tagged with its source. A layer whose workload differs
+from the candidates' has a caution, which must be shown with it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from core.records.metrics import METRICS
 from core.records.progress import Progress, Steps
 from core.table.table import Table
 
-# groups of metrics that mean something only with their workload
+# groups of metrics that have a meaning only with their workload
 OF_WORKLOAD = frozenset({"Speed", "Memory", "Energy"})
-# groups that belong to a model however it runs: these may come from another file of the same model
+# groups of metrics of the model itself: these may come from another file of the same model
 OF_MODEL = frozenset({"Quality", "Size"})
 HERE = "measured here"
 DEVICE = "device "  # before the key of a device of the same project, in place of a path
@@ -40,7 +40,7 @@ DEVICE = "device "  # before the key of a device of the same project, in place o
 class Layer:
     """Named points in SI units, tagged by source; `caution` says why they are not comparable.
 
-    `known` holds, for each point, what else of it may be held against a limit, by metric.
+    `known` holds, for each point, the values by metric that limits can be checked against.
     """
 
     tag: str
@@ -53,7 +53,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Other:
-    """Another project, derived with its own laws and choices."""
+    """Another project, with a table from its own laws and choices."""
 
     path: str
     name: str
@@ -67,7 +67,7 @@ class Other:
 def new_points(
     have: Iterable[ImportedPoint], points: Sequence[ImportedPoint]
 ) -> tuple[ImportedPoint, ...]:
-    """The points that are not among those already imported: a file read twice counts once."""
+    """The points that were not imported before, so that a file read twice counts once."""
     known = {_identity(point) for point in have}
     fresh = []
     for point in points:
@@ -104,7 +104,7 @@ def imported_layers(
         if not np.isfinite(pair).all():
             continue
         if point.tool == HERE and len(sources) == 1:
-            # it stands on the plot already
+            # it is on the plot already
             continue
         tag = " + ".join(dict.fromkeys(source_tag(source) for source in sources))
         caution = caution_of(point, table, x, y)
@@ -127,7 +127,7 @@ def _also_known(
     point: ImportedPoint, table: Table | None, same_model: Sequence[ImportedPoint]
 ) -> dict[str, float]:
     """Every metric of a point that is comparable with the candidates'."""
-    # a workload is looked for in the whole table: once for all metrics that depend on it
+    # the workload is searched for in the whole table, so once for all metrics that depend on it
     unlike = OF_WORKLOAD if caution_of(point, table, "tpot_s", "tpot_s") else frozenset()
     found = {
         key: _value(point, key, same_model)[0]
@@ -168,7 +168,7 @@ def has_workload(table: Table, workload: Workload) -> bool:
 
 
 def model_key(name: str) -> str:
-    """What models of one name share: 'EleutherAI/pythia-410m, tp 1' and 'pythia-410m' are one."""
+    """The key of a model's name: 'EleutherAI/pythia-410m, tp 1' and 'pythia-410m' have the same."""
     return name.partition(",")[0].strip().rpartition("/")[2].casefold()
 
 
@@ -196,7 +196,7 @@ def _own(point: ImportedPoint, key: str) -> float | None:
 def _measured_here(
     table: Table | None, points: Sequence[ImportedPoint]
 ) -> tuple[ImportedPoint, ...]:
-    """The local models of the table that an imported file also speaks of, as points."""
+    """The local models of the table that also occur in an imported file, as points."""
     if table is None:
         return ()
     spoken = {model_key(point.name) for point in points}
@@ -231,12 +231,12 @@ def load_other(path: Path | str) -> Steps[Other]:
         contents, choices = read_contents(project), project.choices()
     yield Progress(1, 2, "fitting its laws")
     table = make_table(contents, make_laws(contents, choices), choices)
-    yield Progress(2, 2, "laid over")
+    yield Progress(2, 2, "overlaid")
     return Other(str(path), contents.name, table, choices)
 
 
 def other_devices(contents: Contents, table: Table) -> tuple[str, ...]:
-    """Keys of the devices that were measured on besides the one the table is for."""
+    """Keys of the devices with measurements, without the table's own device."""
     keys = dict.fromkeys(m.device.key for m in contents.measurements if not m.failed)
     return tuple(key for key in keys if key != table.device_key)
 
@@ -259,8 +259,8 @@ def load_devices(
 def other_layer(
     other: Other, table: Table | None, choices: Choices, x: str, y: str
 ) -> Layer | None:
-    """The front of another project on these axes, with what it measured; None where it knows
-    nothing of them. Its own limits do not count."""
+    """The front of another project on these axes, with its measurements; None where it has no value
+    on them. Its own limits are not applied."""
     columns = other.table.column(x), other.table.column(y)
     known = np.isfinite(columns[0]) & np.isfinite(columns[1])
     if not known.any():
@@ -307,7 +307,7 @@ def _unlike_other(
         if strange:
             return f"its workload is {strange[0].label}"
     if other.path.startswith(DEVICE) and other.choices.what_if != choices.what_if:
-        return "it was laid over before the last change of What if"
+        return "it was overlaid before the last change of What if"
     theirs, ours = other.choices.loss, choices.loss
     laws = [(loss.suite, loss.law, loss.where) for loss in (theirs, ours)]
     if "loss" in (x, y) and laws[0] != laws[1]:
@@ -315,9 +315,9 @@ def _unlike_other(
     return ""
 
 
-def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
-    """How something laid over stands to the limits on the metrics it has a value of: what it breaks,
-    or keeps, and that the others are not judged. Empty without limits."""
+def limits_text(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
+    """Which limits an overlaid point breaks or else keeps, and whether some cannot be checked for
+    lack of a value. Empty without limits."""
     judged = [m for m in limits if m.metric in values and m.statistic in ("p50", "")]
     if not limits:
         return ""
@@ -325,9 +325,9 @@ def limits_told(limits: Sequence[Limit], values: Mapping[str, float]) -> str:
     if broken:
         return f"breaks {' and '.join(broken)}"
     if not judged:
-        return "not held against the limits: none is on something known of it"
+        return "not checked against the limits: none is on a metric it has a value of"
     kept = f"keeps {' and '.join(m.label for m in judged)}"
-    return kept if len(judged) == len(limits) else f"{kept}; not held against the other limits"
+    return kept if len(judged) == len(limits) else f"{kept}; not checked against the other limits"
 
 
 def overlay_layers(

@@ -1,8 +1,8 @@
-"""From what a project holds to the table that is drawn: the laws in use, then the candidates.
+"""From the content of a project to the table that is drawn: the laws in use, then the candidates.
 
-Two steps of falling cost, each a plain function of values, so that a caller redoes only what a change
-touched: laws when runs, measurements or the law chosen change; the table when laws, space or what-if
-change. `core.analysis.frame` is the third: axes and limits.
+Each step is a plain function of values, so that a caller repeats only those that a change affects.
+Laws depend on runs, measurements and the chosen law; the table depends on laws, space and what-if.
+The third and cheapest step, axes and limits, is `core.analysis.frame`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
         all_rows=runs,
         insist=chosen.insist,
     )
-    # judged first: what it misses of the largest size says how an interval widens outside
+    # judged first: the error on the largest size determines how intervals widen outside
     return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found
 
 
@@ -87,7 +87,7 @@ def make_table(
 ) -> Table:
     """The candidates of the space (as changed by what-if) and the measured points, with columns.
 
-    With `rows` these candidates stand in for the space's; they are taken as they are. Raises
+    `rows`, where given, replace the candidates of the space; what-if does not change them. Raises
     Unusable where there is neither a candidate nor a measurement.
     """
     what_if = choices.what_if
@@ -110,7 +110,7 @@ def make_table(
 
 
 def drafting(what_if: WhatIf) -> Drafting | None:
-    """Speculative decoding as tried, None where it is off or no draft is chosen."""
+    """Speculative decoding as set in what-if; None where it is off or no draft is chosen."""
     if what_if.acceptance is None or not what_if.draft:
         return None
     return Drafting(what_if.draft, what_if.acceptance, what_if.draft_tokens)
@@ -149,7 +149,7 @@ def loss_text(laws: Laws) -> str:
 
 
 def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
-    """Warnings where unlike things stand on one axis."""
+    """Warnings where values of different meaning are on one axis."""
     notes = []
     losses = [m for m in table.measured_rows.values() if "loss" in m.quality]
     if losses:

@@ -1,4 +1,4 @@
-"""How far the laws in use can be trusted: predicted beside measured, and a sentence that sums it up.
+"""How far the laws in use can be trusted: predicted beside measured, and a sentence in summary.
 
 Every prediction here was made without the shape it is compared with.
 """
@@ -32,11 +32,11 @@ LEAST_COVERAGE = 0.85
 class LatencyTrust:
     """One latency law against what was measured; columns of one length, one row per measurement.
 
-    `predicted` is what the law says without the row's shape, `low` and `high` its 95 % interval
-    without it; seconds. `points` is what would be measured again, None for a local model, whose
-    folder is not kept. `error` is the mean absolute relative error, `bias` the mean one (above
-    zero: predicts too slow), `rank` Spearman's correlation, `coverage` the share of measurements
-    inside their interval, `worst` the row with the largest error. All fractions, not percent.
+    `predicted`, `low` and `high` are the prediction without the row's shape and its 95 % interval, in
+    seconds. `points` are the points to measure again, None for a local model, whose folder is not
+    kept. `error` is the mean absolute relative error, `bias` the mean relative error (above zero:
+    predicted too slow), `rank` Spearman's correlation, `coverage` the share of measurements inside
+    their interval, `worst` the row with the largest error. All are fractions, not percent.
     """
 
     fit: LatencyFit
@@ -66,7 +66,7 @@ class LatencyTrust:
 def latency_trust(fit: LatencyFit) -> LatencyTrust:
     """A law against the measurements it was fitted to, each shape predicted from the others.
 
-    A law that is not ok comes back with empty columns; its own message says what is missing.
+    A law that is not ok gives empty columns; its message says what is missing.
     """
     left_out = fit.left_out
     if left_out is None:
@@ -97,14 +97,14 @@ def latency_sentence(judged: LatencyTrust) -> tuple[str, bool]:
     what = of_phase(fit.metric).label.lower()
     if not fit.ok:
         return f"No law for {what} ({fit.runtime.label}): {fit.message}.", True
-    told = f"Predicts {what} of shapes it has not seen to ±{100 * judged.error:.1f} %"
+    text = f"Predicts {what} of shapes it has not seen to ±{100 * judged.error:.1f} %"
     if math.isfinite(judged.rank):
-        told += f"; puts them in order with rank correlation {judged.rank:.2f}"
-    told += f"; {100 * judged.coverage:.0f} % of measurements lie in their 95 % intervals"
+        text += f"; puts them in order with rank correlation {judged.rank:.2f}"
+    text += f"; {100 * judged.coverage:.0f} % of measurements lie in their 95 % intervals"
     warn = (
         judged.error > LARGEST_ERROR or judged.rank < LEAST_RANK or judged.coverage < LEAST_COVERAGE
     )
-    return f"{told} ({fit.n_shapes} shapes, {fit.runtime.label}).", warn
+    return f"{text} ({fit.n_shapes} shapes, {fit.runtime.label}).", warn
 
 
 def judge_loss(contents: Contents, choices: Choices, fit: Fit) -> Steps[Fit]:
@@ -119,14 +119,14 @@ def judge_loss(contents: Contents, choices: Choices, fit: Fit) -> Steps[Fit]:
 
 
 def loss_sentence(fit: Fit | None, message: str) -> tuple[str, bool]:
-    """The same for the loss law in use; without one, why there is none."""
+    """The same for the loss law in use, or why there is none."""
     if fit is None:
         return f"No loss law: {message}." if message else "No loss law yet.", True
     return trust(fit)
 
 
 def unmeasured_on_front(table: Table, frame: Frame) -> tuple[int, ...]:
-    """Rows of the front whose times are predicted, best y first: what to measure before believing."""
+    """Rows of the front whose times are only predicted, best y first: worth measuring next."""
     timed = table.estimates("tpot_s").measured | table.estimates("ttft_s").measured
     return tuple(int(row) for row in frame.front[::-1] if not timed[row])
 

@@ -33,8 +33,8 @@ MOST_DRAFTS = 12
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The best candidate under the limits: its name, its metrics (NaN unknown), and how many rows
-    keep the limits and stand on the front."""
+    """The best candidate under the limits: its name, its metrics (NaN: unknown), and how many rows
+    keep the limits and are on the front."""
 
     label: str
     values: dict[str, float]
@@ -51,7 +51,7 @@ def snapshot(table: Table, frame: Frame) -> Snapshot:
 
 
 def why_nothing(table: Table, frame: Frame) -> str:
-    """Why no candidate is best: a metric that no described one has under this what-if, or limits."""
+    """Why there is no best candidate: the limits, or a metric without a value under this what-if."""
     for key in (frame.x, frame.y):
         described = table.column(key)[: table.described]
         if len(described) and not np.isfinite(described).any():
@@ -81,11 +81,11 @@ def percent_change(before: float, after: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """A draft model before a target: seconds a token, alone and together.
+    """A draft model with a target: seconds per token, alone and together.
 
-    `verify_s` is a target pass over the draft tokens and one more, from the latency law (a batch of
-    that many rows, a little too dear for its cache), or a plain step where there is no law.
-    `break_even` is the acceptance rate from which it pays, None where none does.
+    `verify_s` is a target pass over the draft tokens and one more. It comes from the latency law, as
+    a batch of that many rows (which overstates its cache a little), or is a plain step where there is
+    no law. `break_even` is the acceptance rate above which drafting pays, None where it never does.
     """
 
     draft: str
@@ -106,14 +106,14 @@ class Speculation:
             return f"With {self.draft} as draft nothing is gained at this acceptance rate."
         return (
             f"With {self.draft} as draft: {self.speedup:.2f} times as fast, {self.tokens:.2f} tokens"
-            f" an iteration; best with {self.best_draft_tokens} draft tokens"
+            f" per iteration; best with {self.best_draft_tokens} draft tokens"
             f" ({self.best_speedup:.2f} times)."
         )
 
 
 def drafts_for(table: Table, row: int, most: int = MOST_DRAFTS) -> tuple[int, ...]:
-    """Rows that could draft for a row, fastest first: its vocabulary, workload and runtime, at most
-    half its step time, and none both slower and of higher loss than another."""
+    """Rows that could draft for a row, fastest first. They share its vocabulary, workload and runtime
+    and take at most half its step time; none is both slower and of higher loss than another."""
     c = table.candidates
     step = table.alone.value
     same = (
@@ -138,7 +138,7 @@ def drafts_for(table: Table, row: int, most: int = MOST_DRAFTS) -> tuple[int, ..
 def speculation(
     table: Table, laws: Laws, row: int, draft: int, acceptance: float, draft_tokens: int
 ) -> Speculation:
-    """What a draft row brings to a target row. Raises Unusable where a step time is not known."""
+    """The effect of a draft row on a target row. Raises Unusable where a step time is not known."""
     step = table.alone.value
     target_s, draft_s = float(step[row]), float(step[draft])
     if not (math.isfinite(target_s) and math.isfinite(draft_s)):
@@ -168,7 +168,7 @@ def speculation(
 
 
 def _verify_costs(table: Table, fits: Sequence[LatencyFit], row: int) -> list[float]:
-    """A target pass over k + 1 tokens over one over a single token, for k = 0, 1, ..."""
+    """The cost of a target pass over k + 1 tokens, in passes over a single token, for k = 0, 1, ..."""
     runtime = table.runtime_of(row)
     law = next(
         (

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.analysis.frame import minimised
 from core.analysis.life_cost import cheapest_life
-from core.analysis.overlays import limits_told, overlay_layers
+from core.analysis.overlays import limits_text, overlay_layers
 from core.arrays import Indices
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
@@ -279,7 +279,7 @@ def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key:
         metric = METRICS[key]
         lines.append(f"{metric.label}: <b>{html.escape(metric.format(values[key]))}</b>")
     known = overlay.known[at] if at < len(overlay.known) else {}
-    told = limits_told(choices.limits, {**known, **values})
+    told = limits_text(choices.limits, {**known, **values})
     lines += [html.escape(told)] if told else []
     lines.append(
         f"<i>laid over from {html.escape(overlay.tag)}: not on the front, not in the table</i>"

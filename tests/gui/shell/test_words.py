@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from showing import window  # noqa: F401
 
-from core.analysis.overlays import limits_told
+from core.analysis.overlays import limits_text
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.records.measurement import Device
@@ -88,12 +88,12 @@ def test_the_legend_has_the_colours_of_the_dots(qapp):
 
 def test_what_is_laid_over_is_held_against_the_limits_it_has_a_value_for():
     fast, small = Limit("tpot_s", "<=", 0.008), Limit("memory_bytes", "<=", 1e9)
-    assert limits_told((), {"tpot_s": 0.004}) == ""
-    assert limits_told((fast,), {"tpot_s": 0.004}) == "keeps Time per output token ≤ 8.00 ms"
-    assert limits_told((fast,), {"tpot_s": 0.009}) == "breaks Time per output token ≤ 8.00 ms"
-    both = limits_told((fast, small), {"tpot_s": 0.004})
-    assert both.startswith("keeps") and "not held against the other limits" in both
-    assert limits_told((small,), {"tpot_s": 0.004}).startswith("not held against the limits")
+    assert limits_text((), {"tpot_s": 0.004}) == ""
+    assert limits_text((fast,), {"tpot_s": 0.004}) == "keeps Time per output token ≤ 8.00 ms"
+    assert limits_text((fast,), {"tpot_s": 0.009}) == "breaks Time per output token ≤ 8.00 ms"
+    both = limits_text((fast, small), {"tpot_s": 0.004})
+    assert both.startswith("keeps") and "not checked against the other limits" in both
+    assert limits_text((small,), {"tpot_s": 0.004}).startswith("not checked against the limits")
     # the axes do not matter: what is known of it beside them is held against the limits too
     overlay = Overlay("x", np.ones(1), np.ones(1), names=("m",), known=({"memory_bytes": 2e9},))
     told = overlay_card(overlay, 0, Choices(limits=(small,)), "tpot_s", "loss")
