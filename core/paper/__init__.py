@@ -1,1 +1,1 @@
-"""The inference-aware paper: its fits reproduced, its selection, its solver."""
+"""The inference-aware paper: its fits reproduced, its method of selection, its solver."""

@@ -1,8 +1,8 @@
-"""MINPACK's lmdif for many small problems at once: the paper's own solver, to see what it does.
+"""MINPACK's lmdif for many small problems at once: the paper's own solver, to reproduce its results.
 
 scipy's `curve_fit` without bounds is this routine (Moré, Garbow, Hillstrom 1980) with forward
-differences, and where it ends depends on where it starts. Problems are the last axis of every array,
-so that one numpy call serves them all. Fits for use come from `core.fit.solve`.
+differences, and its result depends on its start. Problems are the last axis of every array, so that
+one numpy call handles all of them. The program's own fits come from `core.fit.solve`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FACTOR = 100.0  # of the first trust region
 
 @dataclass(slots=True, eq=False)
 class State:
-    """Where every live problem stands; arrays end with the problems' axis K."""
+    """The state of every live problem; arrays end with the problems' axis K."""
 
     which: Indices
     x: Floats  # (P,K)
@@ -46,8 +46,9 @@ def minpack(
 ) -> Generator[int, None, Minima]:
     """Steps: where lmdif ends from `start` (P,) for every subset of the problem, in its units.
 
-    Yields how many are still under way. Least squares only. A problem whose sum of squares falls to `enough` is handed back as it is,
-    not converged: it has found its valley, and any descent finishes it sooner.
+    Yields how many problems are still running. Least squares only. A problem whose sum of squares
+    falls to `enough` is returned unconverged: it has found its valley, and any descent finishes it
+    faster.
     """
     count = problem.size
     every = np.arange(count)
@@ -72,7 +73,7 @@ def minpack(
             if step % 32 == 0:
                 yield int(state.which.size)
             ended = _step(part, state, step == 0)
-            # handing back is looked into now and then: dropping problems copies every array
+            # finished problems are dropped only now and then, since that copies every array
             found = state.norm**2 <= enough if step % 16 == 15 else np.zeros_like(ended)
             gone = ended | found
             if gone.any():
@@ -208,7 +209,7 @@ def _damping(
     delta: Floats,
     par: Floats,
 ) -> tuple[Floats, Floats]:
-    """MINPACK's lmpar: the damping whose step has the trust region's length within 10 %, and it."""
+    """MINPACK's lmpar: the damping whose step has the trust region's length within 10 %, and the step."""
     q = _back(upper, right)
     length = np.sqrt((q * q).sum(axis=0))
     over = length - delta

@@ -1,4 +1,4 @@
-"""Published constants as fits that were not made here, each with its source."""
+"""Published constants as fits, each with its source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONDITIONAL = "Bian, Yu, Venkataraman, Park 2026, arXiv 2510.18245"
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """One published set: law, tying, constants in the law's own parameters, and where from."""
+    """One published set: law, tying, constants in the law's own parameters, and source."""
 
     law: str
     tied: str
@@ -69,7 +69,7 @@ MORPH_RANGES = {
     "R": (17.45454545, 384.0),
 }
 ROUNDED = "rounded as printed; predictions move with the rounding"
-# begins a warning where constants and runs do not speak of one loss
+# begins the warning that constants and runs use different losses
 OTHER_LOSS = "the losses mean different things"
 MULTIPLIER = "gives the multiple of the best loss at that N and D, not a loss"
 
@@ -176,7 +176,7 @@ PUBLISHED: dict[str, Constants] = {
 
 
 def published(name: str) -> Fit:
-    """A published law as a Fit that was not made here: n = 0, no resamples, its name as suite.
+    """Published constants as a Fit, with n = 0, no resamples, and their name as suite.
 
     Raises Unusable if there are no constants of that name.
     """
@@ -205,7 +205,7 @@ def published(name: str) -> Fit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Published:
-    """Published constants judged on somebody's runs; `missing` are names with the reason."""
+    """Published constants judged on a table of runs; `missing` holds names and reasons."""
 
     fits: tuple[Fit, ...]
     missing: tuple[tuple[str, str], ...]
@@ -247,8 +247,8 @@ def published_on(runs: TrainingRuns) -> Published:
             missing.append((name, "no run has all the columns it needs"))
             continue
         if fit.loss_meaning != runs.loss_meaning:
-            told = f"{OTHER_LOSS}: '{fit.loss_meaning}', and '{runs.loss_meaning}' of these runs"
-            fit = replace(fit, warnings=(*fit.warnings, told))
+            note = f"{OTHER_LOSS}: '{fit.loss_meaning}', and '{runs.loss_meaning}' of these runs"
+            fit = replace(fit, warnings=(*fit.warnings, note))
         fits.append(fit)
     fits.sort(key=lambda fit: fit.heldout["runs_rms"])
     return Published(tuple(fits), tuple(missing))

@@ -1,4 +1,4 @@
-"""The published experiment of arXiv 2501.18107 done again: seven fits, 7,200 draws, what holds up.
+"""The published experiment of arXiv 2501.18107 repeated: seven fits, 7,200 draws, what holds up.
 
 Published values are those of the paper and of refits on its repository's table; obtained values are
 exact minima of the same sums of squares on the bundled table.
@@ -33,7 +33,7 @@ PUBLISHED_DRAW = (
     "80M_v4@160N",
 )
 FIT_SET = "20N+160N"
-# a sum of squares over six runs at which a descent has found its valley (3 % a run)
+# a sum of squares over six runs below which a descent has found its valley (3 % per run)
 IN_THE_VALLEY = 0.004
 AT_ONCE = 1200
 # the few draws that the paper's solver has not finished by then creep along a flat
@@ -42,7 +42,7 @@ PAPER_STEPS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One published row: which law on which runs, and what was reported."""
+    """One published row: the law, the runs and the reported results."""
 
     title: str
     law: str
@@ -90,7 +90,7 @@ PUBLISHED = (
         (0.030, 0.028, 0.042, 0.024),
     ),
     Published(
-        "Inference-aware, 6 runs of unlike shape",
+        "Inference-aware, 6 runs of different shape",
         "inference-aware",
         "tied",
         "c",
@@ -98,7 +98,7 @@ PUBLISHED = (
          "mse": 0.000836, "r2": 0.9973, "rank": 1.0},
     ),
     Published(
-        "Chinchilla, 6 runs of unlike shape",
+        "Chinchilla, 6 runs of different shape",
         "chinchilla",
         "tied",
         "c",
@@ -138,7 +138,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """What one law does over all draws; quantiles are of the mean squared error on all 76 runs."""
+    """One law over all draws; quantiles are of the mean squared error on all 76 runs."""
 
     median: float
     q25: float
@@ -171,7 +171,7 @@ class Draws:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reproduction:
-    """The experiment done again: rows, draws, and what holds up in plain sentences."""
+    """The experiment repeated: rows, draws, and what holds up in plain sentences."""
 
     rows: tuple[Row, ...]
     draws: Draws
@@ -179,7 +179,7 @@ class Reproduction:
     fails: tuple[str, ...]
 
     def text(self) -> str:
-        """All of it for a terminal."""
+        """Everything as text for a terminal."""
         return "\n".join([*_row_lines(self.rows), "", *_draw_lines(self.draws), "",
                           "What holds up:", *(f"  - {s}" for s in self.holds),
                           "What does not:", *(f"  - {s}" for s in self.fails)])  # fmt: skip
@@ -188,8 +188,8 @@ class Reproduction:
 def reproduction(
     runs: TrainingRuns | None = None,
 ) -> Steps[Reproduction]:
-    """Steps: the seven fits, each yielded as a Row when it is made, then all draws, then the
-    sentences. `runs` defaults to the bundled."""
+    """Steps: the seven fits, each yielded as a Row when it is made, then all draws; returns both with
+    the sentences. `runs` defaults to the bundled suite."""
     table = suite("morph") if runs is None else runs
     rows = []
     for done, published in enumerate(PUBLISHED):
@@ -214,7 +214,7 @@ def fit_set(table: TrainingRuns, which: str) -> TrainingRuns:
 
 
 def published_row(table: TrainingRuns, published: Published) -> Row:
-    """One published fit done again."""
+    """One published fit repeated."""
     found = fit(fit_set(table, published.runs), published.law, tied=published.tied, all_rows=table)
     largest = judge_largest(found, table)
     obtained = {
@@ -266,7 +266,7 @@ def centre_of(table: TrainingRuns, members: Indices) -> dict[str, float]:
 def paper_minima(
     plain: Problem, centred: Problem, centre: Mapping[str, float]
 ) -> Generator[int, None, Minima]:
-    """Steps: where scipy's curve_fit ends from all ones, in centred units; yields how many are left.
+    """Steps: where scipy's curve_fit ends from all ones, in centred units; yields how many remain.
 
     Descents that have found a valley are finished by Newton steps, which end at the same point.
     """
@@ -403,8 +403,8 @@ def _sentences(
         f"runs, near the {tied.mse:.6f} of the law with shape on total parameters (and far from "
         f"{tied_plain.mse:.6f} without shape), and epsilon turns negative "
         f"({other.theta['epsilon']:.4f}).",
-        f"The loss is U-shaped in R, the law is monotone: with a valley it fits better "
-        f"({valley.mse:.6f}, best R {best:.0f}), and very deep, narrow shapes are flattered.",
+        f"The loss is U-shaped in R but the law is monotone: with a valley it fits better "
+        f"({valley.mse:.6f}, best R {best:.0f}), and it is too optimistic about very deep, narrow shapes.",
         f"The published draw is a lucky one: at percentile {paper.published_percentile:.0f} for "
         f"the law with shape, {draws.summaries['chinchilla'].published_percentile:.0f} for the one "
         "without.",
@@ -425,9 +425,9 @@ def _row_lines(rows: tuple[Row, ...]) -> list[str]:
         for name, value in row.published.values.items():
             lines.append(f"  {name:>8}  published {value:<12.6g} obtained {row.obtained[name]:.6g}")
         if row.published.errors:
-            told = ", ".join(f"{100 * e:.2f}" for e in row.published.errors)
-            seen = ", ".join(f"{100 * e:.2f}" for e in row.errors)
-            lines.append(f"  1B errors  published {told} %  obtained {seen} %")
+            published = ", ".join(f"{100 * e:.2f}" for e in row.published.errors)
+            obtained = ", ".join(f"{100 * e:.2f}" for e in row.errors)
+            lines.append(f"  1B errors  published {published} %  obtained {obtained} %")
     return lines
 
 

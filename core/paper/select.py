@@ -1,8 +1,8 @@
-"""The method of the inference-aware paper: predict losses, drop what is too slow, rank, keep few.
+"""The method of the inference-aware paper: predict losses, drop slow shapes, rank, keep a few.
 
 argmin over shapes of L(N, D, shape) subject to N <= N_C, D <= D_C and latency <= T_C (Bian, Yan,
 Venkataraman 2025, arXiv 2501.18107, section 2.3). D is the whole budget D_C, since loss falls with
-tokens. The ranking is used, not the predicted loss itself: the few kept are then trained in full.
+tokens. Only the ranking is used, not the predicted loss: the few shapes kept are then trained in full.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from core.units import format_quantity
 
 Columns = Mapping[str, Floats]
 COUNTS = ("total", "non-embedding")
-SAME_LOSS = 5e-4  # relative: smaller differences are not worth a sentence
+SAME_LOSS = 5e-4  # relative difference below which losses count as equal in the sentences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Latencies:
     """Seconds per request of shapes, in their order; NaN where unknown.
 
-    `estimated` marks values that come from a law or a line, not from a measurement of that shape;
-    `outside` marks those beyond what the law was fitted on. The texts say where each kind is from.
+    `estimated` marks values that come from a law or a line, not from a measurement of that shape.
+    `outside` marks those beyond the fitted range. The texts name the source of each kind.
     """
 
     value_s: Floats
@@ -37,18 +37,18 @@ class Latencies:
     estimated_text: str = "predicted"
 
     def text(self, row: int) -> str:
-        """Where one latency is from."""
+        """The source of one latency."""
         return self.estimated_text if self.estimated[row] else self.known_text
 
 
 @dataclass(frozen=True, slots=True)
 class LossPredictor:
-    """How losses are predicted: any of core.fit.fit.Fit's functions fit here.
+    """How losses are predicted, e.g. by the methods of a core.fit.fit.Fit.
 
     `predict` takes columns (params_total, params_non_embedding, tokens, d_model, n_layers,
     ffn_to_attention) to losses. `draws` gives the same under every resample of the law (B, rows),
     `outside` marks rows beyond the fitted range. `text` names the law and its data, `trust` is a
-    sentence on how it did on models it has not seen.
+    sentence on its errors on models it has not seen.
     """
 
     predict: Callable[[Columns], Floats]
@@ -65,10 +65,10 @@ def nameless(row: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """Every shape considered with its prediction, what each limit dropped, and the few kept.
+    """Every shape considered with its prediction, the rows each limit dropped, and the few kept.
 
     `chosen` are rows, best first. `draws` (B, rows of `chosen`) are their losses under resamples of
-    the law, (0, k) without. `named` gives what else tells a row apart, '' where nothing does.
+    the law, (0, k) without. `named` gives a further name that distinguishes a row, or ''.
     """
 
     shapes: Shapes
@@ -90,7 +90,7 @@ class Selection:
 
     @property
     def best(self) -> int | None:
-        """The row selected first; None when nothing keeps the limits."""
+        """The row selected first; None when no shape keeps the limits."""
         return self.chosen[0] if self.chosen else None
 
     def label(self, row: int) -> str:
@@ -110,7 +110,7 @@ class Selection:
 
 
 def columns_of(shapes: Shapes, tokens: float) -> dict[str, Floats]:
-    """The columns loss laws read, for shapes trained on so many tokens."""
+    """The columns loss laws read, for shapes trained on this number of tokens."""
     return {
         "params_total": np.asarray(shapes.params_total, np.float64),
         "params_non_embedding": np.asarray(shapes.params_non_embedding, np.float64),
@@ -135,9 +135,9 @@ def select(
 ) -> Selection:
     """The `top` shapes of lowest predicted loss that keep all three limits (each inclusive).
 
-    `params` says which count `max_params` limits. Equal losses rank by latency, then by size. A shape
-    whose latency is unknown is left out and counted. Raises Unusable for limits that are no positive
-    numbers or an empty list of shapes; that nothing keeps the limits is an answer, not an error.
+    `params` says which count `max_params` limits. Equal losses rank by latency, then by size. Shapes
+    of unknown latency are left out and counted. Raises Unusable for limits that are not positive and
+    for an empty list of shapes. If no shape keeps the limits, that is an answer and not an error.
     """
     for name, value in (
         ("max_params", max_params), ("tokens", tokens), ("max_latency_s", max_latency_s)
@@ -187,10 +187,10 @@ def select(
 
 
 def explain(s: Selection) -> tuple[str, ...]:
-    """What was chosen, what it buys and costs, what dropped the others, how far to trust it."""
-    said = [_choice(s), _against_unlimited(s), _next_limit(s), _runner_up(s), _funnel(s)]
-    said += [_origin(s), _caution(s)]
-    return tuple(text for text in said if text)
+    """The choice, its gains and costs, why other shapes were dropped, and how far to trust it."""
+    texts = [_choice(s), _against_unlimited(s), _next_limit(s), _runner_up(s), _funnel(s)]
+    texts += [_origin(s), _caution(s)]
+    return tuple(text for text in texts if text)
 
 
 def _count(value: float) -> str:
@@ -214,36 +214,36 @@ def _choice(s: Selection) -> str:
     if s.best is None:
         return _nothing(s)
     return (
-        f"Selected {s.label(s.best)}: {_timed(s, s.best)} a request, the lowest predicted loss "
+        f"Selected {s.label(s.best)}: {_timed(s, s.best)} per request, the lowest predicted loss "
         f"({s.loss[s.best]:.3f} after {_count(s.tokens)} tokens) within {_seconds(s.max_latency_s)} "
         f"and {_budget(s)}."
     )
 
 
 def _nothing(s: Selection) -> str:
-    """Which limit to loosen when nothing keeps them all."""
-    said = f"Nothing keeps both {_seconds(s.max_latency_s)} and {_budget(s)}"
+    """Which limit to loosen when no shape keeps them all."""
+    text = f"No shape keeps both {_seconds(s.max_latency_s)} and {_budget(s)}"
     hints = []
     if s.too_slow.any():
         fast = _least(s.latency.value_s, s.too_slow)
-        hints.append(f"the fastest within the size is {s.label(fast)} at {_timed(s, fast)}")
+        hints.append(f"the fastest within the size limit is {s.label(fast)} at {_timed(s, fast)}")
     quick = s.too_large & (s.latency.value_s <= s.max_latency_s)
     if quick.any():
         small = _least(s.size, quick)
         hints.append(
-            f"the smallest fast enough is {s.label(small)} with {_count(s.size[small])} "
+            f"the smallest that is fast enough is {s.label(small)} with {_count(s.size[small])} "
             f"{s.params} parameters"
         )
     if s.unknown.any():
-        hints.append(f"{_shapes(s.unknown)} within the size {_has(s.unknown)} no latency")
-    return f"{said}; {'; '.join(hints)}." if hints else f"{said}: every shape is larger."
+        hints.append(f"{_shapes(s.unknown)} within the size limit {_has(s.unknown)} no latency")
+    return f"{text}; {'; '.join(hints)}." if hints else f"{text}: every shape is larger."
 
 
 def _against_unlimited(s: Selection) -> str:
-    """The choice beside what the law alone would take of the same size limit."""
+    """The choice beside the best shape without the latency limit."""
     if s.best is None or not s.too_slow.any():
         return ""
-    # a shape that was timed makes the better yardstick
+    # a timed shape is preferred for comparison
     timed = s.too_slow & ~s.latency.estimated
     rival = _least(s.loss, timed if timed.any() else s.too_slow)
     if s.loss[rival] >= s.loss[s.best]:
@@ -305,23 +305,23 @@ def _funnel(s: Selection) -> str:
 
 
 def _origin(s: Selection) -> str:
-    """Where the latencies of the kept shapes are from."""
+    """The sources of the latencies of the kept shapes."""
     shown = list(s.chosen) or list(np.flatnonzero(s.too_slow)[:3])
     texts = list(dict.fromkeys(s.latency.text(row) for row in shown))
     if not texts:
         return ""
-    said = f"Latency: {'; '.join(texts)}."
+    text = f"Latency: {'; '.join(texts)}."
     guessed = [row for row in shown if s.latency.estimated[row]]
     if guessed:
-        said += " ~ marks a latency that was not measured for that shape"
+        text += " ~ marks a latency that was not measured for that shape"
         beyond = [s.label(row) for row in guessed if s.latency.outside[row]]
-        said += f" ({', '.join(beyond)}: beyond what it was fitted on)." if beyond else "."
-    return said
+        text += f" ({', '.join(beyond)}: outside the fitted range)." if beyond else "."
+    return text
 
 
 def _caution(s: Selection) -> str:
-    """Whether the law was asked beyond its data, and how it did there."""
-    said = [f"Loss: {s.predictor.text}."] if s.predictor.text else []
+    """The loss law, whether the choice lies outside its range, and its errors on unseen models."""
+    texts = [f"Loss: {s.predictor.text}."] if s.predictor.text else []
     beyond = [row for row in s.chosen if s.outside[row]]
     if beyond:
         if len(s.chosen) == 1:
@@ -330,12 +330,12 @@ def _caution(s: Selection) -> str:
             which = "All of these lie"
         else:
             which = f"{len(beyond)} of these lie"
-        said.append(
+        texts.append(
             f"{which} outside the range the law was fitted on: trust the order, not the value."
         )
     if s.predictor.trust:
-        said.append(s.predictor.trust)
-    return " ".join(said)
+        texts.append(s.predictor.trust)
+    return " ".join(texts)
 
 
 def _least(values: Floats, mask: Bools) -> int:
@@ -360,13 +360,13 @@ def near_budget(
     least: float = 0.85,
     least_aspect: float = 32.0,
 ) -> Shapes:
-    """Of every depth the widest shape within the budget, where it comes near it (from `least` on).
+    """The widest shape of every depth within the budget, if it uses at least the share `least` of it.
 
     Shapes narrower than `least_aspect` times their depth are left out: published losses rise again
-    below a ratio of about 35, which a law monotone in it cannot know.
+    below a ratio of about 35, which a monotone law cannot predict.
 
-    Llama-style shapes as the paper's: multi-head attention, gated FFN of 8/3 the width rounded up to
-    256, untied embeddings; widths are multiples of `multiple`.
+    The shapes are Llama-style as in the paper: multi-head attention, gated FFN of 8/3 the width rounded
+    up to 256, untied embeddings. Widths are multiples of `multiple`.
     """
     from core.model.architecture import rounded_ffn
 

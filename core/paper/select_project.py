@@ -1,4 +1,4 @@
-"""A project's candidates for the paper's method: its own latencies and its own loss law."""
+"""A project's candidates for the paper's method, with the project's latencies and loss law."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def project_shapes(
 ) -> ProjectShapes:
     """The described and measured shapes of a project ('demo': the demonstration).
 
-    Trained models in it are left out: there is nothing to choose about them. Raises Unusable where
-    the project has several workloads and none was named, no latency, or no usable loss law.
+    Trained models are left out, since their shape is fixed. Raises Unusable where the project has
+    several workloads and none was named, no latency, or no usable loss law.
     """
     from core.analysis.contents import read_contents
     from core.analysis.pipeline import loss_text, make_laws, make_table
@@ -91,7 +91,7 @@ def project_shapes(
 
 
 def the_workload(table: Table, name: str, wanted: Workload | None) -> Workload:
-    """The workload asked for, or the only one; Unusable lists what there is."""
+    """The given workload, or the only one there is; Unusable lists the ones there are."""
     c = table.candidates
     found = np.unique(np.stack([c.batch, c.prompt_tokens, c.output_tokens], axis=1), axis=0)
     there = [Workload(int(b), int(p), int(o)) for b, p, o in found]

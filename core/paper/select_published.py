@@ -1,4 +1,4 @@
-"""The published 1B shapes, their published latencies, and the law they were ranked by."""
+"""The published 1B shapes, their published latencies, and the law that ranked them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def published_name(shapes: Shapes, row: int) -> str:
 
 
 def depth_line() -> tuple[float, float, float]:
-    """a and b of T = a + b x layers through the published latencies, and the largest miss in s.
+    """a and b of T = a + b x layers through the published latencies, and the largest error in s.
 
-    Batch 1 on an A100 is bound by launches: width between 2048 and 3072 made no difference there.
+    Batch 1 on an A100 is bound by kernel launches: widths from 2048 to 3072 made no difference.
     """
     marks = timed_landmarks()
     layers = np.array([m.n_layers for m in marks], dtype=np.float64)
@@ -73,12 +73,12 @@ def published_latency(shapes: Shapes, estimate: bool = False) -> Latencies:
         outside,
         f"published ({where})",
         f"the line {a:.3f} s + {b:.4f} s x layers through {len(marks)} published latencies of 12 "
-        f"to 24 layers and widths 2048 to 3072 ({where}; largest miss {miss:.2f} s)",
+        f"to 24 layers and widths 2048 to 3072 ({where}; largest error {miss:.2f} s)",
     )
 
 
 def published_predictor(resamples: int = 1000) -> LossPredictor:
-    """The paper's main fit, made anew from its 27 runs: tied exponents, plain least squares."""
+    """The paper's main fit, repeated on its 27 runs: tied exponents, plain least squares."""
     from core.fit.resample import with_resamples
     from core.fit.row_filter import kept
     from core.fit.solve import fit

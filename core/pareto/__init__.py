@@ -1,1 +1,1 @@
-"""Dominance: limits, fronts, the chance to be on one, what a front is worth."""
+"""Dominance: limits, fronts, the chance to be on a front, its hypervolume."""

@@ -1,6 +1,6 @@
 """Pareto fronts of columns: who dominates whom, the front, its staircase and its neighbours.
 
-Everything here minimises; a caller turns a metric of which more is better with `oriented`. Point p
+Everything here minimises; `oriented` negates a metric of which more is better. Point p
 dominates q when p is no worse in every column and better in at least one (strict dominance), so
 **points that are equal in every column do not dominate each other and are kept or dropped
 together**. A row with a NaN dominates nothing and is never on a front.
@@ -72,10 +72,10 @@ def front_indices(x: Floats, y: Floats, feasible: Bools | None = None) -> Indice
 
 
 def dominators(x: Floats, y: Floats, i: int, feasible: Bools | None = None) -> Indices:
-    """Indices of the feasible points that dominate point i, the most better first.
+    """Indices of the feasible points that dominate point i, those with the largest gain first.
 
-    Ordered by how much better they are, as the sum over both columns of the gain relative to the
-    spread of the points. Empty means: on the front, if i is feasible itself.
+    The gain is summed over both columns, relative to the spread of the points. If there are none and
+    i is feasible, i is on the front.
     """
     mask = (x <= x[i]) & (y <= y[i]) & ((x < x[i]) | (y < y[i]))
     if feasible is not None:
@@ -111,8 +111,7 @@ def staircase(
     better: tuple[str, str] = ("lower", "lower"),
     ends: tuple[float, float] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Vertices of the front drawn as steps, so that no line joins configurations as if others lay
-    between them.
+    """Vertices of the front drawn as steps, so that no line suggests configurations between points.
 
     `x`, `y` are the front's points in any order, in the metrics' own values; `better` says which
     way each improves. The line bounds what the points attain: from each point it runs towards worse
@@ -284,7 +283,7 @@ def _front_3d(x: Floats, y: Floats, c: Floats) -> Indices:
     starts = np.r_[True, (sx[1:] != sx[:-1]) | (sy[1:] != sy[:-1])]
     group = np.maximum.accumulate(np.where(starts, np.arange(len(sx)), 0))
     lowest = lowest_dominating(sx, sy, sc)
-    # c = inf with only inf above it is dominated all the same, so ask in (x, y) alone there
+    # lowest is inf where no point dominates too, so points with c = inf are judged by (x, y) alone
     dominated = lowest <= sc
     infinite = np.isposinf(sc)
     if infinite.any():

@@ -1,8 +1,8 @@
-"""How sure a front is: which points could be on it, draws of their values, and a band along it.
+"""How certain a front is: the points that could be on it, draws of their values, a band along it.
 
-Uncertainty comes either as resamples (one row a resample of the laws, so errors move together) or
-as an interval for each value (errors then count as independent of each other). Columns are
-minimised, as in `core.pareto.front`.
+Uncertainty is given either as resamples (one row per resample of the laws, so errors move together)
+or as an interval for each value (errors are then treated as independent). Columns are minimised, as
+in `core.pareto.front`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import front_indices
 
-# draws are cut here, in widths of the interval's half, so that a few points surely can be left out
+# draws are cut here, in half-widths of the interval, so that points far from the front can be left out
 FARTHEST = 1.5
 
 
@@ -27,8 +27,8 @@ def ever_on_front(
     surely: Bools | None = None,
 ) -> Indices:
     """Indices of the points that could be on the front: their best corner is not dominated by the
-    worst corner of another. `feasible` are those that may count, `surely` those among them that
-    count in every draw and so can beat others for certain (None: all)."""
+    worst corner of another. `feasible` are the points that count in some draws, `surely` those that
+    count in every draw and so can exclude others (None: all of them)."""
     usable = ~(np.isnan(x_best) | np.isnan(x_worst) | np.isnan(y_best) | np.isnan(y_worst))
     if feasible is not None:
         usable &= feasible
@@ -51,7 +51,7 @@ def draws_from_intervals(
     """Independent draws (draws, n) of values given as a middle and a central interval of `level`.
 
     Each side is half a normal whose quantile at that level is the interval's end, cut at FARTHEST
-    half-widths (so the chance beyond is laid on that point). A missing interval (NaN) is exact.
+    half-widths (the probability beyond is put on that value). A missing interval (NaN) is exact.
     """
     z = np.random.default_rng(seed).standard_normal((draws, len(middle)))
     z /= NormalDist().inv_cdf(0.5 + level / 2)
@@ -73,7 +73,7 @@ def band_along_front(
         [_lowest_up_to(x, y, at) for x, y in zip(x_draws, y_draws, strict=True)]
     ).reshape(len(x_draws), len(at))
     tail = 0.5 - coverage / 2
-    # an actual draw at each end: between a number and inf there is nothing to interpolate
+    # no interpolation between draws, since one of them may be inf
     low = np.quantile(attained, tail, axis=0, method="lower")
     high = np.quantile(attained, 1 - tail, axis=0, method="higher")
     return low, high

@@ -1,4 +1,4 @@
-"""Limits: one-sided bounds on metrics, their text form, and what each of them hides."""
+"""Limits: one-sided bounds on metrics, their text form, and the rows that each of them hides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Limit:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is bounded and from which side; a project holds one limit of a key."""
+        """Metric, statistic and side; a project holds one limit per key."""
         return (self.metric, self.statistic, self.side)
 
     @property
@@ -83,7 +83,7 @@ def feasible(column: Column, limits: Sequence[Limit], rows: int) -> Bools:
 
 
 def hidden_by(column: Column, limits: Sequence[Limit], rows: int) -> tuple[int, ...]:
-    """For each limit, how many rows would come back if it alone were taken away."""
+    """For each limit, how many rows would come back if only it were removed."""
     masks = [limit.allows(column(limit.metric, limit.statistic)) for limit in limits]
     broken = np.zeros(rows, np.int16)
     for mask in masks:

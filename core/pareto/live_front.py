@@ -2,7 +2,7 @@
 
 With a limit `c <= v`, a point is on the front of (x, y) exactly while it is inside the limit and
 nothing that dominates it is: from v = its own c, up to the lowest c of all that dominate it. So
-each point has an interval of v, most intervals are empty, and what is left answers every v.
+each point has an interval of v. Most intervals are empty, and the rest give the front for every v.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import lowest_dominating, prefilter_3d
 
-# stands for an unknown value: outside every limit, inside when there is none
+# replaces an unknown value: outside every limit, inside where there is none
 UNKNOWN = float(np.finfo(np.float64).max)
 
 
@@ -22,9 +22,9 @@ UNKNOWN = float(np.finfo(np.float64).max)
 class LiveFront:
     """The front of two minimised columns for every value of one moving limit.
 
-    `side` is '<=' or '>='. `order` holds the points that pass all other limits in the order in
-    which loosening this one lets them in, `enters` their values turned so that `<=` is the test;
-    the rest are the few thousand points that are ever on a front, in order of rising x.
+    `side` is '<=' or '>='. `order` holds the points that pass all other limits, in the order in which
+    loosening this one admits them. `enters` are their values, negated where needed so that `<=` is the
+    test. The other fields hold the few thousand points that are ever on a front, by rising x.
     """
 
     side: str
@@ -35,11 +35,11 @@ class LiveFront:
     candidate_leaves: Floats
 
     def turned(self, value: float | None) -> float:
-        """The limit as the upper bound on `enters`; None (no limit) lets everything in."""
+        """The limit as the upper bound on `enters`; None (no limit) admits every point."""
         if value is None or np.isnan(value):
             return UNKNOWN
         bound = value if self.side == "<=" else -value
-        # an infinite bound is a limit that everything known passes
+        # an infinite bound is a limit that every known value passes
         return float(np.clip(bound, -UNKNOWN, np.nextafter(UNKNOWN, 0)))
 
     def count(self, value: float | None) -> int:
@@ -63,8 +63,8 @@ def prepare(
 
     `passes_others` masks the points that pass every other limit. Points without x or y count as
     feasible but are never on the front; points without a value in `column` pass only when there is
-    no limit. One sort of the column, and for a million points of ordinary data some hundred
-    milliseconds; each move afterwards is a comparison of the candidates.
+    no limit. It sorts the column once, which takes some hundred milliseconds for a million points.
+    Each move afterwards is one comparison of the candidates.
     """
     if side not in ("<=", ">="):
         raise ValueError(f"side must be '<=' or '>=', not {side!r}")

@@ -1,4 +1,4 @@
-"""What can be reached of one metric while a limit on another moves: two staircases, made once.
+"""The reachable range of one metric while a limit on another moves: two staircases, made once.
 
 The lowest value among the points inside `c <= v` falls in steps as v rises, and each step is at a
 point on the front of (c, value); the highest value likewise.
@@ -21,8 +21,9 @@ from core.pareto.limits import Column, Limit, feasible
 class LiveReach:
     """Lowest and highest value of a metric for every value of one moving limit.
 
-    `side` is '<=' or '>='. From each bound in `low_from` on `low` can be reached, and so for `high`;
-    bounds are turned so that `<=` is the test. `free` is what no limit leaves, None for nothing.
+    `side` is '<=' or '>='. Each value in `low` can be reached from the bound in `low_from` on, and
+    likewise for `high`. Bounds are negated where needed so that `<=` is the test. `free` is the range
+    without a limit, None where there is none.
     """
 
     side: str
@@ -33,7 +34,7 @@ class LiveReach:
     free: tuple[float, float] | None
 
     def at(self, limit: float | None) -> tuple[float, float] | None:
-        """What the limit at this value leaves; None where that is nothing."""
+        """Lowest and highest value under the limit at this value; None where no point is left."""
         if limit is None:
             return self.free
         bound = limit if self.side == "<=" else -limit

@@ -16,8 +16,8 @@ from core.space.candidates import Candidates
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowColumns:
-    """`core.records.metric.Columns` of some candidates; `measured_rows` maps a row to what was
-    measured of it. The bandwidth is that of the device, bytes/s, 0 where it was not measured."""
+    """`core.records.metric.Columns` of some candidates. `measured_rows` maps a row to its measurement.
+    The bandwidth is that of the device in bytes/s, 0 where it was not measured."""
 
     candidates: Candidates
     measured_rows: Mapping[int, Measurement]
@@ -74,7 +74,7 @@ class RowColumns:
     def floor_s(self) -> Floats:
         """Time of the memory floor (`core.samples.roofline`), s; NaN where no bandwidth is known.
 
-        A measured row is held against the bandwidth of its own day, the others against the device's.
+        A measured row uses the bandwidth of its own measurement, the others that of the device.
         """
         c = self.candidates
         context = c.prompt_tokens + c.output_tokens / 2

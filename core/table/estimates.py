@@ -1,6 +1,6 @@
-"""How each column of the table is made: exact, from a law, or from what was measured.
+"""How each column of the table is made: exactly, from a law, or from measurements.
 
-Every maker returns one `Estimates` over all candidates; a measurement stands before a law.
+Every function returns one `Estimates` over all candidates; a measurement takes precedence over a law.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LossFit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """A column with its interval and what each row is: exact, measured or predicted."""
+    """A column with its interval, and where each row is measured or outside the fitted range."""
 
     value: Floats
     low: Floats
@@ -68,12 +68,12 @@ def loss_estimates(
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
 ) -> Estimates:
-    """Loss by the law; of the named rows, which are real models, as measured or not at all."""
+    """Loss by the law; for the named rows, which are real models, as measured or unknown."""
     rows = len(c)
     value, low, high = np.full((3, rows), np.nan)
     outside = np.zeros(rows, np.bool_)
     if law is not None and law.ok:
-        # a measured shape was trained on no stated number of tokens
+        # for a measured shape no number of training tokens is stated
         trained = np.isfinite(c.train_tokens)
         columns = {k: v[trained] for k, v in loss_columns(c).items()}
         value[trained] = law.predict(columns)
@@ -81,7 +81,7 @@ def loss_estimates(
         outside[trained] = law.outside(columns)
     measured = np.zeros(rows, np.bool_)
     for row in names:
-        # a real model has the loss it was measured to have, or none
+        # a real model has its measured loss, or none
         found = metric.read(measured_rows[row], median_of(measured_rows[row]))
         value[row], low[row], high[row] = found or (np.nan, np.nan, np.nan)
         measured[row] = found is not None
@@ -106,10 +106,10 @@ def timed_estimates(
             continue
         whole = bool(mask.all())
         part = c if whole else c.take(mask)
-        asked = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
-        value[mask] = fit.predict(*asked)
-        low[mask], high[mask] = fit.interval(*asked)
-        outside[mask] = fit.outside(*asked)
+        work = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
+        value[mask] = fit.predict(*work)
+        low[mask], high[mask] = fit.interval(*work)
+        outside[mask] = fit.outside(*work)
     measured = np.zeros(rows, np.bool_)
     for row, m in measured_rows.items():
         known = estimate(m, metric.phase, "p50")
@@ -127,12 +127,12 @@ def made_estimates(
     estimated: Sequence[Estimates],
     measured_rows: Mapping[int, Measurement],
 ) -> Estimates:
-    """A metric put together from others, or as its own phase was measured in `measured_rows`.
+    """A metric composed of others, or as its own phase was measured in `measured_rows`.
 
-    `parts` are its `made_of`; `estimated` are those of them that are not counted exactly: the result
-    is measured where all of these are, unless the metric has a phase of its own.
+    `parts` are its `made_of`, and `estimated` those of them that are not exact. The result counts as
+    measured where all of these are, unless the metric has a phase of its own.
     """
-    # an interval that reaches down to no time at all is one up to any speed
+    # an interval of time that reaches down to zero has no upper end as a speed
     with np.errstate(divide="ignore"):
         value, one, other = (
             np.asarray(metric.make(columns, *(getattr(part, end) for part in parts)), np.float64)
@@ -158,16 +158,16 @@ def memory_estimates(
     measured_rows: Mapping[int, Measurement],
     device_key: str,
 ) -> Estimates:
-    """Peak memory, bytes, by arithmetic corrected on what was measured, or as it was measured."""
+    """Peak memory in bytes, by arithmetic corrected on measured peaks, or as measured."""
     value, low, high = np.full((3, len(c)), np.nan)
     for index, runtime in enumerate(c.runtimes):
         mask = c.runtime == index
         if mask.any():
             part = c.take(mask)
             fit = memory.get(runtime, MemoryFit(runtime, device_key))
-            asked = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
-            value[mask] = fit.predict(*asked)
-            low[mask], high[mask] = fit.interval(*asked)
+            work = (part.shapes, part.batch, part.prompt_tokens, part.output_tokens)
+            value[mask] = fit.predict(*work)
+            low[mask], high[mask] = fit.interval(*work)
     measured = np.zeros(len(c), np.bool_)
     for row, m in measured_rows.items():
         peak = next((m.memory_bytes[k] for k in PEAKS if m.memory_bytes.get(k)), None)
@@ -178,7 +178,7 @@ def memory_estimates(
 
 
 def only_measured(rows: int, metric: Metric, measured_rows: Mapping[int, Measurement]) -> Estimates:
-    """Metrics no law predicts here: known where they were measured."""
+    """A metric that no law predicts: known only where it was measured."""
     value, low, high = np.full((3, rows), np.nan)
     measured = np.zeros(rows, np.bool_)
     for row, m in measured_rows.items():
@@ -190,7 +190,7 @@ def only_measured(rows: int, metric: Metric, measured_rows: Mapping[int, Measure
 
 
 def loss_columns(candidates: Candidates) -> dict[str, Floats]:
-    """The columns loss laws ask for."""
+    """The columns that loss laws read."""
     s = candidates.shapes
     return {
         "params_total": np.asarray(s.params_total, np.float64),

@@ -1,18 +1,18 @@
-"""How sure the difference of two candidates is: what their errors share does not count.
+"""How certain the difference of two candidates is: errors that both share do not count.
 
-Two predictions of one law miss together where its parameters are off, so the interval of their
-ratio is that of the difference of the errors, not the two intervals put together:
+Errors of a law's parameters affect two of its predictions alike. So the interval of their ratio is
+that of the difference of the errors, not the two intervals combined:
 
     ln(a / b) +- t s sqrt(|F_a - F_b|^2 + o_a^2 + o_b^2)          a latency law
     quantiles of ln(L_a / L_b) over the resamples                 a loss law
 
-F and o are `LatencyFit.factors`: the error of the coefficients, common to all rows, and what a shape has of
-its own beyond the law; s is the scatter of left-out shapes and t Student's quantile. Two predictions
-of one point (a shape under one workload) err alike wholly. An end-to-end time, TTFT + steps x TPOT,
-has each law's factors weighted by its share of the time, and the two half-widths added, as its own
-interval adds them. A loss means what the law expects, so single trainings scatter about it on top;
-outside the fitted range `Fit.drift` is added in quadrature. Whatever else is compared (a measurement
-on either side, two runtimes, a draft model) has independent errors: half-widths in quadrature.
+F and o are `LatencyFit.factors`: the error of the coefficients, common to all rows, and the error of a
+shape by itself. s is the scatter of left-out shapes and t Student's quantile. Two predictions of one
+point (a shape under one workload) have the same error. For an end-to-end time, TTFT + steps x TPOT,
+each law's factors are weighted by its share of the time, and the two half-widths are added, as in its
+own interval. A predicted loss is the law's expectation, about which single trainings scatter; outside
+the fitted range `Fit.drift` is added in quadrature. In all other comparisons (a measurement on either
+side, two runtimes, a draft model) errors are independent: half-widths are added in quadrature.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from core.table.estimates import Estimates
 if TYPE_CHECKING:
     from core.table.table import Table
 
-# relative step of the differences that give a part's share
+# relative step of the finite differences that give a part's share
 STEP = 1e-4
 Z = NormalDist().inv_cdf(0.975)
 TOGETHER = "both predicted by one law: the errors they share cancel"
@@ -42,7 +42,7 @@ APART = "the two intervals taken as independent"
 
 @dataclass(frozen=True, slots=True)
 class LogRatio:
-    """95 % interval of ln(value / other value), NaN where it is not known, and how it was judged."""
+    """95 % interval of ln(value / other value), NaN where unknown, and how it was obtained."""
 
     low: float
     high: float
@@ -55,7 +55,7 @@ class LogRatio:
 
 
 def log_ratio(table: Table, key: str, row: int, other: int) -> LogRatio:
-    """How sure the ratio of two rows' values is; both values have to be positive."""
+    """The interval of the ratio of two rows' values; both values must be positive."""
     estimates = table.estimates(key)
     if not (estimates.measured[row] or estimates.measured[other]):
         found = None
@@ -115,7 +115,7 @@ def _half_width(table: Table, law: LatencyFit, share: Floats, row: int, other: i
 
 
 def _share(table: Table, metric: Metric, part: Metric, rows: Indices) -> Floats:
-    """Per cent by which a metric of some rows changes for one per cent of a part of it, (rows,)."""
+    """Percent by which a metric of some rows changes when a part of it changes by 1 %, (rows,)."""
     if metric is part:
         return np.ones(len(rows))
     columns = table.columns.take(rows)

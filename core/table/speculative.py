@@ -1,4 +1,4 @@
-"""Every candidate's step time with a draft model before it, for trying speculative decoding out."""
+"""Every candidate's step time with a draft model, for trying out speculative decoding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Laws = Mapping[tuple[Runtime, str], LatencyFit]
 @dataclass(frozen=True, slots=True)
 class Drafting:
     """Which candidate drafts (its identity), the chance that one of its tokens is accepted, and how
-    many it proposes an iteration. Raises Unusable for values without a meaning."""
+    many tokens it proposes per iteration. Raises Unusable for impossible values."""
 
     draft: str
     acceptance: float
@@ -33,7 +33,7 @@ class Drafting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftedTimes:
-    """Seconds a token with the draft, (rows,) each; `drafted` where one runs, the others run alone."""
+    """Seconds per token with the draft, (rows,) each; `drafted` is True where it runs."""
 
     value: Floats
     low: Floats
@@ -43,7 +43,7 @@ class DraftedTimes:
 
 
 def draft_rows(candidates: Candidates, identity: str) -> list[int]:
-    """All rows of the drafting shape, under whatever workload and runtime; empty where there is none."""
+    """All rows of the drafting shape under any workload and runtime; empty where there is none."""
     match = IDENTITY.fullmatch(identity.rpartition("@")[2])
     if match is None:
         return []
@@ -60,7 +60,7 @@ def draft_rows(candidates: Candidates, identity: str) -> list[int]:
 
 
 def draft_row(candidates: Candidates, identity: str) -> int | None:
-    """A row of the drafting shape; under another workload than it was chosen for it is still it."""
+    """A row of the drafting shape, under the chosen workload or any other."""
     return next(iter(draft_rows(candidates, identity)), None)
 
 
@@ -74,10 +74,10 @@ def with_draft(
     """Step times with the shape of a row as draft: (k d + v t) / E, as in `core.laws.speculative`.
 
     `alone` is value, low and high of each row's own step t in seconds, and where they are
-    extrapolated. d is the draft's step under the row's workload, v a pass over k + 1 tokens over one
-    over one token, both by the row's law (v is 1 without one), E the expected tokens an iteration.
-    The draft runs where it shares the vocabulary and is the faster of the two. The interval
-    takes errors of draft and target to go together; it holds none of the acceptance rate.
+    extrapolated. d is the draft's step under the row's workload. v is a pass over k + 1 tokens relative
+    to one over a single token, by the row's law (1 without a law). E is the expected number of tokens
+    per iteration. The draft runs where it shares the vocabulary and is faster. The interval assumes
+    that errors of draft and target go together, and excludes uncertainty of the acceptance rate.
     """
     value, low, high, outside = alone
     c, k = candidates, drafting.tokens
@@ -117,7 +117,7 @@ def with_draft(
 
 
 def _draft_as_candidate(c: Candidates, row: int) -> list[tuple[Bools, int]]:
-    """Rows of a workload and runtime, with a row of the draft's shape in the same, for each there is."""
+    """For each workload and runtime, its rows and a row of the draft's shape under the same."""
     s, shape = c.shapes, c.shapes.row(row)
     alike = np.flatnonzero((s.n_layers == shape.n_layers) & (s.d_model == shape.d_model))
     found = {}

@@ -1,7 +1,7 @@
-"""The table of candidates: a column a metric, and for every number where it came from.
+"""The table of candidates: one column per metric, and the source of every number.
 
-Columns are made when first asked for and kept; a million rows cost only what is looked at. Rows are
-the described candidates, then what was measured beyond them (other shapes, local models).
+Columns are computed on first use and kept, so a million rows cost only the columns in use. Rows are
+the described candidates, then measurements beyond them (other shapes, local models).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Table:
         assert self.drafting is not None and self._draft is not None
         with_it = (
             f"speculative decoding with {self.label(self._draft)} as draft,"
-            f" {self.drafting.tokens} draft tokens an iteration, assumed acceptance rate"
+            f" {self.drafting.tokens} draft tokens per iteration, assumed acceptance rate"
             f" {self.drafting.acceptance:g} (closed form of arXiv 2211.17192)"
         )
         measured = self._measured_rows.get(row) if self.alone.measured[row] else None
@@ -205,7 +205,7 @@ class Table:
         return self.candidates.runtimes[int(self.candidates.runtime[row])]
 
     def point(self, row: int) -> Point:
-        """What would be measured to know a row."""
+        """The point to measure for a row."""
         return self.candidates.point(row)
 
     def id_of(self, row: int) -> str:
@@ -228,7 +228,7 @@ class Table:
         return self.names.get(row) or f"{shapes.n_layers[row]}x{shapes.d_model[row]}"
 
     def full_label(self, row: int) -> str:
-        """The label with what else makes a shape: '10x1280 · kv5 · ffn1920'."""
+        """The label with the rest of the shape: '10x1280 · kv5 · ffn1920'."""
         if row in self.names:
             return self.names[row]
         shapes = self.candidates.shapes
@@ -243,7 +243,7 @@ class Table:
         return kept
 
     def _of(self, metric: Metric, alone: bool = False) -> Estimates:
-        """A metric's column; `alone`: as if no draft model ran."""
+        """A metric's column; with `alone`, without the draft model."""
         alone = alone or metric.without_draft
         return self._kept(("estimates", metric.key, alone), lambda: self._make(metric, alone))
 
@@ -291,7 +291,7 @@ class Table:
         return value
 
     def _missing(self, metric: Metric, row: int) -> str:
-        """Why a row has no value: what it is made of comes first."""
+        """Why a row has no value: the first reason among the metrics it is made of, or its own."""
         for part in (METRICS[key] for key in metric.made_of):
             if not np.isfinite(self._of(part).value[row]):
                 return self._missing(part, row)
@@ -302,14 +302,14 @@ class Table:
 
 
 def changed_by_draft(metric: Metric) -> bool:
-    """Whether a draft model changes a metric: the time per token, and what is made of it."""
+    """Whether a draft model changes a metric: the time per token, and metrics made of it."""
     if metric.without_draft:
         return False
     return metric.law == "tpot" or any(changed_by_draft(METRICS[key]) for key in metric.made_of)
 
 
 def most_measured_device(measurements: Sequence[Measurement]) -> str:
-    """The key of the device with most usable measurements; empty when there are none."""
+    """The key of the device with the most usable measurements; empty when there are none."""
     keys = [m.device.key for m in measurements if not m.failed]
     return max(set(keys), key=lambda k: (keys.count(k), k)) if keys else ""
 
@@ -342,10 +342,10 @@ def latency_text(fit: LatencyFit) -> str:
 
 
 def memory_text(fit: MemoryFit | None) -> str:
-    """One line on how a peak of memory was predicted."""
+    """One line on how peak memory was predicted."""
     counted = "weights + cache + activations, by arithmetic"
     if fit is None or not fit.n:
-        return f"{counted}; no measured peak says how far off it is"
+        return f"{counted}; not checked against any measured peak"
     held = f", off by {fit.error:.1%} on shapes left out" if fit.error is not None else ""
     return f"{counted}, corrected on {fit.n} measured peaks ({fit.runtime.label}){held}"
 
@@ -353,7 +353,7 @@ def memory_text(fit: MemoryFit | None) -> str:
 def _with_measured(
     candidates: Candidates | None, measurements: list[Measurement]
 ) -> tuple[Candidates, dict[int, Measurement], dict[int, str]]:
-    """Rows of the candidates, then a row for each measurement none of them describes."""
+    """Rows of the candidates, then a row for each measurement outside them."""
     rows: dict[int, Measurement] = {}
     beyond: list[Measurement] = []
     for m in measurements:

@@ -107,9 +107,9 @@ def test_resamples_agree_on_the_order_far_more_than_on_the_value(law):
 def test_an_impossible_limit_says_which_to_loosen(law):
     found = published(law, 1.5)
     assert found.best is None and found.chosen == ()
-    assert "the fastest within the size is 12x3072 (Morph-1B) at 1.96 s" in found.sentences[0]
+    assert "the fastest within the size limit is 12x3072 (Morph-1B) at 1.96 s" in found.sentences[0]
     small = published(law, 2, max_params=1.5e9)
-    assert "smallest fast enough is 12x3072 (Morph-1B) with 1.67B" in small.sentences[0]
+    assert "smallest that is fast enough is 12x3072 (Morph-1B) with 1.67B" in small.sentences[0]
 
 
 def test_sizes_may_be_limited_without_embeddings(law):
@@ -233,7 +233,7 @@ def test_unmeasured_shapes_are_marked(capsys):
 def test_an_empty_selection_is_an_answer(capsys):
     answer = answer_of(capsys, "--max-params", "1B", "--tokens", "30B", "--max-latency-s", "2")
     assert answer["best"] is None and answer["selected"] == []
-    assert answer["sentences"][0].startswith("Nothing keeps both")
+    assert answer["sentences"][0].startswith("No shape keeps both")
 
 
 @pytest.fixture(scope="module")
