@@ -112,7 +112,7 @@ def test_a_line_says_where_losses_cross(tray, opened):
     wide, deep = ids(opened, 14, 32)
     opened.choose(pins=(wide, deep), baseline=wide)
     (sentence,) = tray._comparison.crossings
-    assert "one loss at" in sentence and "training tokens" in sentence
+    assert "the same loss at" in sentence and "training tokens" in sentence
     assert tray.crossings.isVisible()
     assert tray.crossings.text() == f"By the loss law: {sentence}."
     opened.choose(pins=(), baseline="")
