@@ -5,7 +5,6 @@ and shows up. A name that vulture no longer takes for unused does not belong her
 """
 
 # called by Qt and pyqtgraph
-_.tickValues
 _.boundingRect
 _.contextMenuEvent
 _.dragEnterEvent
