@@ -107,7 +107,7 @@ def _passes(
                 budget_s=left_s,
                 settings=_settings(options),
                 threads=options.threads,
-                # a queue may take hours, and says so while it does
+                # a queue may take hours, and is shown as such meanwhile
                 wait_s=float("inf") if options.cluster.startswith("slurm:") else WAIT_S,
                 place=lambda point: places.get(point.key(NOWHERE)[:-1]),
             ),

@@ -1,4 +1,4 @@
-"""What a measurement says: a value with an interval, and nothing its samples do not carry."""
+"""What a measurement amounts to: a value with an interval, and nothing its samples do not carry."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def corrected(measurement: Measurement) -> dict[str, list[Floats]]:
 
 
 def summarise(blocks: Sequence[Floats], statistic: str) -> Estimate | None:
-    """A statistic over all samples with an interval from the blocks; None where they cannot say."""
+    """A statistic over all samples with an interval from the blocks; None where they are too few."""
     pooled = np.concatenate(list(blocks))
     n = int(pooled.size)
     if statistic == "p50":
@@ -161,7 +161,7 @@ def ordered_interval(values: Floats) -> tuple[float, float]:
 def dependence(values: Floats) -> float:
     """By how much an interval of values in the order of time is wider than if they were independent.
 
-    A machine that is slow for some seconds makes neighbouring blocks alike: n of them tell as much as
+    A machine that is slow for some seconds makes neighbouring blocks alike: n of them are worth as much as
     n (1 - r) / (1 + r) independent ones (Bayley and Hammersley 1946), r being the correlation of
     neighbours, whose estimate is too small by (1 + 4 r) / n (Marriott and Pope 1954). 1 below six
     values, and where neighbours do not agree.

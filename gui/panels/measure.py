@@ -175,12 +175,12 @@ class MeasurePanel(Panel):
             self.again,
         ):
             head.addWidget(widget, 1 if widget is self.device else 0)
-        told = QHBoxLayout()
+        foot = QHBoxLayout()
         for widget in (self.start, self.pause, self.cancel):
-            told.addWidget(widget)
-        told.addWidget(self.words, 1)
-        told.addWidget(self.folder)
-        told.addWidget(self.endpoint)
+            foot.addWidget(widget)
+        foot.addWidget(self.words, 1)
+        foot.addWidget(self.folder)
+        foot.addWidget(self.endpoint)
         lists = QSplitter(Qt.Orientation.Horizontal, self)
         lists.addWidget(self.points)
         lists.addWidget(self.results)
@@ -193,7 +193,7 @@ class MeasurePanel(Panel):
         far.addWidget(self.bar, 1)
         far.addWidget(self.trail)
         column.addLayout(far)
-        column.addLayout(told)
+        column.addLayout(foot)
         column.addWidget(lists, 1)
 
     def _tree(self, name: str, headings: Sequence[str]) -> QTreeWidget:

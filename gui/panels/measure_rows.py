@@ -1,4 +1,4 @@
-"""What the Measure panel says of a point, a result and a sweep, as text and rows."""
+"""How the Measure panel shows a point, a result and a sweep, as text and rows."""
 
 from __future__ import annotations
 

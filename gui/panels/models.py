@@ -70,7 +70,7 @@ class WorkRow(QWidget):
 
 
 class RealModelDialog(QDialog):
-    """What both dialogs share: a form, a line that tells, and a button that begins measuring.
+    """What both dialogs share: a form, a line on what was found, and a button that begins measuring.
 
     What is asked is looked at off the window's thread; a refusal stands in the dialog itself.
     """
@@ -88,12 +88,12 @@ class RealModelDialog(QDialog):
         self.about = QLabel("", self)
         self.about.setWordWrap(True)
         self.about.setProperty("quiet", True)
-        self.told = QLabel("", self)
-        self.told.setWordWrap(True)
-        self.told.setMinimumHeight(3 * self.fontMetrics().height())
-        self.told.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.told.setAccessibleName("What was found, or why it cannot be measured")
-        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.summary = QLabel("", self)
+        self.summary.setWordWrap(True)
+        self.summary.setMinimumHeight(3 * self.fontMetrics().height())
+        self.summary.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.summary.setAccessibleName("What was found, or why it cannot be measured")
+        self.summary.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.form = QFormLayout()
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         self.measure = self.buttons.addButton("Measure", QDialogButtonBox.ButtonRole.ActionRole)
@@ -102,12 +102,12 @@ class RealModelDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(self.about)
         column.addLayout(self.form)
-        column.addWidget(self.told)
+        column.addWidget(self.summary)
         column.addWidget(self.buttons)
         self.setMinimumWidth(560)
 
     def look(self, ask: Callable[[], Any], found: Callable[[Any], None]) -> None:
-        """Ask off this thread; `found` is told the answer unless something newer was asked."""
+        """Ask off this thread; `found` is given the answer unless something newer was asked."""
         self._look = job = self._store.background(partial(asked, ask), lane="real models")
 
         def returned(answer: Any) -> None:
@@ -127,7 +127,7 @@ class RealModelDialog(QDialog):
 
     def refuse(self, reason: str) -> None:
         """Say, here, why it cannot be measured."""
-        self.told.setText(f"× {reason}")
+        self.summary.setText(f"× {reason}")
 
     def begin(self, work: Callable[[Project], Steps[Any]]) -> None:
         """Measure in the measuring lane, and close; the panel shows how far it is."""
@@ -239,7 +239,7 @@ class ModelDialog(RealModelDialog):
         """Read the folder's small files."""
         path, text = self.folder.text().strip(), self.text.text().strip()
         if not path:
-            self.told.setText("")
+            self.summary.setText("")
             return
         ask = partial(
             plan_model,
@@ -249,13 +249,13 @@ class ModelDialog(RealModelDialog):
             weights=self.weights.currentData(),
             execution=self.execution.currentData(),
         )
-        self.told.setText("Reading …")
+        self.summary.setText("Reading …")
         self.look(ask, self.on_planned)
 
     def on_planned(self, plan: ModelPlan) -> None:
-        """It can be measured: say what it is."""
+        """It can be measured: show what it is."""
         self._plan = plan
-        self.told.setText(plan_text(plan))
+        self.summary.setText(plan_text(plan))
         self.measure.setEnabled(True)
 
     @Slot()
@@ -327,7 +327,7 @@ class EndpointDialog(RealModelDialog):
             self.refuse("give the address, and the model's name there")
             return
         endpoint = Endpoint(url, name, self.key.text().strip())
-        self.told.setText(f"Asking {url} …")
+        self.summary.setText(f"Asking {url} …")
         self.measure.setEnabled(False)
         config = self.config.text().strip() or None
         self.look(partial(served_shape, endpoint, config), partial(self.on_shape, endpoint))
@@ -335,14 +335,14 @@ class EndpointDialog(RealModelDialog):
     def on_shape(self, endpoint: Endpoint, found: tuple[Any, str]) -> None:
         """The shape is known: begin."""
         self.measure.setEnabled(True)
-        architecture, said = found
+        architecture, precision = found
         self.begin(
             partial(
                 endpoint_steps,
                 endpoint=endpoint,
                 workload=self.work.workload(),
                 architecture=architecture,
-                precision=self.weights.currentData() or said,
+                precision=self.weights.currentData() or precision,
                 device=self._device,
                 requests=self.rounds.value(),
             )
@@ -355,7 +355,7 @@ class EndpointDialog(RealModelDialog):
 
 
 def asked(ask: Callable[[], Any]) -> Steps[Any]:
-    """Steps: the answer, or the refusal as a value, so that it is told where it was asked."""
+    """Steps: the answer, or the refusal as a value, so that it is shown where it was asked."""
     yield from ()
     try:
         return ask()

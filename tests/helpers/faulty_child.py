@@ -31,20 +31,20 @@ class JumpingClock:
         return time.perf_counter_ns() + self.offset
 
 
-def die_after_telling(times):
+def die_after_sending(times):
     """Send the rounds of an interleaved run as they come, and crash after so many of them."""
     interleaved.KEEP_S = 0.0
-    say = Server.say
+    send = Server.send
 
-    def told(self, kind, **fields):
+    def sent(self, kind, **fields):
         nonlocal times
-        say(self, kind, **fields)
+        send(self, kind, **fields)
         if kind == "so-far":
             times -= 1
             if times == 0:
                 os._exit(9)
 
-    Server.say = told
+    Server.send = sent
 
 
 def die_in_the_turn_of_a_point(requests):
@@ -85,7 +85,7 @@ def fault(point, context):
     elif kind == BACKWARDS:
         context.clock = Clock(JumpingClock(-500_000_000))
     elif kind == DYING:
-        die_after_telling(3)
+        die_after_sending(3)
     elif kind == FALLING:
         interleaved.KEEP_S = 0.0
         die_in_the_turn_of_a_point(9)

@@ -282,7 +282,7 @@ def best_linear(weight: torch.Tensor, bias: torch.Tensor | None, runtime: Runtim
                 # a launch saved on a GPU. On CPU it would leave the fast one-row kernels, and a
                 # compiler fuses the sum itself, but only if it is not part of the product
                 product.in_place = not on_cpu and bias is None and runtime.execution != "compile"
-            # run it once at both kinds of size: some kernels only say at the first call that they are missing
+            # run it once at both kinds of size: some kernels fail only at the first call where they are missing
             for rows in (1, 17):
                 product(
                     torch.zeros(rows, weight.shape[1], dtype=weight.dtype, device=weight.device)

@@ -38,7 +38,7 @@ class Quality:
     """Loss of a model on a text with 95 % intervals; NaN bounds never occur, None means unknown.
 
     `loss` is nats per token, `bits_per_byte` counts UTF-8 bytes of the text that was scored. The
-    interval says how far another stretch of text like this one would move the number.
+    interval shows how far another stretch of text like this one would move the number.
     """
 
     loss: float
@@ -106,7 +106,7 @@ def summarise(
 ) -> Quality:
     """Loss per token and bits per byte from window sums, with circular block bootstrap intervals.
 
-    Neighbouring windows tell of the same passage, so blocks of about sqrt(n) of them are drawn
+    Neighbouring windows cover the same passage, so blocks of about sqrt(n) of them are drawn
     together. Below eight windows there is no interval. Raises Unusable for a loss that is no number.
     """
     if not np.all(np.isfinite(nats)):
@@ -283,7 +283,7 @@ def in_child(
                 child.join(5)
                 raise Unusable(value)
             else:
-                # it has said all it had to say: let it put its things away
+                # its answer is complete: let it clean up
                 child.join(5)
                 quality: Quality = value
                 return quality
@@ -295,7 +295,7 @@ def in_child(
 
 
 def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> None:
-    # its bars would run across what the program itself tells
+    # its bars would run across what the program itself prints
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:
         steps = measure_quality(read_folder(folder), text, **options)

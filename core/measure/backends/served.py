@@ -1,7 +1,7 @@
 """Time a model behind an OpenAI-compatible endpoint on this machine, by streaming requests to it.
 
 What is measured is what a client sees: TTFT holds the server's queue, and the token counts are those
-the server says it realised, not those that were asked for.
+the server reports, not those that were asked for.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from core.samples.statistics import scatter
 
 MOST_REQUESTS = 1000
 MOST_BATCH = 256
-# prompt tokens that a prefix cache may answer before it is said; a chat template's are a few
+# prompt tokens that a prefix cache may answer before it is noted; a chat template's are a few
 CACHED_SHARE = 0.05
 # a gap this much below its request's mean is no time of a token, and half of them make bursts
 BURST_GAP, BURST_SHARE = 0.1, 0.5
-NOISY = 0.10  # as core.records.measurement says it of the flag
+NOISY = 0.10  # as core.records.measurement describes the flag
 # common one-token words: the prompt's length is corrected by what the server counts
 WORDS = [
     "time",
@@ -249,18 +249,18 @@ def _measurement(
     blocks = [[r for r in answers if r.counted_tokens == output] for answers in rounds]
     blocks = [answers for answers in blocks if answers]
     kept = [r for answers in blocks for r in answers]
-    said = all(r.output_tokens for r in kept)
+    counted = all(r.output_tokens for r in kept)
     whole = all(len(r.arrivals_s) == output for r in kept)
     notes = []
     if len(kept) < len(everything):
         notes.append(f"{len(everything) - len(kept)} answers of another length were left out")
-    if not said:
+    if not counted:
         notes.append(f"the server gives no token counts; chunks were counted{guess}")
     elif not whole:
         notes.append("a chunk is not one token here; TPOT is each request's mean")
     if output != workload.output_tokens:
         notes.append(f"{output} output tokens came where {workload.output_tokens} were asked for")
-    # a client that is held up sees the end of one request late: one such round tells nothing
+    # a client that is held up sees the end of one request late: one such round means nothing
     together = median_low([decoded_at_once(answers) for answers in rounds])
     lasted = [round_s(answers) for answers in rounds]
     if together < workload.batch and output > 1:
@@ -305,7 +305,7 @@ def _measurement(
         "endpoint_path": path,
         "requests": len(everything),
         "left_out": len(everything) - len(kept),
-        "chunk_is_token": whole and said,
+        "chunk_is_token": whole and counted,
         "decoded_at_once": together,
         "share_in_bursts": round(bursts, 3),
         "cached_prompt_tokens": sum(cached) / len(cached) if cached else None,

@@ -1,6 +1,6 @@
 """One streamed request to an OpenAI-compatible endpoint, timed as its client sees it.
 
-Only the standard library is used. Servers differ in what they take and in what they say: what was
+Only the standard library is used. Servers differ in what they take and in what they report: what was
 seen of llama.cpp, llama-cpp-python, `transformers serve` and vLLM is in
 tests/core/test_served_real.py.
 """
@@ -61,7 +61,7 @@ class ServedRequest:
     """One streamed request as its client saw it; times in seconds since it was sent.
 
     `arrivals_s` are the chunks with new tokens where the server counts in every chunk (vLLM, SGLang),
-    else those that carried text; `finished_s` is the one that said why it ended. Token counts are the
+    else those that carried text; `finished_s` is the one that gave the reason for the end. Token counts are the
     server's `usage`, or None where it gives none; `cached_tokens` are those of the prompt that it did
     not compute anew.
     """
@@ -85,7 +85,7 @@ class ServedRequest:
 
     @property
     def counted_tokens(self) -> int:
-        """Realised output tokens; the number of chunks where the server does not say."""
+        """Realised output tokens; the number of chunks where the server does not report it."""
         return self.output_tokens or len(self.arrivals_s)
 
     @property
@@ -133,7 +133,7 @@ def ask(
     clock: Callable[[], float] = time.perf_counter,
     extras: tuple[str, ...] = EXTRAS,
 ) -> ServedRequest:
-    """One streamed request of exactly `output_tokens` tokens where the server can be told so.
+    """One streamed request of exactly `output_tokens` tokens where the server takes such an order.
 
     `extras` are the fields beyond the plain ones that it is sent.
     """
@@ -156,15 +156,15 @@ def ask(
 def prompt_length(endpoint: Endpoint, path: str, prompt: Prompt, timeout_s: float) -> int | None:
     """Tokens of a prompt by the `usage` of an answer of one token that is not streamed.
 
-    None where the server does not say it there either.
+    None where the server does not report it there either.
     """
     body = {"max_tokens": 1}
     with _answer(endpoint, path, prompt, body, timeout_s, time.perf_counter) as (response, *_):
         try:
-            told = json.loads(response.read(MOST_LINE_BYTES))["usage"]["prompt_tokens"]
+            count = json.loads(response.read(MOST_LINE_BYTES))["usage"]["prompt_tokens"]
         except (ValueError, KeyError, TypeError):
             return None
-    return told if isinstance(told, int) else None
+    return count if isinstance(count, int) else None
 
 
 @contextmanager
@@ -237,7 +237,7 @@ def _read_stream(
     workload: Workload,
 ) -> ServedRequest:
     arrivals: list[float] = []  # of text
-    counted: list[float] = []  # of tokens, where chunks say how many there are by now
+    counted: list[float] = []  # of tokens, where chunks report how many there are by now
     tokens = 0
     in_every_chunk = False  # a count at the end alone is none of these
     usage: dict[str, Any] = {}
@@ -248,7 +248,7 @@ def _read_stream(
         try:
             line = response.readline(MOST_LINE_BYTES)
         except TimeoutError:
-            # vLLM, told to stop, keeps the connection open and sends no more
+            # vLLM, asked to stop, keeps the connection open and sends no more
             raise Unusable(
                 f"{where} sent nothing more after {max(tokens, len(arrivals))} of {count} tokens; "
                 "was it stopped?"
@@ -268,11 +268,11 @@ def _read_stream(
             event = json.loads(data)
             if event.get("error"):
                 raise Unusable(f"{where} reports an error: {_reason(data)}")
-            told = event.get("usage") or {}
-            usage = told or usage
+            latest = event.get("usage") or {}
+            usage = latest or usage
             choices = event.get("choices") or []
             text = "".join(str(_text(c)) for c in choices)
-            by_now = int(told.get("completion_tokens") or 0)
+            by_now = int(latest.get("completion_tokens") or 0)
             ends = [c["finish_reason"] for c in choices if c.get("finish_reason")]
         except (ValueError, AttributeError, TypeError) as error:
             if isinstance(error, Unusable):
@@ -292,7 +292,7 @@ def _read_stream(
         arrivals = counted
     if not finished_s and not arrivals:
         raise Unusable(
-            f"{where} ended its answer without a token; its own log may say why "
+            f"{where} ended its answer without a token; its own log may have the reason "
             f"(has it a context of {workload.prompt_tokens + count} tokens?)"
         )
     # llama-cpp-python ends an answer with [DONE] alone when another request comes
@@ -316,13 +316,13 @@ def _read_stream(
 
 
 def _reason(raw: bytes) -> str:
-    """What a refusal says, in one line: the message in its JSON where it has one."""
+    """The text of a refusal, in one line: the message in its JSON where it has one."""
     text = raw.decode("utf-8", "replace")
     try:
-        said = json.loads(text)
+        answer = json.loads(text)
         for key in ("error", "message", "detail"):
-            said = said.get(key, said) if isinstance(said, dict) else said
-        text = said if isinstance(said, str) else json.dumps(said)
+            answer = answer.get(key, answer) if isinstance(answer, dict) else answer
+        text = answer if isinstance(answer, str) else json.dumps(answer)
     except (ValueError, RecursionError):
         pass  # a page of another kind is quoted as it is
     return " ".join(text.split())[:300]

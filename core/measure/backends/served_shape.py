@@ -1,6 +1,6 @@
 """An endpoint on this machine as one measurement: which shape it serves, then its timing.
 
-The shape comes from the config given, or from what the server says: vLLM and SGLang name the folder
+The shape comes from the config given, or from what the server reports: vLLM and SGLang name the folder
 they loaded, llama.cpp its GGUF file, and `transformers serve` is asked for a model by its folder;
 nothing is ever fetched.
 """
@@ -32,12 +32,12 @@ PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
 def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[Architecture, str]:
-    """The shape that is served, and its weight precision ('' where nothing says).
+    """The shape that is served, and its weight precision ('' where it is unknown).
 
     `config` is a config.json, a folder with one, or a GGUF file; without it the server is asked which
     files on this machine it loaded, and a model that is named by its path is read there. Raises
     Unusable when nothing listens there, when it wants another key, when it serves other models only,
-    and when neither says the shape.
+    and when neither gives the shape.
     """
     models = _get(endpoint, "/v1/models")
     rows = models.get("data") if isinstance(models, dict) else None
@@ -49,11 +49,11 @@ def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[
     if served and not mine and not _is_model(Path(endpoint.model)):
         names = ", ".join(str(row["id"]) for row in served[:5])
         raise Unusable(f"{endpoint.url} serves {names}, not '{endpoint.model}'")
-    said = [str(row.get("root") or "") for row in mine]
+    places = [str(row.get("root") or "") for row in mine]
     properties = _get(endpoint, f"/props?model={quote(endpoint.model)}")
     if isinstance(properties, dict):
-        said.append(str(properties.get("model_path") or ""))
-    for path in (Path(text) for text in (*said, endpoint.model) if text):
+        places.append(str(properties.get("model_path") or ""))
+    for path in (Path(text) for text in (*places, endpoint.model) if text):
         if _is_model(path):
             return _read(path)
     raise Unusable(
@@ -75,7 +75,7 @@ def measure_endpoint(
 ) -> Steps[Measurement]:
     """Steps: `measure_served`, then its result stored once, yielded and returned.
 
-    Where nobody says the `precision` ('') the model stands as bf16, and the result's message says so.
+    Where the `precision` is unknown ('') the model counts as bf16, with a note in the result's message.
     """
     found = yield from measure_served(
         endpoint,
@@ -88,7 +88,7 @@ def measure_endpoint(
     )
     if precision not in BYTES_PER_ELEMENT:
         note = (
-            f"nobody says its precision{f' ({precision})' if precision else ''}; it stands as bf16"
+            f"its precision is unknown{f' ({precision})' if precision else ''}; it counts as bf16"
         )
         found = replace(found, message="; ".join(filter(None, (found.message, note))))
     found = store(found)
@@ -97,9 +97,9 @@ def measure_endpoint(
 
 
 def served_runtime(weights: str) -> Runtime:
-    """The runtime of a served model; where nobody says the precision it stands as bf16."""
+    """The runtime of a served model; one of unknown precision counts as bf16."""
     known = weights if weights in BYTES_PER_ELEMENT else "bf16"
-    # the cache of a model with 8-bit weights is kept in 16 bits unless the server was told otherwise
+    # the cache of a model with 8-bit weights is kept in 16 bits unless the server was started otherwise
     return Runtime(SERVED, known, known if known in ("fp32", "fp16") else "bf16")
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from core.measure.process.messages import receive, send
+from core.measure.process.messages import receive
+from core.measure.process.messages import send as send_message
 
 BEAT_S = 0.5
 
@@ -49,21 +50,21 @@ def main(on_measure: Callable[[Any, Any], None] | None = None) -> int:
 
 
 class Server:
-    """Answers requests one at a time; speaks from two threads, one message at a time."""
+    """Answers requests one at a time; sends from two threads, one message at a time."""
 
     def __init__(self, outgoing: IO[bytes], on_measure: Callable[[Any, Any], None] | None) -> None:
         from core.measure.backends.backend import Pulse
 
         self._outgoing = outgoing
-        self._speaking = threading.Lock()
+        self._sending = threading.Lock()
         self._on_measure = on_measure
         self._pulse = Pulse()
         self._context: Any = None
 
-    def say(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, **fields: Any) -> None:
         """Send one message."""
-        with self._speaking:
-            send(self._outgoing, {"kind": kind, **fields})
+        with self._sending:
+            send_message(self._outgoing, {"kind": kind, **fields})
 
     def beat(self) -> None:
         """Report now and then that the work has moved: silence then means that it hangs."""
@@ -75,7 +76,7 @@ class Server:
             if self._pulse.count != last:
                 last = self._pulse.count
                 try:
-                    self.say("beat", count=last)
+                    self.send("beat", count=last)
                 except OSError:
                     os._exit(0)
 
@@ -88,11 +89,11 @@ class Server:
 
             traceback.print_exc()
             reason = (str(error).strip().splitlines() or [""])[0]
-            self.say("error", message=f"{type(error).__name__}: {reason}"[:400])
+            self.send("error", message=f"{type(error).__name__}: {reason}"[:400])
 
     def _report(self, text: str, fraction: float) -> None:
         self._pulse.count += 1
-        self.say("progress", text=text, fraction=fraction)
+        self.send("progress", text=text, fraction=fraction)
 
     def _devices(self, _message: Mapping[str, Any]) -> None:
         from core.measure.timing.devices import cpu_device, cuda_devices
@@ -100,7 +101,7 @@ class Server:
 
         found, problem = cuda_devices()
         every = [to_plain(d) for d in (cpu_device(), *found)]
-        self.say("devices", devices=every, problem=problem)
+        self.send("devices", devices=every, problem=problem)
 
     def _open(self, message: Mapping[str, Any]) -> None:
         """Set up for a sweep: find the device, measure it unless it is given measured."""
@@ -117,7 +118,7 @@ class Server:
             if found is None:
                 reason = cuda_devices()[1]
                 absent = f"torch sees no device '{message['device']}' here"
-                self.say("no-device", message=f"{absent}: {reason}" if reason else absent)
+                self.send("no-device", message=f"{absent}: {reason}" if reason else absent)
                 return
             self._report("measuring the device", 0.0)
             device = measured(found, message["threads"]) if message["probe"] else found
@@ -135,7 +136,7 @@ class Server:
             message["energy_s"],
             pulse=self._pulse,
         )
-        self.say("opened", device=to_plain(device))
+        self.send("opened", device=to_plain(device))
 
     def _measure(self, message: Mapping[str, Any]) -> None:
         from core.measure.process.run_point import measure
@@ -147,7 +148,7 @@ class Server:
         self._context.settings = from_plain(Settings, message["settings"])
         if self._on_measure is not None:
             self._on_measure(point, self._context)
-        self.say(
+        self.send(
             "result", measurement=measurement_to_dict(measure(point, self._context, self._report))
         )
 
@@ -165,7 +166,7 @@ class Server:
 
         def keep(so_far: Mapping[int, Any]) -> None:
             rows = {str(number): measurement_to_dict(m) for number, m in so_far.items()}
-            self.say("so-far", measurements=rows)
+            self.send("so-far", measurements=rows)
 
         with Path(message["turn"] or os.devnull).open("r+b", buffering=0) as file:
 
@@ -175,7 +176,7 @@ class Server:
                 file.write(f"{number:<8d}".encode())
 
             found = measure_interleaved(points, self._context, self._report, keep, turn)
-        self.say("results", measurements=[measurement_to_dict(m) for m in found])
+        self.send("results", measurements=[measurement_to_dict(m) for m in found])
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

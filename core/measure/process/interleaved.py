@@ -145,7 +145,7 @@ def _load(
         if context.device.kind != "cpu" or point.folder or not backend_of(point).interleaves:
             continue
         if context.energy_s > 0:
-            # interleaved points share the meter: their joules cannot be told apart
+            # interleaved points share the meter: their joules cannot be separated
             continue
         key = (point.architecture, point.runtime)
         need = needed_bytes(point)

@@ -54,12 +54,12 @@ def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
         toy.warm()
         toy.close()
     except (Unusable, RuntimeError, MemoryError):
-        # what stands in the way of a toy stands in the way of the point, which says so
+        # what stands in the way of a toy stands in the way of the point, where it is reported
         return
 
 
 def failed(point: Point, device: Device, flag: str, message: str, **more: Any) -> Measurement:
-    """A measurement without samples that says why."""
+    """A measurement without samples, with the reason as its message."""
     return Measurement(
         architecture=point.architecture,
         workload=point.workload,

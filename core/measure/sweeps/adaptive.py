@@ -74,7 +74,7 @@ def choose_batch(
 ) -> list[int]:
     """Up to `count` candidates to measure before the law is fitted again, best first.
 
-    How much a measurement teaches does not depend on what it says, so a batch is chosen greedily:
+    How much a measurement teaches does not depend on its result, so a batch is chosen greedily:
     each choice counts as measured for those after it.
     """
     done = {_what(m) for m in measured}

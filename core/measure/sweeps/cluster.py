@@ -169,7 +169,7 @@ def cluster_sweep(
                     continue
                 task = tasks.pop(slot.worker)
                 if slot.future.status != "finished":
-                    # lost or cancelled by the scheduler: the next look at the workers tells which
+                    # lost or cancelled by the scheduler: the next look at the workers shows which
                     reason = slot.future.exception() if slot.future.status == "error" else None
                     task.lost.append(slot.worker)
                     slot.future = None
@@ -273,7 +273,7 @@ def _next_for(
 
 def _given_up(task: _Task, slot: _Slot, reason: BaseException | None = None) -> Measurement:
     device = slot.device or Device("cpu", "a worker that was lost", 0, host=slot.worker)
-    said = f" ({' '.join(str(reason).split())[:200]})" if reason else ""
+    why = f" ({' '.join(str(reason).split())[:200]})" if reason else ""
     point = task.point
     return Measurement(
         point.architecture,
@@ -282,7 +282,7 @@ def _given_up(task: _Task, slot: _Slot, reason: BaseException | None = None) -> 
         device,
         {},
         flags=("crashed",),
-        message=f"{len(task.lost)} workers were lost while measuring it{said}",
+        message=f"{len(task.lost)} workers were lost while measuring it{why}",
         model=point.model,
     )
 

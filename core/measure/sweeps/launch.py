@@ -1,6 +1,6 @@
 """From a word to a Dask client: a scheduler that runs, machines reached by SSH, or jobs of Slurm.
 
-The launchers are Dask's own; this gives them what the word says, and tells in one line why one of
+The launchers are Dask's own; this gives them what the word asks for, and reports in one line why one of
 them did not start.
 """
 
@@ -53,7 +53,7 @@ def _ssh(distributed: Any, text: str, python: str) -> Any:
     if not words:
         raise Unusable("write the machines as ssh:HOST,HOST")
     try:
-        import asyncssh  # noqa: F401 - Dask imports it only on a machine's behalf, too late to say so
+        import asyncssh  # noqa: F401 - Dask imports it only on a machine's behalf, too late for a message
     except ImportError:
         raise Unusable(
             "machines are reached by SSH through asyncssh: pip install 'paretoscope[cluster]'"
@@ -76,7 +76,7 @@ def _ssh(distributed: Any, text: str, python: str) -> Any:
 
 
 def ssh_host(text: str) -> tuple[str, dict[str, Any]]:
-    """'[USER@]HOST[:PORT]' as the host and what asyncssh is told beside it; the rest is from
+    """'[USER@]HOST[:PORT]' as the host and what asyncssh is given beside it; the rest is from
     ~/.ssh/config and the agent. Raises Unusable for a port that is none."""
     user, _, rest = text.rpartition("@")
     host, colon, port = rest.partition(":")
@@ -122,8 +122,8 @@ def launched(start: Callable[[], Any], what: str, logger: str) -> Any:
             return start()
         except Exception as error:
             # a launcher raises whatever SSH, the system or the other machine raised
-            said = [line for line in str(error).strip().splitlines() if line.strip()]
-            reason = said[0].strip() if said else type(error).__name__
+            lines = [line for line in str(error).strip().splitlines() if line.strip()]
+            reason = lines[0].strip() if lines else type(error).__name__
             reason = reason.removeprefix("Cluster failed to start: ")
             heard = next((line for line in reversed(lines) if "Error" in line or "No " in line), "")
             raise Unusable(f"{what}: {reason}" + (f" ({heard})" if heard else "")) from error
@@ -131,7 +131,7 @@ def launched(start: Callable[[], Any], what: str, logger: str) -> Any:
 
 @contextmanager
 def overheard(name: str) -> Iterator[list[str]]:
-    """The lines a logger says meanwhile, kept from the terminal: they are the other machine's."""
+    """The lines a logger writes meanwhile, kept from the terminal: they are the other machine's."""
     logger = logging.getLogger(name)
     lines: list[str] = []
     handler = logging.Handler()

@@ -125,11 +125,11 @@ def measure_model(
     def keep(m: Measurement) -> Measurement:
         if "unsupported" in m.flags:
             raise Unusable(f"{plan.folder.name}: {m.message}")
-        said = [m.message] if m.message else []
+        notes = [m.message] if m.message else []
         if not plan.folder.has_weights:
-            said.append(RANDOM)
+            notes.append(RANDOM)
         environment = {**m.environment, **facts}
-        return store(replace(m, quality=quality, environment=environment, message="; ".join(said)))
+        return store(replace(m, quality=quality, environment=environment, message="; ".join(notes)))
 
     # no anchor: there is no second point for the first to drift from
     timing = sweep(

@@ -84,8 +84,8 @@ def cuda_devices() -> tuple[tuple[Device, ...], str]:
     if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
         return (), "its torch is built without CUDA; a GPU needs a Python whose torch has it"
     found: list[Device] = []
-    # torch tells of a driver that is too old or absent in a warning only
-    with warnings.catch_warnings(record=True) as said:
+    # torch reports a driver that is too old or absent in a warning only
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -97,7 +97,7 @@ def cuda_devices() -> tuple[tuple[Device, ...], str]:
             return tuple(found), f"torch is built for CUDA, but the GPU does not answer ({reason})"
     if found:
         return tuple(found), ""
-    reason = f" ({str(said[0].message).strip().splitlines()[0]})" if said else ""
+    reason = f" ({str(warned[0].message).strip().splitlines()[0]})" if warned else ""
     return (), f"torch is built for CUDA, but finds no GPU or no driver it can use{reason}"
 
 

@@ -102,7 +102,7 @@ def energy_pass(
 
     Returns 'joules_per_token' (prompts included, every token of every sequence counted), 'watts'
     while running, 'idle_watts' just before, 'seconds' and 'tokens'; nothing at all where no counter
-    can be read, or where it did not move. Idle power is told apart and not taken off.
+    can be read, or where it did not move. Idle power is reported beside it and not taken off.
     """
     source = source or counter(device)
     if source is None:

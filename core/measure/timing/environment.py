@@ -1,7 +1,7 @@
 """What the machine was like while measuring, and whether others used it meanwhile.
 
 Clocks and power settings are read and never changed. psutil and nvidia-ml-py are optional: what
-cannot be read is absent from the snapshot, and `missing` says why.
+cannot be read is absent from the snapshot, and `missing` has the reason.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def busy_seconds() -> float | None:
 
 
 def clock_mhz(device: Device) -> float | None:
-    """The clock now: the GPU's SM clock, or the mean of the CPU's cores where it is told."""
+    """The clock now: the GPU's SM clock, or the mean of the CPU's cores where it is known."""
     if device.kind == "cuda":
         access = nvml_handle(device.index)
         if access is None:

@@ -42,7 +42,7 @@ def decoder_bytes(point: Point, copies: int = 1) -> dict[str, int]:
 
 
 def available_bytes(device: str) -> int | None:
-    """Bytes that can still be had on a device, or None where nothing tells."""
+    """Bytes that can still be had on a device, or None where that is unknown."""
     if device.startswith("cuda"):
         import torch
 
@@ -55,7 +55,7 @@ def available_bytes(device: str) -> int | None:
 
 
 def total_bytes() -> int:
-    """Physical memory of this machine; 0 where nothing tells."""
+    """Physical memory of this machine; 0 where that is unknown."""
     try:
         import psutil
 

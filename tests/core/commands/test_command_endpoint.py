@@ -101,9 +101,11 @@ def test_an_untold_precision_is_said_to_be_assumed(tmp_path, capsys):
     with serving() as url:
         status, answer, out, _ = run(capsys, url, *words, *asked)
         assert status == 0 and answer["runtime"]["weights"] == "bf16"
-        assert "nobody says its precision" in out
+        assert "its precision is unknown" in out
         status, answer, out, _ = run(capsys, url, *words, *asked, "--weights", "int8")
-    assert status == 0 and answer["runtime"]["weights"] == "int8" and "nobody says" not in out
+    assert (
+        status == 0 and answer["runtime"]["weights"] == "int8" and "precision is unknown" not in out
+    )
 
 
 def test_refusals_are_one_line_and_leave_no_file(config, tmp_path, capsys):

@@ -50,8 +50,8 @@ def model_dialog(qtbot, store, threads=3):
 
 
 def looked(qtbot, dialog, sign):
-    qtbot.waitUntil(lambda: dialog.told.text().startswith(sign), timeout=30_000)
-    return dialog.told.text()
+    qtbot.waitUntil(lambda: dialog.summary.text().startswith(sign), timeout=30_000)
+    return dialog.summary.text()
 
 
 def settle(qtbot, store):
@@ -174,7 +174,7 @@ def test_one_at_a_time_and_a_single_model_cannot_be_held(qtbot, opened, folder, 
         looked(qtbot, dialog, "●")
     first.measure.click()
     second.measure.click()
-    assert "something is being measured" in second.told.text() and second.isVisible()
+    assert "something is being measured" in second.summary.text() and second.isVisible()
     opened.pause_sweep()
     assert not opened.state.sweep.paused and "in one go" in opened.state.message
     go.set()
@@ -186,7 +186,7 @@ def test_an_endpoint_is_refused_in_place_then_measured(qtbot, opened, folder):
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.measure.click()
-    assert "give the address" in dialog.told.text()
+    assert "give the address" in dialog.summary.text()
     with serving() as closed:
         pass
     dialog.url.setText(closed)
