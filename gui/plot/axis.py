@@ -22,8 +22,8 @@ PAD = 4.0
 def tick_labels(values: list[float], axis: Axis) -> tuple[list[str], str]:
     """The label of every tick and the unit they all share ('' where each has its own).
 
-    On a linear axis the unit belongs to the axis; on a log one each tick says its own, since they
-    may span several.
+    On a linear axis the unit belongs to the axis; on a log one each tick has its own, since
+    they may span several.
     """
     if not values:
         return [], "" if axis.unit in SCALES else axis.unit
@@ -31,7 +31,7 @@ def tick_labels(values: list[float], axis: Axis) -> tuple[list[str], str]:
         return _plain(values, not axis.log), axis.unit
     if axis.log:
         if len(axis.unit) > 2 and axis.unit != "count":
-            # a unit of words is said once, by the axis
+            # a unit that is a word is written once, on the axis
             return [tick_text(v, "count") for v in values], axis.unit
         return [tick_text(v, axis.unit) for v in values], ""
     suffix, factor = scale_for(max(abs(v) for v in values), axis.unit)
@@ -66,7 +66,7 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
     """The bottom or left axis of view coordinates, which are log10 of the metric on a log scale.
 
     pyqtgraph places it and lets it be dragged and wheeled; ticks, labels and title are painted here
-    because its own prefixes cannot say ms, GB and 1.5B.
+    because its own prefixes cannot write ms, GB and 1.5B.
     """
 
     asked = Signal(QPointF)  # clicked: where on the screen a menu may open
@@ -84,7 +84,7 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
 
     def describe(self, axis: Axis, text: str, quiet: str, font: QFont) -> None:
-        """Show this metric in these colours and this type."""
+        """Show this metric in these colours and this font."""
         self.described = axis
         self.text, self.quiet, self.tick_font = QColor(text), QColor(quiet), font
         self.setToolTip(f"{axis.label}: click to choose another metric or scale, drag to move")
@@ -101,7 +101,7 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
         return math.log10(value) if value > 0 else -math.inf
 
     def relabel(self) -> None:
-        """Find the ticks of the present range, and make room for their labels."""
+        """Find the ticks of the present range, and make the axis wide enough for their labels."""
         low, high = sorted(self.range)
         length = self.geometry().width() if self.across else self.geometry().height()
         metrics = QFontMetricsF(self.tick_font)
@@ -114,7 +114,7 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
         else:
             widest = max([metrics.horizontalAdvance(t) for _, t in self.ticks], default=0.0)
             needed = TICK + PAD + widest + PAD + line * 1.15 + PAD
-            # give way at once but shrink only by much, so that the plot does not tremble
+            # grow at once but shrink only by much, so that the plot does not jitter
             if needed > self.width() or needed < self.width() - 3 * line:
                 self.setWidth(needed)
         self.picture = None
@@ -126,18 +126,18 @@ class QuantityAxis(pg.AxisItem):  # type: ignore[misc]
         return self.described.label + (f" ({self.unit})" if self.unit else "")
 
     def linkedViewChanged(self, view: Any, newRange: Any = None) -> None:
-        """The view moved: new ticks."""
+        """New ticks for a view that moved."""
         super().linkedViewChanged(view, newRange)
         self.relabel()
 
     def resizeEvent(self, ev: Any = None) -> None:
-        """Another length: new ticks."""
+        """New ticks for another length."""
         super().resizeEvent(ev)
         if hasattr(self, "ticks"):
             self.relabel()
 
     def mouseClickEvent(self, event: Any) -> None:
-        """A click asks for the axis' menu."""
+        """A click requests the axis' menu."""
         event.accept()
         self.asked.emit(event.screenPos())
 

@@ -23,10 +23,10 @@ from gui.plot.scene import PREDICTED, Axis, Band, Colours, Overlay, Scene
 from gui.plot.stamps import Stamps, draw_lines, paint_each
 
 FADED = 0.35
-# more marks than this would be a smear, and slow
+# more marks than this could not be seen apart, and would be slow
 MOST_MARKS = 5_000
-FEW_MARKS = 40  # so few are drawn larger
-# a longer front shows its steps alone
+FEW_MARKS = 40  # up to this many are drawn larger
+# a longer front shows only its steps
 MOST_STAMPS = 400
 
 
@@ -41,7 +41,7 @@ class BandLayer(Layer):
         self.high: Floats = np.empty(0)
 
     def set_band(self, band: Band | None, x_axis: Axis, y_axis: Axis) -> None:
-        """Another band, or none."""
+        """Set another band, or none."""
         if band is None:
             self.u = np.empty(0)
         else:
@@ -84,7 +84,7 @@ class FrontLayer(Layer):
         self._stamps: tuple[tuple[float, Colours, float], Stamps] | None = None
 
     def set_front(self, scene: Scene, u: Floats, v: Floats, front: Indices) -> None:
-        """Another front, as indices of points in view coordinates."""
+        """Set another front, as indices of points in view coordinates."""
         self.scene_shown = scene
         here = front[np.isfinite(u[front]) & np.isfinite(v[front])]
         self.u, self.v = u[here], v[here]
@@ -106,11 +106,11 @@ class FrontLayer(Layer):
         ]
 
     def set_limits(self, limits: dict[str, float]) -> None:
-        """Where limits on the axes stand ('x<=' and so on, view coordinates): the steps end there."""
+        """Set the limits on the axes ('x<=' and so on, view coordinates); the steps end there."""
         self._limits = limits
 
     def _ends(self, scene: Scene, better: tuple[str, str]) -> tuple[float, float]:
-        """Where the staircase runs out: at a limit, else at the edge of the picture."""
+        """Where the staircase ends: at a limit, else at the edge of the picture."""
         ends = []
         for axis, way in zip("xy", better, strict=True):
             side, far = ("<=", 1e6) if way == "lower" else (">=", -1e6)
@@ -118,7 +118,7 @@ class FrontLayer(Layer):
         return ends[0], ends[1]
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """Steps with a casing that sets them off the cloud, then the marks."""
+        """Steps with an outline that sets them off from the cloud, then the marks."""
         scene = self.scene_shown
         if scene is None or len(self.u) == 0 or scene.front_shown == "hidden":
             return
@@ -155,7 +155,7 @@ class FrontLayer(Layer):
 
     def _strengths(self) -> Indices:
         """How full each mark is, in tenths: the chance of being on the front where it is known, else
-        full where measured and hollow where predicted."""
+        full where measured and empty where predicted."""
         share = self.filled.astype(np.float64) if self.strength is None else self.strength
         return np.rint(np.nan_to_num(share) * 10).astype(np.intp)
 
@@ -163,7 +163,7 @@ class FrontLayer(Layer):
 def _paint_mark(
     p: QPainter, at: QPointF, radius: float, line: QColor, ground: QColor, share: float
 ) -> None:
-    """A mark filled to a share."""
+    """Paint a mark filled to a share of the line's colour."""
     mixed = (
         round(share * a + (1 - share) * b)
         for a, b in zip(line.getRgb()[:3], ground.getRgb()[:3], strict=True)  # type: ignore[index]
@@ -177,7 +177,7 @@ class OverlayLayer(StillLayer):
     """Other projects on the same axes: small marks and their own staircase, tagged at its end."""
 
     def __init__(self, view: pg.ViewBox) -> None:
-        # above the measured points, among which a few results of another tool would not be found
+        # above the measured points, which would hide a few results of another tool
         super().__init__(view, 32)
         self.colours: tuple[QColor, ...] = ()
         self.background = QColor()
@@ -185,7 +185,7 @@ class OverlayLayer(StillLayer):
         self._parts: list[tuple[Overlay, Floats, Floats, tuple[Floats, Floats]]] = []
 
     def set_overlays(self, overlays: tuple[Overlay, ...], x_axis: Axis, y_axis: Axis) -> None:
-        """Other overlays or axes."""
+        """Set other overlays or axes."""
         self._parts = []
         better = (x_axis.better or "lower", y_axis.better or "lower")
         for overlay in overlays:
@@ -197,11 +197,11 @@ class OverlayLayer(StillLayer):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is laid over."""
+        """Whether there is no overlay."""
         return not self._parts
 
     def draw(self, p: QPainter) -> None:
-        """Every overlay in its colour; one that is not comparable is dashed and says so."""
+        """Every overlay in its colour; one that is not comparable is dashed and labelled so."""
         plane = plane_of(self.view)
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
         p.setFont(self.font)
@@ -214,7 +214,7 @@ class OverlayLayer(StillLayer):
             p.setBrush(Qt.BrushStyle.NoBrush)
             lines = plane.steps(*steps)
             draw_lines(p, lines)
-            # a ground of its own lets the frame be seen on the cloud
+            # an opaque fill makes the frame visible on the cloud
             p.setBrush(self.background)
             half = 2.5 if len(u) > FEW_MARKS else 4.0
             for x, y in zip(plane.px(u[:MOST_MARKS]), plane.py(v[:MOST_MARKS]), strict=True):

@@ -21,7 +21,7 @@ from gui.plot.plane import Layer, plane_of
 from gui.plot.raster import CloudRaster, View
 from gui.plot.scene import Colours
 
-# with more points than this a pan shows the old image moved until the hand rests
+# with more points than this a pan shows the old image, moved, until the mouse rests
 RESTING = 400_000
 
 
@@ -47,7 +47,7 @@ class GridLayer(Layer):
 
 
 class ForbiddenLayer(Layer):
-    """The side that each limit excludes, below everything: a solid tint costs less than a veil."""
+    """The side that each limit excludes, below everything: a solid tint costs less than a translucent one."""
 
     def __init__(self, view: pg.ViewBox, lines: Mapping[Hashable, LimitLine]) -> None:
         super().__init__(view, -110)
@@ -55,7 +55,7 @@ class ForbiddenLayer(Layer):
         self.lines = lines
 
     def set_colours(self, colours: Colours) -> None:
-        """The limits' colour, thinned with the background's."""
+        """Mix the limits' colour with the background's."""
         limit, ground = QColor(colours.limit), QColor(colours.background)
         mixed = [
             round(0.07 * a + 0.93 * b)
@@ -65,7 +65,7 @@ class ForbiddenLayer(Layer):
         self.update()
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """One rectangle a limit."""
+        """One rectangle per limit."""
         plane = plane_of(self.view)
         for line in self.lines.values():
             p.fillRect(line.forbidden(plane), self.colour)
@@ -88,13 +88,13 @@ class CloudLayer(Layer):
         self._stale = True
 
     def set_points(self, u: Floats, v: Floats, outside: Bools | None) -> None:
-        """Other points."""
+        """Set other points."""
         self.u, self.v, self.outside = u, v, outside
         self._mask, self._drag = None, None
         self.mark_stale()
 
     def set_feasible(self, mask: Bools | None) -> None:
-        """Other limits."""
+        """Set which points are feasible."""
         self._mask, self._drag = mask, None
         if not self._stale:
             self.raster.set_feasible(mask)
@@ -117,7 +117,7 @@ class CloudLayer(Layer):
             self._redraw()
 
     def set_colours(self, table: Any) -> None:
-        """Other colours or strengths."""
+        """Set other colours or strengths."""
         self.raster.set_colours(table)
         self._redraw()
 
@@ -147,7 +147,7 @@ class CloudLayer(Layer):
         self._image = None
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """The image, moved and stretched if the view has left it behind."""
+        """The image, moved and stretched if the view has changed since it was made."""
         if len(self.u) == 0:
             return
         if self._stale and (self.raster.view is None or not self._rest.isActive()):

@@ -10,7 +10,7 @@ from gui.plot.scene import Colours
 
 
 class HoverCard(QLabel):
-    """Rich text near a point, always inside its parent and never in the mouse's way."""
+    """Rich text near a point, always inside its parent; mouse events pass through it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class HoverCard(QLabel):
         self.hide()
 
     def set_look(self, colours: Colours, font: QFont) -> None:
-        """Other colours or type."""
+        """Set other colours or another font."""
         self.setFont(font)
         self.setStyleSheet(
             f"#hoverCard {{ background: {colours.card}; color: {colours.text};"
@@ -30,7 +30,7 @@ class HoverCard(QLabel):
         )
 
     def show_at(self, at: QPoint, text: str) -> None:
-        """Show the text beside a place of the parent, on the side that has room."""
+        """Show the text beside a place of the parent, on the side where it fits."""
         self.setText(text)
         self.adjustSize()
         room = self._around.rect()

@@ -27,7 +27,7 @@ def placed_labels(
     taken: Sequence[QRectF] = (),
 ) -> list[QRectF | None]:
     """A rectangle for each label near its anchor, inside the picture, covering no other label, no
-    anchor and nothing `taken`; None where there is no room (better no label than a smear)."""
+    anchor and nothing `taken`; None where it does not fit."""
     used = [(b.left(), b.top(), b.right(), b.bottom()) for b in taken]
     used += [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in anchors]
     placed: list[QRectF | None] = []
@@ -50,8 +50,9 @@ def placed_labels(
 
 
 class LandmarkLayer(StillLayer):
-    """The marks of published models (diamonds; hollow: a law's), and all labels, with a thin line
-    where one stands off.
+    """The marks of published models (diamonds; hollow: predicted by a law) and all labels.
+
+    A thin line leads to a label that is not beside its mark.
 
     A model measured here has its mark among the measured ones; its label is in their colour.
     """
@@ -66,13 +67,14 @@ class LandmarkLayer(StillLayer):
         self._placed: tuple[Plane, list[QRectF | None]] | None = None
 
     def replace_labels(self) -> None:
-        """What labels must keep clear of has changed. While a limit moves they stay where they are:
-        labels that jump about under the hand would be worse than one that covers something."""
+        """Place the labels again, since what they must keep clear of has changed.
+
+        While a limit moves they stay: labels that jump would be worse than one that covers something."""
         self._placed = None
         self.update()
 
     def set_landmarks(self, landmarks: tuple[Landmark, ...], x_axis: Axis, y_axis: Axis) -> None:
-        """Other landmarks or axes."""
+        """Set other landmarks or axes."""
         u = view_coordinates(np.array([m.x for m in landmarks], dtype=np.float64), x_axis)
         v = view_coordinates(np.array([m.y for m in landmarks], dtype=np.float64), y_axis)
         known = np.isfinite(u) & np.isfinite(v)

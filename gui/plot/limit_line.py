@@ -21,7 +21,7 @@ CLEAR = 5.0
 
 
 class LimitLine(Layer):
-    """One limit on an axis. Signals tell what the user does, never what the program sets.
+    """One limit on an axis. Signals report what the user does, never what the program sets.
 
     `moved` carries the value while it is dragged or nudged, `released` the value it is left at;
     None means dragged past the edge of the data: no limit.
@@ -41,7 +41,7 @@ class LimitLine(Layer):
         self.value = limit.value
         self.crossing: tuple[LimitLine, ...] = ()  # lines of the other axis, to keep labels off
         self.focused = False
-        # own flag: hover events cease while the mouse button is held (pyqtgraph#2858)
+        # a flag of our own: hover events cease while the mouse button is held (pyqtgraph#2858)
         self.dragging = False
         self._hovered = False
         self._edges = (0.0, 1.0)
@@ -58,7 +58,7 @@ class LimitLine(Layer):
         self.update()
 
     def set_limit(self, limit: LimitView, axis: Axis) -> None:
-        """Another state of the same limit; a hand on the line keeps what it holds."""
+        """Another state of the same limit; while the line is dragged it keeps its value."""
         self.limit, self.axis = limit, axis
         if not self.dragging and not self._nudged:
             self.value = limit.value
@@ -74,7 +74,7 @@ class LimitLine(Layer):
 
     @property
     def at(self) -> float:
-        """Where the line stands, in view coordinates; no limit stands at the loose edge."""
+        """The place of the line, in view coordinates; without a limit it is the loose edge."""
         placed = math.nan if self.value is None else self.value
         if self.axis.log:
             placed = math.log10(placed) if placed > 0 else math.nan
@@ -104,11 +104,11 @@ class LimitLine(Layer):
         return path
 
     def contains(self, point: Any) -> bool:
-        """Whether the hand can take the line here."""
+        """Whether the line can be grabbed here."""
         return self.shape().contains(point)
 
     def label_box(self) -> QRectF:
-        """Where the label stands: at the line's end, inside the picture."""
+        """Where the label is: at the line's end, inside the picture."""
         plane = plane_of(self.view)
         wide, high = self._label_size(self.text)
         pixel = self._pixel(plane)
@@ -116,11 +116,11 @@ class LimitLine(Layer):
             left = min(max(2.0, pixel - wide / 2), max(2.0, plane.width - wide - 2))
             place = QRectF(left, 4, wide, high)
             for y in sorted(line._pixel(plane) for line in self.crossing):
-                # under a line that would run through it
+                # move it below a line that would run through it
                 if place.top() - CLEAR < y < place.bottom() + CLEAR:
                     place.moveTop(y + CLEAR)
             return place
-        # off the corner where the label of a vertical line may stand
+        # clear of the corner where the label of a vertical line may be
         top = min(max(high + 12, pixel - high / 2), max(2.0, plane.height - high - 2))
         place = QRectF(plane.width - wide - 4, top, wide, high)
         for line in self.crossing:
@@ -141,7 +141,7 @@ class LimitLine(Layer):
         pixel = plane.px(self.at) if self.vertical else plane.py(self.at)
         length = plane.width if self.vertical else plane.height
         if self.value is None:
-            # the handle of no limit stays at hand even where the data's edge is out of view
+            # the handle of no limit stays within reach even where the data's edge is out of view
             return float(min(max(pixel, 1.0), length - 2.0))
         return float(pixel)
 
@@ -169,7 +169,7 @@ class LimitLine(Layer):
             self.update()
 
     def mouseClickEvent(self, ev: Any) -> None:
-        """A click takes the keyboard focus to this line."""
+        """A click gives this line the keyboard focus."""
         if ev.button() == Qt.MouseButton.LeftButton:
             ev.accept()
             self.grabbed.emit()
@@ -204,7 +204,7 @@ class LimitLine(Layer):
         self._move(self.value_at(self.at + direction * step))
 
     def settle(self) -> None:
-        """The arrow key was let go."""
+        """End a nudge when the arrow key is released."""
         if self._nudged:
             self._nudged = False
             self.released.emit(self.value)
@@ -222,7 +222,7 @@ class LimitLine(Layer):
         if self.colours is None:
             return
         plane = plane_of(self.view)
-        # on a whole pixel, so that the line is as wide wherever it stands
+        # on a whole pixel, so that the line is equally wide everywhere
         pixel = float(round(self._pixel(plane)))
         colour = QColor(self.colours.limit)
         held = self.dragging or self._hovered or self.focused

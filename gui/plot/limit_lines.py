@@ -1,4 +1,4 @@
-"""The limit lines of a scene, which of them has the keyboard, and what the hand does on them."""
+"""The limit lines of a scene, which of them has the keyboard focus, and what the user does on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LimitLines(QObject):
         self._view = view
 
     def refresh(self, scene: Scene, font: QFont) -> None:
-        """Show the limits of the scene; a line in hand keeps what it holds."""
+        """Show the limits of the scene; a line that is dragged keeps its value."""
         wanted = {limit.key: limit for limit in scene.limits if limit.axis}
         for key, line in list(self.by_key.items()):
             if key not in wanted or wanted[key].axis != line.limit.axis:
@@ -54,14 +54,14 @@ class LimitLines(QObject):
         return any(line.dragging for line in self.by_key.values())
 
     def focus(self, line: LimitLine | None) -> None:
-        """Give the keyboard to one line, or to none."""
+        """Give the keyboard focus to one line, or to none."""
         self.focused = line
         for one in self.by_key.values():
             one.focused = one is line
             one.update()
 
     def focus_next(self, forward: bool) -> bool:
-        """Give the keyboard to the next line; False where there is none, and none has it then."""
+        """Give the keyboard focus to the next line; False where there is none, and then none has it."""
         lines = list(self.by_key.values())
         at = lines.index(self.focused) if self.focused in lines else (-1 if forward else len(lines))
         at += 1 if forward else -1

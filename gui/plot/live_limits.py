@@ -13,8 +13,7 @@ from gui.plot.scene import LimitView, Scene
 
 
 class LiveLimits:
-    """What the limits of one scene leave. Build the next from the last, and what still holds is
-    taken over."""
+    """What the limits of one scene leave. Built from the last one, it takes over what still holds."""
 
     def __init__(self, scene: Scene, last: LiveLimits | None = None) -> None:
         self.scene = scene
@@ -42,14 +41,14 @@ class LiveLimits:
         self._allows: dict[Hashable, tuple[LimitView, Bools]] = {}
         self._live: dict[Hashable, tuple[tuple[object, ...], LiveFront]] = {}
         if last is not None:
-            # what belongs to limits that are gone is let go
+            # what belongs to limits that are gone is dropped
             keys = {limit.key for limit in scene.limits}
             self._allows = {k: v for k, v in list(last._allows.items()) if k in keys}
             self._live = {k: v for k, v in list(last._live.items()) if k in keys}
 
     @property
     def has_goal(self) -> bool:
-        """Whether both axes say which way is better, so that there is a front."""
+        """Whether both axes have a better direction, so that there is a front."""
         return bool(self.scene.x_axis.better and self.scene.y_axis.better)
 
     def mask(self, without: Hashable = None) -> Bools | None:
@@ -63,7 +62,7 @@ class LiveLimits:
         return mask
 
     def front(self, mask: Bools | None) -> Indices:
-        """The scene's front: the one it brings, or the one the mask leaves."""
+        """The scene's front: the one it was given, or the one that the mask leaves."""
         if self.scene.front is not None:
             given = self.scene.front
             return given[np.lexsort((self.y[given], self.x[given]))]
@@ -81,7 +80,7 @@ class LiveLimits:
         return made
 
     def is_ready(self, limit: LimitView) -> bool:
-        """Whether `live` has its answer at hand."""
+        """Whether `live` would answer without computing."""
         kept = self._live.get(limit.key)
         return kept is not None and _same(kept[0], self._needs(limit))
 
@@ -114,7 +113,7 @@ class LiveLimits:
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
-    """Equal sides and values, and the very same columns."""
+    """Whether sides and values are equal and the columns the same objects."""
     return len(a) == len(b) and all(
         p is q or (isinstance(p, float | str) and p == q) for p, q in zip(a, b, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What stands on top: measured points with their intervals, and what the user points at."""
+"""The top layers: measured points with their intervals, and what the user points at."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gui.plot.plane import Layer, Plane, StillLayer, plane_of, view_coordinates
 from gui.plot.scene import Axis, Colours, Measured, Scene
 from gui.plot.stamps import Stamps, draw_lines, paint_each
 
-# more marks than this would be a smear, and slow
+# more marks than this could not be seen apart, and would be slow
 MOST_MARKS = 5_000
 
 
@@ -45,7 +45,7 @@ class MarksLayer(StillLayer):
         return len(self._u)
 
     def set_measured(self, measured: Measured | None, x_axis: Axis, y_axis: Axis) -> None:
-        """Other measured points or axes."""
+        """Set other measured points or axes."""
         self._bars = []
         if measured is None:
             self._u = self._v = np.empty(0)

@@ -1,4 +1,4 @@
-"""The Pareto plot: a scene drawn as layers, and what the hand does on it told as signals."""
+"""The Pareto plot: a scene drawn as layers, with signals for what the user does on it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ ARROWS = {
     Qt.Key.Key_Up: 1,
 }
 HOVER_DELAY_MS = 30
-# limits are prepared for dragging when the hand has rested this long
+# limits are prepared for dragging when nothing has moved for this long
 PREPARE_DELAY_MS = 250
 
 Background = Callable[[Callable[[], Any], Callable[[Any], None]], None]
 
 
 class ParetoPlot(QWidget):
-    """Draws a `Scene`; while a limit moves it keeps cloud, front and counts in step by itself.
+    """Draws a `Scene`; while a limit moves it updates cloud, front and counts by itself.
 
-    Signals carry what the user does. A drag tells `limit_dragged` and `live` at every move and
-    `limit_released` once; the picture stays as the hand left it until the next `refresh`.
+    Signals carry what the user does. A drag emits `limit_dragged` and `live` at every move and
+    `limit_released` once; the picture then stays as it is until the next `refresh`.
     """
 
     limit_dragged = Signal(object, str, object)  # key, side, value or None
@@ -76,7 +76,7 @@ class ParetoPlot(QWidget):
         self.canvas = pg.PlotWidget(
             self, axisItems={"bottom": self.bottom, "left": self.left}, useOpenGL=False
         )
-        # a line says itself how near the hand must be; asking all around costs as much again
+        # each line has its own reach; searching around the mouse as well would cost as much again
         self.canvas.scene().setClickRadius(0)
         plot = self.canvas.getPlotItem()
         plot.hideButtons()
@@ -140,7 +140,7 @@ class ParetoPlot(QWidget):
             self._prepare_timer.start()
 
     def fit_view(self) -> None:
-        """Show all the data again, with a little room around it."""
+        """Show all the data again, with a margin around it."""
         assert self.scene is not None
         self._zoomed = False
         (left, right), (bottom, top) = self.picture.extent(self.scene)
@@ -156,7 +156,7 @@ class ParetoPlot(QWidget):
             line = self.lines.get(key)
             held = line is not None and line.dragging
             if held or (drawn is not None and new.limits is drawn.limits):
-                # something else changed under the hand: follow on from there
+                # something else changed during the drag: follow on from there
                 if stale or (drawn is not None and new.limits is not drawn.limits):
                     self._preview = None
                     self.preview_limit(key, value)
@@ -190,7 +190,7 @@ class ParetoPlot(QWidget):
     def _is_as_left(
         self, new: Scene, drawn: Scene | None, key: Hashable, value: float | None
     ) -> bool:
-        """Whether only the limit that was moved differs, and it is where the hand left it."""
+        """Whether only the limit that was moved differs, and it is where it was released."""
         if drawn is None or new.front is not None or new.chance is not drawn.chance:
             return False
         if new.source is not drawn.source:
@@ -220,12 +220,12 @@ class ParetoPlot(QWidget):
             f"{len(scene.x):,} candidates inside all limits, {len(self.front):,} on the front"
         )
 
-    # --- limits under the hand ----------------------------------------------------------------
+    # --- limits being dragged -----------------------------------------------------------------
 
     def preview_limit(self, key: Hashable, value: float | None) -> LiveState:
-        """Show the picture as it is with this limit at this value; the store is not told.
+        """Show the picture with this limit at this value, without changing the store.
 
-        For any limit of the scene, be it a line here or a handle elsewhere.
+        For any limit of the scene, whether a line here or a handle elsewhere.
         """
         scene, limits = self.scene, self._limits
         assert scene is not None and limits is not None
@@ -254,14 +254,14 @@ class ParetoPlot(QWidget):
         self.limit_dragged.emit(key, side, value)
 
     def _prepare_next(self) -> None:
-        """Sort for the next limit that may be taken, so that the first move is quick."""
+        """Sort for the next limit that may be dragged, so that the first move is quick."""
         scene, limits = self.scene, self._limits
         if scene is None or limits is None or self.limit_lines.in_hand:
             return
         waiting = [limit for limit in scene.limits if not limits.is_ready(limit)]
         if not waiting:
             return
-        # the lines on the axes are the likeliest to be taken
+        # the lines on the axes are the likeliest to be dragged
         limit = min(waiting, key=lambda one: not one.axis)
         if self._background is None:
             limits.live(limit)
@@ -315,7 +315,7 @@ class ParetoPlot(QWidget):
         )
 
     def nearest_laid_over(self, position: QPointF) -> tuple[int, int] | None:
-        """Layer and place of what is laid over the candidates at a place of the canvas."""
+        """Overlay and index of the overlaid point at a place of the canvas; None where there is none."""
         if self.scene is None or not self.view.sceneBoundingRect().contains(position):
             return None
         at = self.view.mapFromScene(position)
@@ -348,7 +348,7 @@ class ParetoPlot(QWidget):
         self.point_hovered.emit(-1 if index is None else index)
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
-        """The mouse left: no card."""
+        """Hide the card when the mouse leaves."""
         if event.type() == QEvent.Type.Leave:
             self._hover_timer.stop()
             self.card.hide()
@@ -371,7 +371,7 @@ class ParetoPlot(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys move the focused limit (finely with Shift), else step along the front; Delete
-        takes the limit away, Escape lets go, Home shows all data."""
+        removes the limit, Escape takes the focus off it, Home shows all data."""
         key, line = Qt.Key(event.key()), self.limit_lines.focused
         direction = ARROWS.get(key)
         if direction is not None and line is not None:
@@ -395,7 +395,7 @@ class ParetoPlot(QWidget):
         super().keyReleaseEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Without the keyboard no key is let go here any more: what was nudged is settled."""
+        """End a nudge: without the focus the release of its key is not seen here."""
         if self.limit_lines.focused is not None:
             self.limit_lines.focused.settle()
         super().focusOutEvent(event)
@@ -443,7 +443,7 @@ class ParetoPlot(QWidget):
 
 
 def _plain_card(scene: Scene, index: int) -> str:
-    """Both values of a point."""
+    """A card with both values of a point."""
     return (
         f"{scene.x_axis.label}: <b>{scene.x_axis.format(float(scene.x[index]))}</b><br>"
         f"{scene.y_axis.label}: <b>{scene.y_axis.format(float(scene.y[index]))}</b>"

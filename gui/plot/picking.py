@@ -8,7 +8,7 @@ from core.arrays import Floats, Indices
 from gui.plot.plane import Plane, view_coordinates
 from gui.plot.scene import Scene
 
-# how near, in pixels, counts as on it
+# pixels within which the mouse counts as on a point
 MARK_REACH, CLOUD_REACH = 11.0, 7.0
 
 
@@ -37,7 +37,7 @@ def nearest(
 
 
 def nearest_laid_over(scene: Scene, plane: Plane, x: float, y: float) -> tuple[int, int] | None:
-    """Layer and place of the point laid over nearest to pixel (x, y); None where none is in reach."""
+    """Overlay and index of the overlaid point nearest to pixel (x, y); None where none is in reach."""
     best: tuple[float, int, int] | None = None
     for layer, overlay in enumerate(scene.overlays):
         u = view_coordinates(overlay.x, scene.x_axis)

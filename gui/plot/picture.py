@@ -1,4 +1,4 @@
-"""All layers of the plot together: made once, then told what of a scene changed."""
+"""All layers of the plot together: made once, then updated with what changed of a scene."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gui.plot.scene import Scene
 
 # free space around the data, as a share of its range
 MARGIN = 0.06
-# type of the presenter's plot, as a multiple of the usual
+# size of type of the presenter's plot, as a multiple of the usual one
 LARGE_TYPE = 1.6
 
 
@@ -60,7 +60,7 @@ class Picture:
         return (self.cloud, self.overlays, self.front, self.marks, self.landmarks)
 
     def set_look(self, scene: Scene, font: QFont) -> None:
-        """Other colours, axes or type."""
+        """Set other colours, axes or another font."""
         colours = scene.colours
         font = QFont(font)
         font.setPointSizeF(font.pointSizeF() * (LARGE_TYPE if scene.large else 1.0))
@@ -79,7 +79,7 @@ class Picture:
             layer.update()
 
     def set_points(self, scene: Scene) -> None:
-        """Other points."""
+        """Set other points."""
         self.u = view_coordinates(scene.x, scene.x_axis)
         self.v = view_coordinates(scene.y, scene.y_axis)
         nowhere = ~(np.isfinite(self.u) & np.isfinite(self.v))
@@ -88,7 +88,7 @@ class Picture:
         self.cloud.set_points(self.u, self.v, scene.outside)
 
     def set_strengths(self, new: Scene, drawn: Scene | None) -> None:
-        """Other colours of the cloud, or other parts shown."""
+        """Set other colours of the cloud, or other parts shown."""
         parts = (new.colours, new.feasible_shown, new.infeasible_shown, len(new.x))
         if drawn is not None and parts == (
             drawn.colours,
@@ -110,7 +110,7 @@ class Picture:
         )
 
     def set_marks(self, new: Scene, drawn: Scene | None, axes: bool) -> None:
-        """What stands on the picture beside the cloud; `axes`: those changed."""
+        """Set what is drawn beside the cloud; `axes`: whether the axes changed."""
         x_axis, y_axis = new.x_axis, new.y_axis
         if drawn is None or axes or new.measured is not drawn.measured:
             self.marks.set_measured(new.measured, x_axis, y_axis)
@@ -127,7 +127,7 @@ class Picture:
         self.front.update()
 
     def set_front(self, scene: Scene, front: Indices, best: int | None) -> None:
-        """Another front, which ends at the limits as they stand."""
+        """Set another front, which ends at the present limits."""
         self.forbidden.update()
         self.front.set_limits(
             {

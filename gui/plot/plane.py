@@ -18,7 +18,7 @@ from gui.plot.scene import Axis
 
 
 def view_coordinates(column: Floats, axis: Axis) -> Floats:
-    """The column on the axis' scale; -inf (nowhere) where it is unknown or the scale has no place."""
+    """The column on the axis' scale; -inf (nowhere) where it is unknown or the scale has no place for it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         placed = np.log10(column) if axis.log else np.array(column, dtype=np.float64)
     placed[~np.isfinite(placed)] = -np.inf
@@ -53,14 +53,14 @@ class Plane:
         return self.top - py / self.height * (self.top - self.bottom)
 
     def polygon(self, u: Floats, v: Floats) -> QPolygonF:
-        """An area to fill as pixels, cut at the picture's edge (SVG knows no clipping)."""
+        """An area to fill as pixels, cut at the picture's edge (SVG files are not clipped)."""
         x = np.clip(self.px(u), 0, self.width)
         y = np.clip(self.py(v), 0, self.height)
         return QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)])
 
     def steps(self, u: Floats, v: Floats) -> NDArray[np.float64]:
         """A staircase as the pieces of its steps that are on the picture: x1, y1, x2, y2 of each."""
-        # on whole pixels, so that every step is as wide as the next
+        # on whole pixels, so that all steps are equally wide
         x, y = np.rint(self.px(u)), np.rint(self.py(v))
         a, b = np.clip(x, 0, self.width), np.clip(y, 0, self.height)
         upright = x[1:] == x[:-1]
@@ -98,15 +98,15 @@ class Layer(QGraphicsObject):
 
     def boundingRect(self) -> QRectF:
         """The plot area."""
-        # Qt asks for it dozens of times a frame
+        # Qt calls this dozens of times per frame
         return self._rect
 
     def shape(self) -> QPainterPath:
-        """Nothing that the mouse can be on, so that it need not be asked about at every move."""
+        """Empty, so that the mouse is never on it and it costs nothing at every move."""
         return QPainterPath()
 
     def set_magnify(self, factor: float, *, in_file: bool) -> None:
-        """Paint for a file, of so many image pixels to a pixel; or (1) for the screen again."""
+        """Paint for a file with `factor` image pixels per pixel, or (1) for the screen again."""
         self.magnify, self.in_file = factor, in_file
         self.update()
 
@@ -126,7 +126,7 @@ class Layer(QGraphicsObject):
 
 class StillLayer(Layer):
     """A layer that a moving limit does not change: it is painted once and shown as an image until
-    `update` says that something on it is different. Subclasses paint in `draw`."""
+    the next `update`. Subclasses paint in `draw`."""
 
     def __init__(self, view: pg.ViewBox, z: float) -> None:
         self._kept: tuple[Plane, QImage] | None = None
@@ -142,12 +142,12 @@ class StillLayer(Layer):
         raise NotImplementedError
 
     def update(self, *area: Any) -> None:
-        """Paint it anew."""
+        """Paint it again."""
         self._kept = None
         super().update(*area)
 
     def paint(self, p: QPainter, *_: Any) -> None:
-        """The image, made again where it was let go; for a file the thing itself."""
+        """The image, made again where needed; for a file the layer itself."""
         if self.is_empty:
             return
         if self.in_file:

@@ -27,7 +27,7 @@ STRENGTH = {"shown": 1.0, "faded": 0.3, "hidden": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The part of view coordinates that an image of so many pixels covers."""
+    """The part of view coordinates that an image covers, and its size in pixels."""
 
     left: float
     right: float
@@ -55,7 +55,7 @@ def colour_table(
 ) -> NDArray[np.uint32]:
     """Premultiplied ARGB for every byte: opacity grows with density from `faintest` to solid.
 
-    Points outside the measured range are drawn at half strength on the hatch's stripes.
+    Points outside the measured range are drawn weaker on the stripes of a hatch.
     """
     share = np.linspace(0, 1, LEVELS)
     opacity = faintest + (1 - faintest) * share
@@ -155,8 +155,8 @@ class CloudRaster:
         self._recode()
 
     def follow(self, order: Indices, position: int) -> None:
-        """Begin a drag: the feasible points are the first `position` of `order`, and will be the
-        first so many of it wherever the limit goes."""
+        """Begin a drag: the feasible points are the first `position` of `order`, and wherever the
+        limit goes they are the first ones of it."""
         self._ordered = self._cells[order]
         self._position = position
         self._inside = np.bincount(self._ordered[:position], minlength=len(self._total))

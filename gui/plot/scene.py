@@ -30,7 +30,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitView:
-    """One limit: `column` is judged by it; `axis` says whether it is a line ('x', 'y') or not ('').
+    """One limit: `column` is judged by it; `axis` is 'x' or 'y' where it is a line, else ''.
 
     `key` is the caller's and comes back in signals. A value of None is no limit: on an axis it is
     drawn as a handle at the edge of the data, ready to be pulled in.
@@ -86,7 +86,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """Points of another project or device on the same axes, tagged by where they are from."""
+    """Points of another project, device or tool on the same axes, tagged by where they are from."""
 
     tag: str
     x: Floats
@@ -99,7 +99,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Colours by role, as '#rrggbb'; told apart by lightness as well as hue."""
+    """Colours by role, as '#rrggbb'; distinct in lightness as well as in hue."""
 
     background: str
     text: str
@@ -177,13 +177,15 @@ class Scene:
     infeasible_shown: str = "shown"
     colours: Colours = LIGHT
     card: Callable[[int], str] | None = None  # short rich text about a point, for hovering
-    overlay_card: Callable[[int, int], str] | None = None  # about a point (layer, place) laid over
+    overlay_card: Callable[[int, int], str] | None = (
+        None  # about an overlaid point (overlay, index)
+    )
     large: bool = False  # presenter: larger type and strokes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveState:
-    """What a limit that is being dragged leaves, as it moves: the store hears only of its release.
+    """What a limit leaves while it is dragged; the store changes only when it is released.
 
     `best` is the feasible front point with the best y, None where nothing is feasible.
     """

@@ -1,4 +1,4 @@
-"""Many small things at once: marks painted once and stamped, and lines handed over as one array."""
+"""Many small things at once: marks painted once and stamped, and lines drawn from one array."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stamps:
     """Kinds of marks as images: stamping one costs a fraction of painting it smoothly each time."""
 
     def __init__(self, paints: Sequence[PaintMark], half: float, scale: float) -> None:
-        """Each mark reaches `half` pixels to each side; `scale` device pixels are a pixel."""
+        """Each mark reaches `half` pixels to each side; there are `scale` device pixels per pixel."""
         # an even size, so that the mark's middle is the image's
         self._size = 2 * math.ceil(half * scale)
         self._scale = scale

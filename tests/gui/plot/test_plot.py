@@ -1,4 +1,4 @@
-"""The plot follows its limits, tells what the hand does once, and survives odd scenes."""
+"""The plot follows its limits, reports each action once, and survives odd scenes."""
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -72,7 +72,7 @@ def plot(qtbot):
 
 
 def heard(signal):
-    """Everything a signal says from now on."""
+    """Everything a signal emits from now on."""
     got = []
     signal.connect(lambda *parts: got.append(parts))
     return got
@@ -134,7 +134,7 @@ def test_shows_a_scene(plot):
     assert total.sum() == len(scene.x)
 
 
-def test_dragging_a_line_follows_the_hand_and_tells_the_store_once(plot, qtbot):
+def test_dragging_a_line_follows_the_mouse_and_releases_once(plot, qtbot):
     scene = made()
     plot.refresh(scene)
     QApplication.processEvents()
@@ -211,13 +211,13 @@ def test_dragged_past_the_data_is_no_limit_and_comes_back(plot):
 
 
 def test_setting_a_scene_is_not_the_users_doing(plot):
-    told = [
+    emitted = [
         heard(s) for s in (plot.limit_dragged, plot.limit_released, plot.live, plot.view_changed)
     ]
     scene = made()
     plot.refresh(scene)
     plot.refresh(limited(scene, TPOT, 1e-3), scene)
-    assert told == [[], [], [], []]
+    assert emitted == [[], [], [], []]
     agrees(plot, limited(scene, TPOT, 1e-3))
 
 
@@ -345,7 +345,7 @@ def test_hovering_shows_a_card_inside_the_plot(plot, qtbot):
     assert not plot.card.isVisible()
 
 
-def test_axes_ask_for_their_menu(plot):
+def test_axes_request_their_menu(plot):
     plot.refresh(made())
     asked = heard(plot.axis_requested)
     for axis in (plot.bottom, plot.left):
@@ -379,7 +379,7 @@ def test_new_points_under_a_dragged_limit(plot):
     mouse(plot, QEvent.Type.MouseMove, start - QPoint(50, 0), True)
     value = plot.lines[TPOT].value
     plot.refresh(more, scene)
-    # the hand keeps what it holds, on the new points
+    # the drag goes on, on the new points
     assert plot.lines[TPOT].value == value
     agrees(plot, limited(more, TPOT, value))
     mouse(plot, QEvent.Type.MouseMove, start - QPoint(80, 0), True)

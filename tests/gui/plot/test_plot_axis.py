@@ -45,7 +45,7 @@ def test_a_linear_axis_shares_one_unit():
 @given(ends=RANGES, log=st.booleans(), length=st.integers(60, 2000), across=st.booleans())
 @settings(max_examples=200, deadline=None)
 @pytest.mark.parametrize("unit", ["s", "count", "nats/token"])
-def test_labels_never_overlap_and_say_their_value(qapp, unit, ends, log, length, across):
+def test_labels_never_overlap_and_read_as_their_value(qapp, unit, ends, log, length, across):
     low, high = ends
     # a thousandth of a parameter or a million seconds are on nobody's axis
     assume(unit != "count" or low > 1e-3)
@@ -61,10 +61,10 @@ def test_labels_never_overlap_and_say_their_value(qapp, unit, ends, log, length,
         assert place - size / 2 > previous
         previous = place + size / 2
         value = 10**at if log else at
-        said = parse_quantity(label + (f" {shared}" if shared and unit == "s" else ""), unit)
+        read = parse_quantity(label + (f" {shared}" if shared and unit == "s" else ""), unit)
         if unit == "count" and shared:
-            said = parse_quantity(label + shared, unit)
-        assert said == pytest.approx(value, rel=1e-6, abs=(high - low) * 1e-6)
+            read = parse_quantity(label + shared, unit)
+        assert read == pytest.approx(value, rel=1e-6, abs=(high - low) * 1e-6)
     assert len({label for _, label in ticks}) == len(ticks)
     if length > 400:
         assert len(ticks) >= 2 or high / low < 1.2
