@@ -13,7 +13,7 @@ from gui.state.store import Store
 def open_demonstration(store: Store) -> Job:
     """Make the demonstration project where it is missing, and open it.
 
-    Where its folder may not be written or is full it is held in memory, to read.
+    Where its folder cannot be written or is full it is held in memory, read-only.
     """
 
     def get() -> Project:
@@ -24,7 +24,7 @@ def open_demonstration(store: Store) -> Job:
         except (OSError, Unusable) as failure:
             reason = failure.strerror if isinstance(failure, OSError) else str(failure)
             reading = demo_in_memory(folder)
-            reading.because = f"it could not be put there: {reason}"
+            reading.because = f"it could not be written there: {reason}"
             return reading
 
     return store.load(get)

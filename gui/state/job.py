@@ -1,4 +1,4 @@
-"""The one door between threads: long work runs off the GUI thread, its news arrive on it.
+"""The one door between threads: long work runs off the GUI thread, its signals arrive on it.
 
 Work is a generator ("Steps"): it yields `Progress` and results, returns its outcome, is closed to
 cancel and raises to fail.
@@ -16,15 +16,15 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from core.records.progress import Progress, Steps
 
-# a progress report a frame would cost more than it tells, and disturbs what is being measured
+# a report of progress per frame would cost more than it is worth, and disturb what is being measured
 PROGRESS_EVERY_S = 0.1
 THREAD_NAME = "paretoscope job"
 
 
 class Post(QObject):
-    """Carries news over. It has no parent, so nothing deletes it while the thread may still speak."""
+    """Carries messages to the other thread. It has no parent, so it lives as long as the thread uses it."""
 
-    said = Signal(str, object)
+    posted = Signal(str, object)
 
 
 class Job(QObject):
@@ -34,7 +34,7 @@ class Job(QObject):
     after `cancel` it is the only one.
     """
 
-    progressed = Signal(object)  # Progress, at most ten a second, and always the latest one
+    progressed = Signal(object)  # Progress, at most ten per second, and always the latest one
     yielded = Signal(object)  # every other value the work yields
     returned = Signal(object)
     failed = Signal(object)  # the exception
@@ -52,11 +52,11 @@ class Job(QObject):
             name=THREAD_NAME,
             daemon=True,
         )
-        # queued, so that what was posted before a cancel is dropped on this side of the door
-        self._post.said.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        # queued, so that what was posted before a cancel is dropped here
+        self._post.posted.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def start(self) -> None:
-        """Begin; once."""
+        """Begin; may be called once."""
         self._thread.start()
 
     def cancel(self) -> None:
@@ -74,12 +74,12 @@ class Job(QObject):
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether it was cancelled."""
         return self._cancelled.is_set()
 
     @property
     def paused(self) -> bool:
-        """Whether it was told to wait."""
+        """Whether it is paused."""
         return not self._running.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -100,12 +100,12 @@ class Job(QObject):
 def _run(
     work: Callable[[], Steps[Any]], post: Post, cancelled: threading.Event, running: threading.Event
 ) -> None:
-    """What a job's thread does; it knows the job only by its post."""
+    """The work of a job's thread, which knows the job only by its post."""
     try:
         _step_through(work(), post, cancelled, running)
     except BaseException as error:
-        post.said.emit("failed", error)
-    post.said.emit("ended", None)
+        post.posted.emit("failed", error)
+    post.posted.emit("ended", None)
 
 
 def _step_through(
@@ -122,8 +122,8 @@ def _step_through(
             value = next(steps)
         except StopIteration as stop:
             if held is not None:
-                post.said.emit("progressed", held)
-            post.said.emit("returned", stop.value)
+                post.posted.emit("progressed", held)
+            post.posted.emit("returned", stop.value)
             return
         if isinstance(value, Progress):
             held = value
@@ -131,10 +131,10 @@ def _step_through(
                 continue
             last = time.monotonic()
         if held is not None:
-            post.said.emit("progressed", held)
+            post.posted.emit("progressed", held)
             held = None
         if not isinstance(value, Progress):
-            post.said.emit("yielded", value)
+            post.posted.emit("yielded", value)
 
 
 class Lane(QObject):
@@ -183,7 +183,7 @@ class Lane(QObject):
         return self._job is None or self._job.wait(timeout_s)
 
     def drain(self) -> None:
-        """Run what is left to its end, here and now, without an event loop."""
+        """Run what is left to its end, blocking, without an event loop."""
         if self._job is not None:
             self._job.wait()
         while self._waiting:

@@ -15,7 +15,7 @@ MAKERS_WORDS = re.compile(r"\((R|TM)\)|\b(Processor|CPU)\b|@ [0-9.]+ ?GHz")
 
 
 def find_processor(store: Store) -> Job:
-    """Tell the store of the CPU, which needs no measuring process to be known."""
+    """Put the CPU into the store; finding it needs no measuring process."""
 
     def work() -> Steps[Any]:
         from core.measure.timing.devices import cpu_device
@@ -27,7 +27,7 @@ def find_processor(store: Store) -> Job:
 
 
 def find_devices(store: Store, python: str = "") -> Job:
-    """Ask a measuring process (of another Python, if one is named) for all devices; takes seconds.
+    """Find all devices in a measuring process (of another Python, if one is named); takes seconds.
 
     The job yields one line on why no GPU is among them (empty for none) before it returns.
     """
@@ -44,7 +44,7 @@ def find_devices(store: Store, python: str = "") -> Job:
 
 def _found(store: Store, job: Job) -> Job:
     def take(found: tuple[Device, ...]) -> None:
-        # what an earlier, wider look found stays when only the CPU is told of
+        # what an earlier, wider search found stays when only the CPU is found now
         every = (*store.state.devices, *found)
         known = {(device.key, device.index, device.host): device for device in every}
         store.set_devices(tuple(known.values()))
@@ -54,7 +54,7 @@ def _found(store: Store, job: Job) -> Job:
 
 
 def device_text(device: Device, among: Sequence[Device] = ()) -> str:
-    """A device for reading, e.g. 'NVIDIA H200, 140 GB'; numbered where there are several alike."""
+    """A device as text, e.g. 'NVIDIA H200, 140 GB'; numbered where there are several alike."""
     alike = sum(other.key == device.key for other in among) > 1
     number = f" (number {device.index})" if alike else ""
     return f"{short_name(device)}{number}, {device.memory_bytes / 1e9:.0f} GB"
@@ -70,5 +70,5 @@ def alike_gpus(devices: Sequence[Device]) -> tuple[tuple[Device, ...], ...]:
 
 
 def short_name(device: Device) -> str:
-    """A device's name without what makers add to it, e.g. 'Intel Xeon (2 cores)'."""
+    """A device's name without the decoration of its maker, e.g. 'Intel Xeon (2 cores)'."""
     return " ".join(MAKERS_WORDS.sub("", device.name).split())

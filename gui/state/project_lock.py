@@ -1,6 +1,6 @@
-"""A project that two windows have open: the second one reads, so that neither undoes the other's work.
+"""A project that two windows have open: the second one only reads, so that neither undoes the other's work.
 
-A file `.~lock.NAME` beside the project says which window has it. One left by a window that was killed
+A file `.~lock.NAME` beside the project names the window that has it. One left by a window that was killed
 on this machine counts for nothing; where none can be made (a read-only folder) none is needed.
 """
 
@@ -21,7 +21,7 @@ def lock_path(path: Path) -> Path:
 
 
 def hold(project: Project) -> tuple[Project, QLockFile | None]:
-    """The project with the lock that keeps others out, or opened anew for reading when they have it."""
+    """The project with the lock that keeps others out, or opened again read-only when another has it."""
     if project.read_only:
         return project, None
     lock = QLockFile(str(lock_path(project.path.resolve())))
@@ -42,7 +42,7 @@ def hold(project: Project) -> tuple[Project, QLockFile | None]:
 
 
 def holder_of(lock: QLockFile) -> str | None:
-    """Who has it, for reading; None when that is this window itself."""
+    """The holder of a lock as text; None when that is this window itself."""
     pid, host, _ = lock.getLockInfo()
     if pid == os.getpid() and host == platform.node():
         return None

@@ -30,7 +30,7 @@ class State:
     """Contents of the project, choices, and what was derived from them; None while in the making.
 
     Old laws, table and frame stay until the new ones are there, so that the picture never blinks;
-    `busy` says what is being made.
+    `busy` names what is being made.
     """
 
     path: str
@@ -47,6 +47,6 @@ class State:
     can_redo: bool = False
     read_only: bool = False
     demo: bool = False
-    others: tuple[Other, ...] = ()  # other projects laid over this one
+    others: tuple[Other, ...] = ()  # other projects overlaid on this one
     message: str = ""  # what went wrong last, or what was done, in one line; empty: nothing
     message_is_news: bool = False  # nothing went wrong

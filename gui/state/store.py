@@ -1,4 +1,4 @@
-"""The one owner of state. Views hear `changed`, redraw what is another object, and tell intents back."""
+"""The one owner of state. Views follow `changed`, redraw what is another object, and call its methods."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Store(QObject):
     def _set_choices(self, choices: Choices) -> None:
         parts: dict[str, Any] = {"choices": choices}
         made = self._made
-        # a limit or another row on a table of ordinary size: at once, so that the hand is followed
+        # a limit or another row on a table of ordinary size: at once, so that the picture follows
         if made is not None and self._at_once(made, choices):
             self._made = derivation.reframed(made, choices)
             if self._made.frame is not self.state.frame:
@@ -202,7 +202,7 @@ class Store(QObject):
         self.measuring.stop()
         self.flush()
         if lock is None and not project.read_only and project.path == self._held_path():
-            # the same file once more: what keeps others out stays
+            # the same file again: keep the lock that keeps others out
             lock, self._held = self._held, None
         self._let_go()
         self._project, self._held = project, lock
@@ -228,7 +228,7 @@ class Store(QObject):
         return self._project
 
     def put_space(self, text: str) -> None:
-        """Describe the space anew; raises Unusable when the text cannot be read as one."""
+        """Replace the space; raises Unusable when the text cannot be read as one."""
         space = parse_space(text)
         check_names(space.axes["execution"])
         self._write(lambda project: project.put_text("space", text))
@@ -312,7 +312,7 @@ class Store(QObject):
             self.measuring.start(self._project, points, device, **options)
 
     def measure_by(self, work: Callable[[Project], Steps[Any]], device: Device) -> bool:
-        """Run what measures one thing into the project; False, with a message, if it cannot."""
+        """Run work that measures one model into the project; False, with a message, if it cannot."""
         return self._project is not None and self.measuring.run(self._project, work, device)
 
     def pause_sweep(self) -> None:
@@ -339,7 +339,7 @@ class Store(QObject):
 
     @Slot()
     def _reread_measurements(self) -> None:
-        """Show what the project holds: a sweep that was left may have stored more than it reported."""
+        """Show what the project holds: a cancelled sweep may have stored more than it reported."""
         stored = self._project.measurements() if self._project is not None else ()
         if len(stored) > len(self.state.contents.measurements):
             self._set_contents(measurements=stored)
@@ -356,7 +356,7 @@ class Store(QObject):
         return not self._fits.busy and not self._files.busy
 
     def _derive(self, *, urgent: bool = True) -> None:
-        """Make what is stale again. What is not urgent (a measurement came in) waits for its turn."""
+        """Derive what is stale. What is not urgent (a measurement came in) waits for its turn."""
         if self._project is None:
             return
         now = Inputs(self.state.contents, self.state.choices)
@@ -367,7 +367,7 @@ class Store(QObject):
         if self._deriving is not None and (
             not urgent or not derivation.table_stale(self._deriving, now)
         ):
-            # what is being made serves for this too, or this can wait: looked at again when idle
+            # what is being made serves for this too, or this can wait: checked again when idle
             return
         if made is None or derivation.table_stale(made.inputs, now):
             self._set(busy="calculating")
@@ -415,7 +415,7 @@ class Store(QObject):
     # --- everything else ------------------------------------------------------------------------------
 
     def background(self, work: Callable[[], Steps[Any]], lane: str = "") -> Job:
-        """Run a panel's own long work beside the fits; connect to what the job tells.
+        """Run a panel's own long work beside the fits; connect to the job's signals.
 
         Work of one `lane` runs one at a time; a short job that must not wait names a lane of its own.
         """
@@ -424,15 +424,15 @@ class Store(QObject):
         return self._submit(self._asides[lane], Job(work))
 
     def notify(self, message: str, news: bool = False) -> None:
-        """Show one line about what went wrong, or news; an empty one takes it away."""
+        """Show one line about what went wrong, or news; an empty one removes it."""
         self._set(message=message, message_is_news=news)
 
     def set_others(self, others: Sequence[Other]) -> None:
-        """Lay these other projects over this one; they are not stored."""
+        """Overlay these other projects on this one; they are not stored."""
         self._set(others=tuple(others))
 
     def set_devices(self, devices: Sequence[Device]) -> None:
-        """The devices of this machine."""
+        """Set the devices of this machine."""
         self._set(devices=tuple(devices))
 
     def _submit(self, lane: Lane, job: Job) -> Job:
@@ -442,7 +442,7 @@ class Store(QObject):
     @Slot(object)
     def _on_failed(self, error: BaseException) -> None:
         if isinstance(error, Unusable):
-            logger().warning("told: %s", error)
+            logger().warning("shown: %s", error)
             self._set(message=str(error), message_is_news=False, busy="")
         else:
             self._set(busy="")
@@ -459,7 +459,7 @@ class Store(QObject):
 
 
 def read_only_message(project: Project) -> str:
-    """Why what is chosen is not kept; empty for a project that can be written."""
+    """Why choices are not kept; empty for a project that can be written."""
     if not project.read_only:
         return ""
     why = f" ({project.because})" if project.because else ""

@@ -1,4 +1,4 @@
-"""Starts in hard places: no standard streams, no libraries and nobody at a terminal."""
+"""Starts in hard places: no standard streams, no libraries, nobody at a terminal."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="descriptors and scripts of P
 
 @posix
 def test_closed_streams_are_never_taken_by_a_file_of_ours(tmp_path):
-    told = tmp_path / "told"
+    descriptor = tmp_path / "descriptor"
     code = (
         "import os, sys\n"
         "for descriptor in (0, 1, 2): os.close(descriptor)\n"
@@ -26,20 +26,20 @@ def test_closed_streams_are_never_taken_by_a_file_of_ours(tmp_path):
         "_survive_without_console()\n"
         "print('to nowhere')\n"
         "os.write(2, b'what a library prints')\n"
-        f"file = open({str(told)!r}, 'w')\n"
+        f"file = open({str(descriptor)!r}, 'w')\n"
         "file.write(str(file.fileno()))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600, cwd=ROOT)
-    assert int(told.read_text()) > 2
+    assert int(descriptor.read_text()) > 2
 
 
 @posix
 def test_a_text_is_shown_by_what_the_desktop_has(tmp_path, monkeypatch):
-    said = tmp_path / "said"
+    shown = tmp_path / "shown"
     for name, status in (("zenity", 5), ("xmessage", 0)):
         script = tmp_path / name
         script.write_text(
-            f'#!/bin/sh\nfor word; do :; done\necho "{name}: $word ($LD_LIBRARY_PATH)" >>{said}\n'
+            f'#!/bin/sh\nfor word; do :; done\necho "{name}: $word ($LD_LIBRARY_PATH)" >>{shown}\n'
             f"exit {status}\n"
         )
         script.chmod(0o755)
@@ -47,8 +47,8 @@ def test_a_text_is_shown_by_what_the_desktop_has(tmp_path, monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/bundle")
     monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/of/the/system")
     assert system_libraries.show("Qt needs libraries")
-    # the first one could not: its screen is not there, say
-    assert said.read_text().splitlines() == [
+    # the first one could not, e.g. for lack of a screen
+    assert shown.read_text().splitlines() == [
         "zenity: Qt needs libraries (/of/the/system)",
         "xmessage: Qt needs libraries (/of/the/system)",
     ]
@@ -56,7 +56,7 @@ def test_a_text_is_shown_by_what_the_desktop_has(tmp_path, monkeypatch):
     assert not system_libraries.show("Qt needs libraries")
 
 
-def test_the_library_that_is_missing_itself_is_asked_for(monkeypatch):
+def test_the_library_that_is_missing_itself_is_named(monkeypatch):
     def load(name):
         if name == "libEGL.so.1":
             raise OSError("libEGL.so.1: cannot open shared object file: No such file or directory")
@@ -64,8 +64,8 @@ def test_the_library_that_is_missing_itself_is_asked_for(monkeypatch):
             raise OSError("libxcb.so.1: cannot open shared object file: No such file or directory")
         if name == "libxcb-cursor.so.0":
             # as the loader of a bundle words it
-            said = "/in/the/bundle/libxcb.so.1: cannot open shared object file"
-            raise OSError("Failed to load dynlib/dll 'libxcb-cursor.so.0'.") from OSError(said)
+            reason = "/in/the/bundle/libxcb.so.1: cannot open shared object file"
+            raise OSError("Failed to load dynlib/dll 'libxcb-cursor.so.0'.") from OSError(reason)
 
     monkeypatch.setattr(system_libraries.ctypes, "CDLL", load)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -83,7 +83,7 @@ def test_what_is_missing_is_shown_where_nobody_reads_the_terminal(monkeypatch, c
     monkeypatch.setenv("DISPLAY", ":99")
     assert __main__.main([]) == 1
     assert "libxcb-cursor0" in shown[0] and shown[0] in capsys.readouterr().err
-    # a picture is asked for by a script
+    # a script takes pictures
     assert __main__.main(["--shot", "x.png"]) == 1
     assert len(shown) == 1
 
@@ -123,7 +123,7 @@ def test_where_nothing_can_be_kept_the_demonstration_opens_to_be_read(
     qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
     assert store.state.demo and store.state.read_only
     assert (
-        f"{home / 'demo.paretoscope'} is read-only (it could not be put there"
+        f"{home / 'demo.paretoscope'} is read-only (it could not be written there"
         in store.state.message
     )
     assert ("is full" in store.state.message) == (why == "full")

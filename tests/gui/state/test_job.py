@@ -8,24 +8,24 @@ from gui.state.job import Job, Lane
 
 
 class Heard:
-    """Everything a job said, in order, and on which thread."""
+    """Everything a job emitted, in order, and on which thread."""
 
     def __init__(self, job):
-        self.said = []
+        self.emitted = []
         self.threads = set()
         for name in ("progressed", "yielded", "returned", "failed", "ended"):
             getattr(job, name).connect(self.hear(name))
 
     def hear(self, name):
         def note(value):
-            self.said.append((name, value))
+            self.emitted.append((name, value))
             self.threads.add(threading.current_thread())
 
         return note
 
     @property
     def names(self):
-        return [name for name, _ in self.said]
+        return [name for name, _ in self.emitted]
 
 
 def run(qtbot, job):
@@ -45,21 +45,21 @@ def test_values_arrive_in_order_on_this_thread_and_ended_is_last(qtbot):
         return "done"
 
     heard = run(qtbot, Job(work))
-    assert [v for n, v in heard.said if n == "yielded"] == ["a", "b"]
+    assert [v for n, v in heard.emitted if n == "yielded"] == ["a", "b"]
     assert heard.names == ["yielded", "yielded", "returned", "ended"]
-    assert heard.said[2][1] == "done"
+    assert heard.emitted[2][1] == "done"
     assert heard.threads == {threading.current_thread()}
     assert worker != [threading.current_thread()]
 
 
-def test_failure_is_told_once_and_ends(qtbot):
+def test_failure_is_reported_once_and_ends(qtbot):
     def work():
         yield 1
         raise ValueError("no such thing")
 
     heard = run(qtbot, Job(work))
     assert heard.names == ["yielded", "failed", "ended"]
-    assert str(heard.said[1][1]) == "no such thing"
+    assert str(heard.emitted[1][1]) == "no such thing"
 
 
 def test_after_cancel_only_ended_arrives_and_the_generator_is_closed(qtbot):
@@ -79,10 +79,10 @@ def test_after_cancel_only_ended_arrives_and_the_generator_is_closed(qtbot):
     job.start()
     assert stepped.wait(600)
     job.cancel()
-    said_before = len(heard.said)
+    before = len(heard.emitted)
     if "ended" not in heard.names:
         qtbot.waitUntil(lambda: "ended" in heard.names)
-    assert heard.names[said_before:] == ["ended"]
+    assert heard.names[before:] == ["ended"]
     assert closed.is_set()
 
 
@@ -95,8 +95,8 @@ def test_progress_is_thinned_but_the_last_one_arrives(qtbot, monkeypatch):
         return None
 
     heard = run(qtbot, Job(work))
-    told = [v for n, v in heard.said if n == "progressed"]
-    assert [progress.done for progress in told] == [1, 20_000]
+    reports = [v for n, v in heard.emitted if n == "progressed"]
+    assert [progress.done for progress in reports] == [1, 20_000]
 
 
 def test_progress_before_a_result_is_not_lost(qtbot):
@@ -106,7 +106,7 @@ def test_progress_before_a_result_is_not_lost(qtbot):
         yield "result"
 
     heard = run(qtbot, Job(work))
-    assert [v.done if n == "progressed" else v for n, v in heard.said[:3]] == [1, 2, "result"]
+    assert [v.done if n == "progressed" else v for n, v in heard.emitted[:3]] == [1, 2, "result"]
 
 
 def test_pause_holds_and_resume_goes_on(qtbot):
@@ -203,7 +203,7 @@ def test_a_job_deleted_while_it_runs_does_not_crash(qtbot):
     thread = job._thread
     job.start()
     shiboken6.delete(job)
-    threading.Event().wait(0.05)  # it goes on speaking to no one
+    threading.Event().wait(0.05)  # it goes on emitting to no one
     stop.set()
     thread.join(600)
     assert not thread.is_alive()

@@ -150,7 +150,7 @@ def test_an_unusable_file_is_one_line_and_the_old_project_stays(qtbot, opened, t
     assert opened.state.message == ""
 
 
-def test_an_empty_project_says_what_to_do(qtbot, store, tmp_path):
+def test_an_empty_project_shows_what_to_do(qtbot, store, tmp_path):
     store.new(tmp_path / "empty.paretoscope")
     qtbot.waitUntil(lambda: store.state.message != "", timeout=120_000)
     assert "describe a space" in store.state.message
@@ -238,7 +238,7 @@ def test_cancelling_a_sweep_keeps_what_was_measured(qtbot, opened):
     settle(qtbot, opened)
 
 
-def test_a_sweep_that_cannot_start_says_why(qtbot, opened):
+def test_a_sweep_that_cannot_start_shows_why(qtbot, opened):
     def refused(project, points, device, *, pause, **options):
         raise Unusable("measuring cannot start: no torch")
         yield
