@@ -1,4 +1,4 @@
-"""The bars at the top: what went wrong, and on what the shown latencies were recorded."""
+"""The bars at the top: messages, and the device that the shown latencies were recorded on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gui.state.store import Store
 
 
 class MessageBar(QFrame):
-    """One line about what went wrong, or what was done, until it is put away."""
+    """One line about what went wrong, or what was done, until it is dismissed."""
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -23,8 +23,8 @@ class MessageBar(QFrame):
         close = QToolButton(self)
         close.setText("×")
         close.setProperty("flat", True)
-        close.setToolTip("Put this message away")
-        close.setAccessibleName("Put the message away")
+        close.setToolTip("Dismiss this message")
+        close.setAccessibleName("Dismiss the message")
         close.clicked.connect(lambda: store.notify(""))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 6, 4)
@@ -44,7 +44,7 @@ class MessageBar(QFrame):
 
 
 class Banner(QFrame):
-    """On what the latencies were recorded, notes on unlike things, and the way to measure here."""
+    """The device the latencies were recorded on, notes on what was left out, and a button to measure here."""
 
     measure_here = Signal()
 
@@ -64,7 +64,7 @@ class Banner(QFrame):
         self.hide()
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Say where the numbers come from."""
+        """Show where the numbers come from."""
         if old is not None and all(
             getattr(new, part) is getattr(old, part)
             for part in ("contents", "table", "notes", "demo", "devices", "sweep")
@@ -79,16 +79,16 @@ class Banner(QFrame):
 
 
 def banner_text(state: State) -> str:
-    """One or two sentences on what stands behind the picture; empty when nothing needs saying."""
-    said = []
+    """One or two sentences on what the picture is made from; empty when there is nothing to add."""
+    lines = []
     if state.table is not None and state.demo:
         device = state.table.device_key.partition(":")[2].rpartition(":")[0]
         count = len({m.id for m in state.table.measured_rows.values()})
-        said.append(
+        lines.append(
             f"Demonstration: latencies recorded on {device} ({count} measured points);"
             " losses predicted from published training runs."
         )
     elif state.contents.space is not None and not state.contents.measurements:
-        said.append("Nothing is measured yet, so no latency is known.")
-    said += state.notes
-    return "  ".join(said)
+        lines.append("Nothing is measured yet, so no latency is known.")
+    lines += state.notes
+    return "  ".join(lines)

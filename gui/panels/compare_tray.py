@@ -30,7 +30,7 @@ TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknow
 
 
 class CompareTray(Panel):
-    """One column a candidate, one row a metric. The chosen candidate stands last until it is pinned."""
+    """One column per candidate, one row per metric. The chosen candidate comes last until it is pinned."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +53,7 @@ class CompareTray(Panel):
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Take everything out of the tray")
         self.copy = QPushButton("&Copy")
-        self.copy.setToolTip("Copy the comparison as text, columns parted by tabs")
+        self.copy.setToolTip("Copy the comparison as text, columns separated by tabs")
         buttons = QHBoxLayout()
         for button, act in (
             (self.pin, self._pin),
@@ -98,7 +98,7 @@ class CompareTray(Panel):
         self._draw()
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Compare anew where pins, baseline, the chosen candidate or the table changed."""
+        """Compare again when pins, baseline, the chosen candidate or the table changed."""
         self._state = new
         if old is not None:
             a, b = new.choices, old.choices
@@ -113,13 +113,13 @@ class CompareTray(Panel):
         self._draw()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """What changed while hidden is drawn now."""
+        """Draw what changed while the panel was hidden."""
         super().showEvent(event)
         if self._stale:
             self._draw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """In a low dock the candidates need the room more than both lines below them."""
+        """In a low dock the candidates need the space more than both lines below them."""
         super().resizeEvent(event)
         self._offer()
 
@@ -133,7 +133,7 @@ class CompareTray(Panel):
     # -----------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        # a comparison nobody sees is not worth finding rows among a million
+        # finding rows among a million is not worth it for a comparison that nobody sees
         self._stale = not self.isVisible()
         state = self._state
         if self._stale or state is None:
@@ -141,8 +141,8 @@ class CompareTray(Panel):
             return
         found = _compared(state)
         self._comparison = found if found is not None and found.ids else None
-        told = ". ".join(found.crossings) if found is not None else ""
-        self.crossings.setText(f"By the loss law: {told}." if told else "")
+        crossings = ". ".join(found.crossings) if found is not None else ""
+        self.crossings.setText(f"By the loss law: {crossings}." if crossings else "")
         notes = list(found.warnings) if found is not None else []
         if found is not None and found.missing:
             notes.append(
@@ -287,9 +287,9 @@ def _cell(d: Difference) -> Cell:
         return Cell(value, tip="the baseline has no value to compare with")
     if d.note:
         lines.append(d.note)
-    told = d.text
+    text = d.text
     if d.verdict == "cannot tell apart":
-        told = d.verdict
+        text = d.verdict
         if math.isfinite(d.low) and math.isfinite(d.high):
-            told += f" ({percent_text(d.low, False)} to {percent_text(d.high)})"
-    return Cell(f"{value}   {told}", tip="\n".join(lines), tone=TONES.get(d.verdict, ""))
+            text += f" ({percent_text(d.low, False)} to {percent_text(d.high)})"
+    return Cell(f"{value}   {text}", tip="\n".join(lines), tone=TONES.get(d.verdict, ""))

@@ -60,8 +60,8 @@ class DevicesPanel(Panel):
         self.check = QPushButton("Check", self)
         self.check.setToolTip("Start a measuring process with this Python and list its devices")
         self.check.clicked.connect(self.on_check)
-        self.told = QLabel("", self)
-        self.told.setWordWrap(True)
+        self.report = QLabel("", self)
+        self.report.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(QLabel("Latencies of", self))
         row.addWidget(self.shown)
@@ -73,7 +73,7 @@ class DevicesPanel(Panel):
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addLayout(row)
-        column.addWidget(self.told)
+        column.addWidget(self.report)
         column.addWidget(self.tree, 1)
 
     def set_settings(self, settings: Settings) -> None:
@@ -133,12 +133,12 @@ class DevicesPanel(Panel):
 
     @Slot()
     def on_python(self) -> bool:
-        """Remember another Python; False, saying so, where there is no such file."""
+        """Remember another Python; False, with a message, where there is no such file."""
         text = self.python.text().strip()
         if text and not Path(text).expanduser().is_file():
-            self.told.setText(f"There is no file {text}.")
+            self.report.setText(f"There is no file {text}.")
             return False
-        self.told.setText("")
+        self.report.setText("")
         self._settings["python"] = str(Path(text).expanduser()) if text else ""
         return True
 
@@ -156,7 +156,7 @@ class DevicesPanel(Panel):
         if not self.on_python():
             return
         self.check.setEnabled(False)
-        self.told.setText("Starting a measuring process …")
+        self.report.setText("Starting a measuring process …")
         job = find_devices(self._store, self._settings["python"])
         job.yielded.connect(self.on_problem)
         job.returned.connect(self.on_found)
@@ -165,20 +165,20 @@ class DevicesPanel(Panel):
 
     @Slot(object)
     def on_problem(self, problem: str) -> None:
-        """Why there is no GPU, said before the devices are."""
+        """Keep why there is no GPU, which arrives before the devices do."""
         self._problem = problem
 
     @Slot(object)
     def on_found(self, found: tuple[object, ...]) -> None:
-        """It answered."""
+        """Show the devices it found."""
         names = ", ".join(getattr(device, "name", "") for device in found)
         problem = f" No GPU: {self._problem}." if self._problem else ""
-        self.told.setText(f"It can measure on: {names}.{problem}")
+        self.report.setText(f"It can measure on: {names}.{problem}")
 
     @Slot(object)
     def on_failed(self, error: BaseException) -> None:
-        """It could not."""
-        self.told.setText(str(error))
+        """Show why it could not."""
+        self.report.setText(str(error))
 
 
 def flops_text(flops_per_s: float) -> str:

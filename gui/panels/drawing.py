@@ -16,9 +16,9 @@ from core.ticks import linear_ticks, log_ticks
 from core.units import SCALES, digits, format_quantity
 from gui.plot.scene import DARK, LIGHT, Colours
 
-# a tick for every so many pixels, horizontally and vertically
+# pixels between two ticks, horizontally and vertically
 APART_ACROSS, APART_UP = 50, 28
-# more than a float can say
+# more than a float can hold
 MOST_DECADES = 300
 # colours of up to three laws or devices side by side, told apart by lightness as well
 SERIES = {False: ("#0b5394", "#b45309", "#5b2a86"), True: ("#7cc4ff", "#ffb454", "#d0a8f5")}
@@ -57,7 +57,7 @@ class UnitAxis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """As many round values as have room on this many pixels; places are log10 on a log axis."""
+        """Round values, as many as fit on this many pixels; positions are log10 on a log axis."""
         most = max(2, int(size / (APART_ACROSS if self.orientation == "bottom" else APART_UP)))
         if self.log and high - low < MOST_DECADES:
             values = log_ticks(10.0**low, 10.0**high, most)
@@ -154,7 +154,7 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
         brush = QColor(colour) if filled else QColor(ink(self).background)
         brush.setAlphaF(opacity if filled else 0.0)
         names = list(range(len(x))) if keys is None else list(keys)
-        told = list(tips)
+        cards = list(tips)
         item = pg.ScatterPlotItem(
             x=x[known],
             y=y[known],
@@ -163,8 +163,8 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
             pen=pg.mkPen(pen, width=1.5),
             brush=pg.mkBrush(brush),
             data=[names[i] for i in known],
-            hoverable=bool(told),
-            tip=(lambda x, y, data: told[names.index(data)]) if told else None,
+            hoverable=bool(cards),
+            tip=(lambda x, y, data: cards[names.index(data)]) if cards else None,
             hoverSize=size + 3,
         )
         item.sigClicked.connect(self._on_clicked)
@@ -174,7 +174,7 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
     def line(
         self, x: Floats, y: Floats, colour: str, *, width: float = 1.5, dash: bool = False
     ) -> None:
-        """Add a line through these places."""
+        """Add a line through these points."""
         x, y = self._moved(np.asarray(x, np.float64), np.asarray(y, np.float64))
         style = Qt.PenStyle.DashLine if dash else Qt.PenStyle.SolidLine
         self.addItem(
@@ -286,5 +286,5 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
 
 
 def _labelled(label: str, unit: str) -> str:
-    """The label with its unit, except where the ticks say the unit themselves."""
+    """The label with its unit, except where the ticks carry the unit themselves."""
     return label if not unit or unit in SCALES else f"{label} ({unit})"

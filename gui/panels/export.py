@@ -74,8 +74,8 @@ class ExportDialog(QDialog):
             )
         for key, (title, _) in PICTURES.items():
             self._add(key, title, "The plot as it is shown")
-        self.about = self._words("What will be written")
-        self.command = self._words("The same on the command line")
+        self.about = self._text_label("What will be written")
+        self.command = self._text_label("The same on the command line")
         self.command.setProperty("quiet", True)
         self.save = QPushButton("Save as …", self)
         self.save.setProperty("leading", True)
@@ -109,7 +109,7 @@ class ExportDialog(QDialog):
         item.setData(KEY, key)
         item.setToolTip(tip)
 
-    def _words(self, name: str) -> QLabel:
+    def _text_label(self, name: str) -> QLabel:
         label = QLabel("", self)
         label.setWordWrap(True)
         label.setAccessibleName(name)
@@ -173,7 +173,7 @@ class ExportDialog(QDialog):
             self.write(Path(name))
 
     def write(self, path: Path) -> None:
-        """Write to a path that was agreed on."""
+        """Write to this path, in place of a file that is there."""
         key = self.format_key
         self._settings["folder"] = str(path.parent)
         if key in PICTURES:
@@ -201,14 +201,14 @@ class ExportDialog(QDialog):
 
     @Slot(str)
     def on_written(self, text: str) -> None:
-        """It is on disk."""
+        """Show what was written."""
         self.about.setText(f"{text[:1].upper()}{text[1:]}.")
         self.save.setEnabled(True)
         self.exported.emit(text)
 
     @Slot(object)
     def on_failed(self, error: BaseException) -> None:
-        """It could not be written; the reason stands where the eye is."""
+        """Show why it could not be written."""
         self.about.setText(str(error))
         self.save.setEnabled(True)
 
@@ -222,7 +222,7 @@ def export_shown(state: State, order: ExportOrder) -> Steps[Any]:
 
 
 def command_words(project: str, key: str, what: What, out: str) -> list[str]:
-    """The export command that writes this; the file dialog has asked already about replacing."""
+    """The export command that writes this; with --force, since the file dialog asked about replacing."""
     words = ["export", project]
     for identity in what.identities:
         words += ["--candidate", identity]
@@ -270,7 +270,7 @@ def problem_of(state: State, key: str, what: What) -> str:
 
 
 def predicted_note(state: State, what: What) -> str:
-    """Says so when what is exported was never timed."""
+    """A note when what is exported was never timed; empty otherwise."""
     table = state.table
     if table is None or len(what.identities) != 1:
         return ""
@@ -281,7 +281,7 @@ def predicted_note(state: State, what: What) -> str:
 
 
 def measurements_note(state: State, key: str, what: What) -> str:
-    """Says so when more is written than the front: raw measurements without a named candidate."""
+    """A note when more is written than the front: raw measurements without a named candidate."""
     if format_of(key).kind != "measurements" or what.identities:
         return ""
     return f" All {len(state.contents.measurements):,} measurements of the project are written."

@@ -36,9 +36,7 @@ from gui.state.state import State
 from gui.state.store import Store
 
 Index = QModelIndex | QPersistentModelIndex
-NO_TABLE = (
-    "The models that nothing beats will be listed here, once a space is described or measured."
-)
+NO_TABLE = "The models that nothing beats are listed here once a space is described or measured."
 ALWAYS = (
     "params_total",
     "train_tokens",
@@ -84,7 +82,7 @@ class FrontTable(Panel):
         self._offer(NO_TABLE)
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Other rows when the front changed; the chosen one marked."""
+        """Show other rows when the front changed, and mark the chosen one."""
         if old is None or new.frame is not old.frame or new.table is not old.table:
             if new.table is None or new.frame is None:
                 self.model.show_rows(None, (), ())
@@ -111,12 +109,12 @@ class FrontTable(Panel):
         self._show_worth()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """What the front is worth is worked out only while it is in view."""
+        """The hypervolume is computed only while the panel is visible."""
         super().showEvent(event)
         self._show_worth()
 
     def _show_worth(self) -> None:
-        """The hypervolume of a settled front: a limit in hand changes the plot alone, until let go."""
+        """Show the hypervolume of the front; while a limit is dragged it waits for the final front."""
         state = self._store.state
         if state.frame is self._worth_of or not self.isVisible():
             return
@@ -137,7 +135,7 @@ class FrontTable(Panel):
         self.empty.setVisible(not there)
 
     def _widen(self) -> None:
-        """Room for what the new rows say; no column gets narrower under the hand."""
+        """Widen columns for the new rows; none gets narrower, so that nothing jumps while dragging."""
         for column in range(self.model.columnCount()):
             needed = self.view.sizeHintForColumn(column)
             if needed > self.view.columnWidth(column):
@@ -265,7 +263,7 @@ class FrontModel(QAbstractTableModel):
 
 
 class ChoosingView(QTableView):
-    """A table whose lines are chosen by mouse or keys; `row_chosen` is only ever the user's doing."""
+    """A table whose lines are chosen by mouse or keys; `row_chosen` is emitted only for the user."""
 
     row_chosen = Signal(int)
 

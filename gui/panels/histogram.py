@@ -21,15 +21,15 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from core.arrays import Floats
 
 BINS = 60
-# the handle beyond the data by this much of the width means: no limit
+# a handle beyond the data by this share of the width means: no limit
 EDGE = 0.03
 STEP, FINE = 0.02, 0.002
 
 
 class LimitHistogram(QWidget):
-    """All values of one metric as bars, those the other limits leave drawn full; a handle to drag.
+    """All values of one metric as bars, those that the limit keeps in colour; a handle to drag.
 
-    `moved` tells every move, `released` the end of a gesture; a value of None is no limit.
+    `moved` is emitted at every move, `released` at the end of a gesture; a value of None is no limit.
     """
 
     moved = Signal(object)
@@ -58,7 +58,7 @@ class LimitHistogram(QWidget):
         return self._held or self._keyed
 
     def show_values(self, values: Floats, *, log: bool, side: str) -> None:
-        """Another column."""
+        """Show the values of another column."""
         known = values[np.isfinite(values)]
         self._log = log and bool(len(known)) and float(known.min()) > 0
         self._side = side

@@ -1,4 +1,4 @@
-"""Taking runs in: which column is what, what the loss means, and every row that would be left out."""
+"""Importing runs: which column is what, what the loss means, and every row that would be left out."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import HELP_PAGE
 from gui.panels.work_row import WorkRow
 
-# field -> what a person calls it, and why it is wanted
+# field -> its title, and why it is wanted
 FIELDS = {
     "loss": ("Loss", "The loss at the end of each run; needed"),
-    "tokens": ("Training tokens D", "Needed, unless FLOPs or tokens per parameter say it"),
+    "tokens": ("Training tokens D", "Needed, unless FLOPs or tokens per parameter are given"),
     "params_total": ("Parameters, total", "Every stored parameter, both embeddings counted"),
     "params_non_embedding": ("Parameters, non-embedding", "Without input embedding and output head"),
     "n_layers": ("Layers", "Number of decoder layers"),
@@ -47,8 +47,8 @@ FIELDS = {
     "n_kv_heads": ("KV heads", "Key-value heads of a layer"),
     "d_ff": ("FFN width", "d_ff"),
     "vocab_size": ("Vocabulary", "Entries of the vocabulary"),
-    "flops": ("Training FLOPs", "Tells the tokens where no column does: C = 6 N D"),
-    "tokens_per_parameter": ("Tokens per parameter", "Tells the tokens where no column does"),
+    "flops": ("Training FLOPs", "Gives the tokens where no column does: C = 6 N D"),
+    "tokens_per_parameter": ("Tokens per parameter", "Gives the tokens where no column does"),
 }  # fmt: skip
 COUNTED = (
     ("as written", 1.0), ("thousands", 1e3), ("millions", 1e6), ("billions", 1e9),
@@ -85,7 +85,7 @@ class ImportRuns(QDialog):
         self._scales: dict[str, QComboBox] = {}
         self._why: dict[str, QLabel] = {}
         self._touched = False
-        self.setWindowTitle(f"Take in runs from {self._path.name}")
+        self.setWindowTitle(f"Import runs from {self._path.name}")
         self.resize(1080, 640)
         self._build()
         self._read()
@@ -119,12 +119,12 @@ class ImportRuns(QDialog):
         area.setMinimumWidth(430)
 
         self.table = NumbersTable("First rows of the file")
-        self.said = QPlainTextEdit()
-        self.said.setReadOnly(True)
-        self.said.setAccessibleName("What was said about rows")
+        self.notes = QPlainTextEdit()
+        self.notes.setReadOnly(True)
+        self.notes.setAccessibleName("Notes on rows")
         self.tabs = QTabWidget()
         self.tabs.addTab(self.table, "First rows")
-        self.tabs.addTab(self.said, "Rows left out and odd")
+        self.tabs.addTab(self.notes, "Rows left out and odd")
         both = QSplitter(Qt.Orientation.Horizontal)
         both.addWidget(area)
         both.addWidget(self.tabs)
@@ -136,7 +136,7 @@ class ImportRuns(QDialog):
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
         self.ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.ok.setText("Take &in")
+        self.ok.setText("&Import")
         self.ok.setProperty("leading", True)
         self.buttons.accepted.connect(self._take)
         self.buttons.rejected.connect(self.reject)
@@ -183,7 +183,9 @@ class ImportRuns(QDialog):
         self.suite.textChanged.connect(self._offer)
         self.meaning = QComboBox()
         self.meaning.setAccessibleName("What the loss means")
-        self.meaning.setToolTip("Suites of unlike meaning are never fitted together")
+        self.meaning.setToolTip(
+            "Suites whose losses mean different things are never fitted together"
+        )
         for name, words in MEANINGS:
             self.meaning.addItem(f"{name} ({words})", name)
         self.unit = QComboBox()
@@ -192,7 +194,9 @@ class ImportRuns(QDialog):
         self.unit.addItems(UNITS)
         self.source = QLineEdit(self._path.name)
         self.source.setAccessibleName("Source")
-        self.source.setToolTip("Where the runs come from; it stands beside everything they predict")
+        self.source.setToolTip(
+            "Where the runs come from; it is shown beside everything they predict"
+        )
         self.licence = QLineEdit()
         self.licence.setAccessibleName("Licence")
         self.licence.setToolTip("Under which licence the runs may be used")
@@ -285,7 +289,7 @@ class ImportRuns(QDialog):
             self._read()
 
     def _mapping(self) -> Mapping[str, ColumnGuess]:
-        """What the boxes say; a column that was guessed and is not wanted is kept under its name."""
+        """The mapping in the boxes; a column that was guessed and is not wanted is kept under its name."""
         chosen: dict[str, ColumnGuess] = {}
         for field, box in self._columns.items():
             column = str(box.currentData() or "")
@@ -312,7 +316,7 @@ class ImportRuns(QDialog):
         if found.problem:
             self.head.setText(f"⚠ {found.problem}")
         else:
-            parts = [f"{found.kind}: {counts.get('read', 0):,} of {rows:,} rows can be taken in"]
+            parts = [f"{found.kind}: {counts.get('read', 0):,} of {rows:,} rows can be imported"]
             for name, words in (
                 ("errors", "left out"),
                 ("duplicates", "exact copies"),
@@ -342,10 +346,10 @@ class ImportRuns(QDialog):
             for row in found.rows
         ]
         self.table.show_rows(header, cells, sortable=False)
-        said = [*found.errors, *found.warnings]
+        problems = [*found.errors, *found.warnings]
         notes = [f"Assumed: {note}" for note in found.notes]
-        self.said.setPlainText("\n".join([*said, *notes]) or "Every row can be taken in.")
-        self.tabs.setTabText(1, f"Rows left out and odd ({len(said):,})")
+        self.notes.setPlainText("\n".join([*problems, *notes]) or "Every row can be imported.")
+        self.tabs.setTabText(1, f"Rows left out and odd ({len(problems):,})")
 
     @Slot()
     def _offer(self) -> None:
@@ -359,7 +363,7 @@ class ImportRuns(QDialog):
             else "Store these runs in the project"
         )  # fmt: skip
 
-    # --- taking in ------------------------------------------------------------------------------
+    # --- importing -----------------------------------------------------------------------------
 
     def runs(self) -> TrainingRuns | None:
         """The runs as they would be stored."""
@@ -388,7 +392,7 @@ class ImportRuns(QDialog):
         self.accept()
 
     def done(self, result: int) -> None:
-        """Nothing goes on reading behind a closed dialog."""
+        """Stop reading when the dialog is closed."""
         self.work.cancel()
         super().done(result)
 

@@ -27,7 +27,7 @@ from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
-# on a lower panel the words and numbers need the picture's place
+# pixels; on a lower panel the words and numbers need the picture's space
 LOWEST_WITH_PICTURE = 330
 
 
@@ -60,8 +60,8 @@ class Inspector(Panel):
         self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.why.setAccessibleName("Why it is on the front, or what beats it")
         self.why.setToolTip(
-            "The picture is drawn some hundred times over with every uncertain number moved within what"
-            " is not known of it; the share is in how many of those draws nothing beats this candidate."
+            "The front is drawn some hundred times with every uncertain number moved within its"
+            " uncertainty; the share is of the draws in which nothing beats this candidate."
         )
         self.pin = self._button("Pin", "Keep it for comparison (Ctrl+P)", self.on_pin)
         self.pin.setCheckable(True)
@@ -156,7 +156,7 @@ class Inspector(Panel):
 
     @Slot(object)
     def show_uncertainty(self, found: FrontUncertainty) -> None:
-        """Say how likely the candidate is on the front, for the front it was found for."""
+        """Show how likely the candidate is on the front, if this is still the front it was found for."""
         self._uncertainty = found
         self._show_why()
 
@@ -165,13 +165,13 @@ class Inspector(Panel):
             return
         state, row = self._shown
         assert state.table is not None and state.frame is not None
-        told = why_text(state.table, state.frame, row)
+        text = why_text(state.table, state.frame, row)
         found = self._uncertainty
         if found is not None and found.front is state.frame.front and found.chance is not None:
-            told = f"{told} {chance_text(float(found.chance[row]))}".rstrip()
-        self.why.setText(told)
+            text = f"{text} {chance_text(float(found.chance[row]))}".rstrip()
+        self.why.setText(text)
 
-    # --- what is asked of it ----------------------------------------------------------------------
+    # --- what the user does ------------------------------------------------------------------------
 
     def _identity(self, state: State) -> str:
         if state.table is None or state.frame is None or state.frame.selected is None:
@@ -243,26 +243,26 @@ def why_text(table: Table, frame: Frame, row: int) -> str:
 
 
 def difference(table: Table, row: int, other: int) -> str:
-    """What tells two rows of one label apart, in brackets; empty where the labels do."""
+    """The differences of two rows with the same label, in brackets; empty where the labels differ."""
     if table.label(row) != table.label(other):
         return ""
     a, b = table.point(row), table.point(other)
-    told = []
+    differences = []
     for name, words in (
         ("n_heads", "heads"),
         ("n_kv_heads", "KV heads"),
         ("d_ff", "FFN width"),
     ):
         if getattr(a.architecture, name) != getattr(b.architecture, name):
-            told.append(f"{getattr(a.architecture, name)} {words}")
+            differences.append(f"{getattr(a.architecture, name)} {words}")
     if a.workload != b.workload:
-        told.append(a.workload.label)
+        differences.append(a.workload.label)
     if a.runtime != b.runtime:
-        told.append(a.runtime.label)
+        differences.append(a.runtime.label)
     tokens = float(table.column("train_tokens")[row])
     if tokens != float(table.column("train_tokens")[other]) and math.isfinite(tokens):
-        told.append(f"{format_quantity(tokens, 'count')} training tokens")
-    return f" ({', '.join(told)})" if told else ""
+        differences.append(f"{format_quantity(tokens, 'count')} training tokens")
+    return f" ({', '.join(differences)})" if differences else ""
 
 
 def shape_text(shape: Architecture) -> str:

@@ -43,7 +43,7 @@ KINDS = (
 
 
 class LawCharts(QWidget):
-    """One column a law, one row a kind of chart. `picked` carries the place of a run."""
+    """One column per law, one row per kind of chart. `picked` carries the place of a run."""
 
     picked = Signal(int)
 

@@ -35,7 +35,7 @@ LAW_HEADER = (
 
 
 def key_of(fit: Fit) -> Key:
-    """What tells one fit of a comparison from another."""
+    """What distinguishes one fit of a comparison from the others."""
     return (fit.law, fit.tied, fit.params, fit.suite if fit.method == "published" else "")
 
 
@@ -143,8 +143,8 @@ def _parameter(
     tip = f"95 % interval over resampled shapes: {low:.6g} to {high:.6g}"
     if crosses:
         tip += "\nThe interval holds zero: its sign is not known"
-    told = f"{text}   ({digits(low, 3)} to {digits(high, 3)})"
-    return Cell(told, tip=tip, tone="warn" if crosses else "")
+    text_with_interval = f"{text}   ({digits(low, 3)} to {digits(high, 3)})"
+    return Cell(text_with_interval, tip=tip, tone="warn" if crosses else "")
 
 
 def _meaning(name: str, fits: Sequence[Fit]) -> str:

@@ -51,7 +51,7 @@ LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
 
 
 class Laws(Panel):
-    """Fits every law when first looked at; details of the laws shown are worked out when asked for."""
+    """Fits every law when first shown; details are worked out when their tab is opened."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,10 +103,10 @@ class Laws(Panel):
         self.table.chosen.connect(self._on_marked)
         self.table.checked.connect(self._on_checked)
         self.table.activated_row.connect(self._on_activated)
-        self.told = QLabel()
-        self.told.setWordWrap(True)
-        self.told.setAccessibleName("About the marked law")
-        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.verdict = QLabel()
+        self.verdict.setWordWrap(True)
+        self.verdict.setAccessibleName("About the marked law")
+        self.verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.charts = LawCharts()
         self.charts.picked.connect(self._on_run)
         self.run_table = NumbersTable("Runs with each law's error")
@@ -124,7 +124,7 @@ class Laws(Panel):
         column = QVBoxLayout(laws)
         column.setContentsMargins(0, 4, 0, 0)
         column.addWidget(self.table, 1)
-        column.addWidget(self.told)
+        column.addWidget(self.verdict)
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("What to see of the laws")
         for page, title, tip in (
@@ -161,7 +161,7 @@ class Laws(Panel):
             self._start_once()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """The first look fits every law."""
+        """Fit every law when the panel is first shown."""
         super().showEvent(event)
         self._start_once()
 
@@ -232,7 +232,7 @@ class Laws(Panel):
         self.table.set_tones(tones(self))
         if found is None:
             self.table.show_rows(law_rows.LAW_HEADER, [])
-            self.told.setText(
+            self.verdict.setText(
                 WORKING if self.busy else "Press Compare to fit every law to these runs."
             )
             self._offer()
@@ -271,8 +271,8 @@ class Laws(Panel):
             sentence, warn = trust(fit)
             notes = f"   Note: {'; '.join(fit.warnings)}." if fit.warnings else ""
             sign = "⚠ " if warn else ""
-            self.told.setText(f"{sign}{fit.title}: {sentence}{notes}")
-            self.told.setToolTip(f"L = {fit.definition.formula}\n{fit.definition.source}")
+            self.verdict.setText(f"{sign}{fit.title}: {sentence}{notes}")
+            self.verdict.setToolTip(f"L = {fit.definition.formula}\n{fit.definition.source}")
         self._offer()
         if self.tabs.currentIndex() >= ANSWERS:
             self._show_tab()
@@ -280,11 +280,11 @@ class Laws(Panel):
     def _offer(self) -> None:
         fit = self._marked()
         used = fit is not None and key_of(fit) == self._used_here()
-        # published constants are laid beside one's own fits and never take their place
+        # published constants are shown beside one's own fits and never take their place
         own = fit is not None and fit.n > 0
         self.use.setEnabled(own and fit is not None and bool(fit.theta) and not used)
         withheld = fit is not None and bool(fit.withheld)
-        self.use.setText("&Use although it cannot tell" if withheld else "&Use in the plot")
+        self.use.setText("&Use although withheld" if withheld else "&Use in the plot")
         self.again.setEnabled(not self.busy)
 
     @Slot(int, bool)

@@ -33,7 +33,7 @@ from gui.panels.view import Panel
 from gui.state.state import State
 from gui.state.store import Store
 
-# what the others can still reach follows the hand at this pace
+# while a limit is dragged, what can still be reached is updated this often
 REACH_EVERY_MS = 120
 SIGNS = {"<=": "≤", ">=": "≥"}
 STATISTICS = {
@@ -44,14 +44,14 @@ STATISTICS = {
     "p99": "99th percentile",
     "high": "upper end of the 95 % interval",
 }
-# the number's box is as wide as the longest of this many values of its column
+# the number's field is as wide as the longest of this many values of its column
 PROBES = 65
 # frame, padding and cursor around the number
 AROUND_NUMBER = 24
 
 
 class LimitsPanel(Panel):
-    """All limits as rows, and the ways to add one."""
+    """All limits as rows, a box and a field to add one."""
 
     dragged = Signal(object, object)  # key, value or None: a handle is in hand
 
@@ -60,7 +60,7 @@ class LimitsPanel(Panel):
         self._store = store
         self._rows: dict[tuple[str, str, str], LimitRow] = {}
         self._in_hand: tuple[Any, float | None] | None = None
-        self._reach_asked: object = None  # the frame and the limit for which `_reaches` is made
+        self._reach_wanted: object = None  # the frame and the limit for which `_reaches` is made
         self._reaches: dict[str, LiveReach] = {}
         self.setAccessibleName("Limits")
         title = QLabel("Limits", self)
@@ -113,7 +113,7 @@ class LimitsPanel(Panel):
         if old is not None and table is old.table and new.frame is old.frame:
             return
         self._in_hand = None
-        self._reach_asked, self._reaches = None, {}
+        self._reach_wanted, self._reaches = None, {}
         limits = {limit.key: limit for limit in (new.frame.limits if new.frame else ())}
         for key in [key for key in self._rows if key not in limits]:
             row = self._rows.pop(key)
@@ -158,17 +158,17 @@ class LimitsPanel(Panel):
                 row.show_reach(reach)
             return
         key, value = self._in_hand
-        asked = (frame, key)
-        if self._reach_asked != asked:
-            self._reach_asked, self._reaches = asked, {}
+        wanted = (frame, key)
+        if self._reach_wanted != wanted:
+            self._reach_wanted, self._reaches = wanted, {}
             self._prepare_reach(table, frame, key)
         for row in self._rows.values():
-            # the words stay as they were until it is worked out what they follow
+            # the text stays as it was until its reach has been worked out
             if row.limit.metric in self._reaches:
                 row.show_reach(self._reaches[row.limit.metric].at(value))
 
     def _prepare_reach(self, table: Table, frame: Frame, key: tuple[str, str, str]) -> None:
-        """Work out beside the window what each metric's reach is wherever this limit goes."""
+        """Work out in the background what each metric can reach for every value of this limit."""
         names = tuple(dict.fromkeys(row.limit.metric for row in self._rows.values()))
 
         def steps() -> Steps[tuple[object, dict[str, LiveReach]]]:
@@ -182,9 +182,9 @@ class LimitsPanel(Panel):
 
     @Slot(object)
     def on_reach(self, found: tuple[object, dict[str, LiveReach]]) -> None:
-        """It is known what can be reached wherever the limit in hand goes."""
-        asked, reaches = found
-        if asked == self._reach_asked:
+        """Keep what each metric can reach for every value of the limit in hand."""
+        wanted, reaches = found
+        if wanted == self._reach_wanted:
             self._reaches = reaches
             if self._in_hand is not None:
                 self._refresh_reach()
@@ -193,7 +193,7 @@ class LimitsPanel(Panel):
 
     @Slot(object, object)
     def on_moved(self, key: tuple[str, str, str], value: float | None) -> None:
-        """A handle moves: the picture follows, the store hears of its release."""
+        """A handle moves: the picture follows; the store changes when it is released."""
         self.dragged.emit(key, value)
         self._in_hand = (key, value)
         if not self._reach_timer.isActive():
@@ -276,7 +276,7 @@ class LimitRow(QFrame):
                 self.statistic.addItem(text, key)
         self.statistic.setToolTip(
             "Which statistic is bounded. Percentiles are known of measured points only;"
-            " the upper end of the interval asks for certainty."
+            " the upper end of the interval is for certainty."
         )
         self.statistic.setAccessibleName(f"Statistic of {metric.label}")
         self.statistic.setMaximumWidth(112)
@@ -318,23 +318,23 @@ class LimitRow(QFrame):
         grid.addLayout(below, 2, 0)
 
     def show_limit(self, limit: Limit, hidden: int, table: Table) -> None:
-        """Another value, or the column of another table."""
+        """Show another value, or the column of another table."""
         metric = METRICS[limit.metric]
         values = table.column(limit.metric, limit.statistic)
         if table is not self._table:
             self._table = table
             self.histogram.show_values(values, log=metric.log, side=limit.side)
-        self._give_room(values, limit.value)
+        self._widen_number(values, limit.value)
         self.limit = limit
         self._hidden = hidden
         self.histogram.show_limit(limit.value)
         self._show_number(limit.value)
         self.statistic.setCurrentIndex(self.statistic.findData(limit.statistic))
 
-    def _give_room(self, values: Floats, value: float) -> None:
-        """Make the number's box wide enough for whatever the handle can make of it.
+    def _widen_number(self, values: Floats, value: float) -> None:
+        """Make the number's field wide enough for every value that the handle can take.
 
-        A number that is cut reads as another number.
+        A number that is cut off reads as another number.
         """
         metric = METRICS[self.limit.metric]
         shown = {"no limit", metric.format(value)}
@@ -348,7 +348,7 @@ class LimitRow(QFrame):
         self.number.setFixedWidth(widest + AROUND_NUMBER)
 
     def follow(self, value: float | None) -> None:
-        """The limit is in hand elsewhere."""
+        """Show the value of this limit while it is dragged elsewhere."""
         self.histogram.show_limit(value)
         self._show_number(value)
 

@@ -55,17 +55,17 @@ class MetricBox(QComboBox):
         self.currentIndexChanged.connect(self.updateGeometry)
 
     def sizeHint(self) -> QSize:
-        """Room for every entry; with a prompt, which is all that it ever shows, for that."""
+        """Wide enough for every entry; with a prompt, which is all that it ever shows, for that alone."""
         hint = super().sizeHint()
         return QSize(self._text_width(), hint.height()) if self._prompt else hint
 
     def minimumSizeHint(self) -> QSize:
-        """What is chosen can be read; no wider, so that a small or finely scaled screen holds it."""
+        """Wide enough to read what is chosen; no wider, so that it fits on a small or scaled screen."""
         width = max(NARROWEST, min(WIDEST, self._text_width()))
         return QSize(width, super().minimumSizeHint().height())
 
     def _text_width(self) -> int:
-        # entries stand indented under their group
+        # entries are indented under their group
         return self.fontMetrics().horizontalAdvance(self.currentText()) + BESIDE_TEXT
 
     def show_metric(self, key: str) -> None:

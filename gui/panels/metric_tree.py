@@ -18,8 +18,8 @@ from core.units import SCALES, digits, format_quantity, scale_for
 from gui.panels.metric_box import metric_tip
 
 INTERVAL_WIDTH = 110
+# a filled mark is measured, as in the plot
 MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
-# with these the reader sees at a glance what was measured: filled is measured, as in the plot
 KINDS = {
     "exact": "counted from the shape",
     "measured": "measured",
@@ -72,7 +72,7 @@ class MetricTree(QTreeWidget):
         lines = [*metric_lines(table, row), *part_lines(table.point(row).architecture)]
         names = [line.name for line in lines]
         if live and names == [line.name for line in self._lines]:
-            # a drag shows one after another: only the numbers differ, and no tip can be read
+            # a drag shows many candidates: only the numbers differ, and no tooltip can be read
             for at, (line, before) in enumerate(zip(lines, self._lines, strict=True)):
                 item = self.topLevelItem(at)
                 if item is not None and line.value != before.value:
@@ -80,10 +80,10 @@ class MetricTree(QTreeWidget):
                 if item is not None and line.beside != before.beside:
                     item.setText(2, line.beside)
         else:
-            self._show_anew(lines)
+            self._rebuild(lines)
         self._lines = lines
 
-    def _show_anew(self, lines: list[Line]) -> None:
+    def _rebuild(self, lines: list[Line]) -> None:
         self.setUpdatesEnabled(False)
         bar = self.verticalScrollBar()
         at = bar.value()
@@ -107,7 +107,7 @@ class MetricTree(QTreeWidget):
 
 
 def metric_lines(table: Table, row: int) -> Iterator[Line]:
-    """Each metric of a row under its group's name; those unknown only where one would look for them."""
+    """Each metric of a row under its group's name; unknown ones only where a reader would look for them."""
     group = ""
     for metric in by_group():
         source = table.source(metric.key, row)

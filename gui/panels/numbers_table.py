@@ -136,7 +136,7 @@ class NumbersTable(QTableWidget):
         return int(selected[0].data(ROW)) if selected else None
 
     def choose_row(self, place: int | None) -> None:
-        """Choose a row by its place, without telling anyone."""
+        """Choose a row by its place, without emitting a signal."""
         self._filling = True
         self.clearSelection()
         if place is not None:
@@ -144,7 +144,7 @@ class NumbersTable(QTableWidget):
         self._filling = False
 
     def text(self) -> str:
-        """Header and rows as shown, columns parted by tabs."""
+        """Header and rows as shown, columns separated by tabs."""
         columns = range(self.columnCount())
         heads = [self.horizontalHeaderItem(c) for c in columns]
         lines = ["\t".join(h.text() if h is not None else "" for h in heads)]

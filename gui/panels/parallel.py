@@ -1,4 +1,4 @@
-"""Parallel coordinates: every candidate a line across the metrics, brushed by the same limits."""
+"""Parallel coordinates: every candidate is a line across the metrics; brushes set the limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gui.panels.parallel_axes import AxisView, Lines, ParallelAxes
 from gui.panels.view import Panel
 from gui.state.state import State
 
-# lines drawn of each kind: more would be a blot
+# lines drawn of each kind: more could not be seen apart
 MOST_FRONT, MOST_FEASIBLE, MOST_OUTSIDE = 60, 240, 160
 HINT = (
     "Drag along an axis to set limits, a title to reorder; double-click a title to invert."
@@ -26,7 +26,7 @@ HINT = (
 
 
 class Parallel(Panel):
-    """Axes from the choices; brushing sets the limits that the plot and the list obey too."""
+    """Axes from the choices; brushing sets the limits that the plot and the list of limits use too."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +56,6 @@ class Parallel(Panel):
         self.free.setAccessibleName("Clear limits of these axes")
         self.free.setToolTip("Take away every limit on the metrics shown as axes")
         self.free.clicked.connect(self._on_free)
-        self.empty = QLabel("Nothing to draw yet: describe a space or open a project.")
 
         top = QHBoxLayout()
         top.addWidget(self.note, 1)
@@ -68,7 +67,7 @@ class Parallel(Panel):
         column.addWidget(self.axes, 1)
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Draw anew where table, frame, axes or what is shown changed."""
+        """Draw again where table, frame, axes or what is shown changed."""
         self._state = new
         if old is not None and new.table is old.table and new.frame is old.frame:
             a, b = new.choices, old.choices
@@ -84,7 +83,7 @@ class Parallel(Panel):
         self._draw()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """What changed while hidden is drawn now."""
+        """Draw what changed while the panel was hidden."""
         super().showEvent(event)
         if self._stale:
             self._draw()
@@ -103,7 +102,7 @@ class Parallel(Panel):
         views = [view for key in state.choices.parallel_axes if (view := self._view(state, key))]
         self.axes.show_axes(views)
         shown = state.choices
-        lines = lines_of(state, [view.key for view in views], self._room())
+        lines = lines_of(state, [view.key for view in views], self._share())
         names = {row: card(state.table, row, views) for row in lines.rows}
         states = (shown.dominated_shown, shown.feasible_shown, shown.front_shown, "shown")
         self.axes.show_lines(lines, names, states)
@@ -116,15 +115,15 @@ class Parallel(Panel):
         keys = {view.key for view in views}
         self.free.setEnabled(any(limit.metric in keys for limit in shown.limits))
 
-    def _room(self) -> float:
-        """How much of the full number of lines the height has room for."""
+    def _share(self) -> float:
+        """The share of the full number of lines that fits in the height."""
         return min(1.0, max(0.3, round(self.axes.height() / 600, 1)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """More room, more lines."""
-        before = self._room()
+        """Draw more lines where they fit."""
+        before = self._share()
         super().resizeEvent(event)
-        if self._room() != before:
+        if self._share() != before:
             self._draw()
 
     def _view(self, state: State, key: str) -> AxisView | None:
@@ -246,15 +245,17 @@ class Parallel(Panel):
         menu.setToolTipsVisible(True)
 
 
-def lines_of(state: State, keys: list[str], room: float = 1.0) -> Lines:
-    """The candidates to draw: the front, then some of the feasible and some of the others, taken at
-    even steps so that the same table always shows the same ones; fewer where there is less room."""
+def lines_of(state: State, keys: list[str], share: float = 1.0) -> Lines:
+    """The candidates to draw: the front, then some of the feasible and some of the others.
+
+    They are taken at even steps, so that the same table always shows the same ones; `share` is the
+    share of the full number of lines."""
     table, frame = state.table, state.frame
     if table is None or frame is None or not keys:
         return Lines()
-    front = _some(frame.front, round(room * MOST_FRONT))
-    feasible = _some(np.flatnonzero(frame.feasible), round(room * MOST_FEASIBLE))
-    outside = _some(np.flatnonzero(~frame.feasible), round(room * MOST_OUTSIDE))
+    front = _some(frame.front, round(share * MOST_FRONT))
+    feasible = _some(np.flatnonzero(frame.feasible), round(share * MOST_FEASIBLE))
+    outside = _some(np.flatnonzero(~frame.feasible), round(share * MOST_OUTSIDE))
     kinds = dict.fromkeys(outside, 0) | dict.fromkeys(feasible, 1) | dict.fromkeys(front, 2)
     if frame.selected is not None:
         kinds[frame.selected] = 3

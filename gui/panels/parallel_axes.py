@@ -89,7 +89,7 @@ class Lines:
 
 
 class ParallelAxes(QWidget):
-    """Draws axes and lines, and says what the user did; it changes nothing by itself."""
+    """Draws axes and lines, and emits what the user does; it changes nothing by itself."""
 
     limit_moved = Signal(str, str, object)  # metric, side, value or None
     gesture_ended = Signal()
@@ -111,7 +111,6 @@ class ParallelAxes(QWidget):
         self.axes: tuple[AxisView, ...] = ()
         self.lines = Lines()
         self.states: tuple[str, ...] = ("faded", "shown", "shown", "shown")
-        self.large = False
         self._names: dict[int, str] = {}
         self._current = 0
         self._upper = True
@@ -123,11 +122,11 @@ class ParallelAxes(QWidget):
         self._title_x: float | None = None
 
     def minimumSizeHint(self) -> QSize:
-        """Room for two axes."""
+        """Wide enough for two axes."""
         return QSize(320, 170)
 
     def sizeHint(self) -> QSize:
-        """Room for five."""
+        """Wide enough for five."""
         return QSize(900, 300)
 
     def show_axes(self, axes: Sequence[AxisView]) -> None:
@@ -168,7 +167,7 @@ class ParallelAxes(QWidget):
         return None
 
     def handle_y(self, index: int, side: str) -> float:
-        """Where a limit's handle stands; parked beyond its end of the axis without a limit."""
+        """Where a limit's handle is drawn; without a limit beyond its end of the axis."""
         axis = self.axes[index]
         value = axis.at_most if side == "<=" else axis.at_least
         if value is None:
@@ -228,7 +227,7 @@ class ParallelAxes(QWidget):
             self.picked.emit(row)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Move what was taken; without that, say what lies under the pointer."""
+        """Move what was taken; otherwise show a card of what lies under the pointer."""
         x, y = event.position().x(), event.position().y()
         if self._drag == "title":
             self._title_x = x
@@ -350,26 +349,26 @@ class ParallelAxes(QWidget):
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """No longer."""
+        """The current axis is no longer marked."""
         super().focusOutEvent(event)
         self.update()
 
     # --- painting --------------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The cloud is drawn for one size."""
+        """The lines were drawn for the old size."""
         super().resizeEvent(event)
         self._cloud = None
 
     def changeEvent(self, event: QEvent) -> None:
-        """Or for other colours."""
+        """The lines were drawn in the old colours."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
             self._cloud = None
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Lines from the picture kept of them, axes and handles on top."""
+        """The cached picture of the lines, with axes and handles on top."""
         painter = QPainter(self)
         if self._cloud is None:
             self._cloud = self._drawn_cloud()
@@ -458,7 +457,7 @@ class ParallelAxes(QWidget):
             self._paint_handle(painter, index, side, focused)
 
     def _paint_cut(self, painter: QPainter, axis: AxisView, x: float) -> None:
-        """The stretch of the axis that a limit takes away."""
+        """The part of the axis that a limit excludes."""
         pen = QPen(QColor(ink(self).limit), 3, Qt.PenStyle.DotLine)
         painter.setPen(pen)
         for value, end in ((axis.at_most, axis.high), (axis.at_least, axis.low)):

@@ -1,4 +1,4 @@
-"""The plot's scene out of the state. Parts that did not change stay the same objects."""
+"""The plot's scene, made from the state. Parts that did not change stay the same objects."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
 
 
 def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
-    """Rows of which an axis was measured, with their intervals; one row for each measurement."""
+    """Rows with a measured value on an axis, with their intervals; one row per measurement."""
     x, y = table.estimates(x_key), table.estimates(y_key)
     rows = np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
     if not len(rows):
@@ -216,8 +216,9 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
 
 
 def one_for_each_measurement(table: Table, x_key: str, y_key: str, rows: Indices) -> Indices:
-    """Of the rows that share a measurement, because they differ in their training alone, the one
-    best in y (then in x): what was timed once is marked once."""
+    """One row per measurement, so that what was timed once is marked once.
+
+    Rows that differ in their training alone share a measurement; the one best in y (then in x) is kept."""
     x, y = minimised(table, x_key)[rows], minimised(table, y_key)[rows]
     best: dict[int, int] = {}
     for row in rows[np.lexsort((x, y))].tolist():
@@ -227,8 +228,8 @@ def one_for_each_measurement(table: Table, x_key: str, y_key: str, rows: Indices
 
 
 def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
-    """The published models, where both axes are known of them and mean the same; the names of the
-    real models that were measured; and the cheapest model over a life, once tokens are served."""
+    """The published models whose values on both axes are known and comparable; the names of the real
+    models that were measured; and the cheapest model over a life, once tokens are served."""
     found = named_models(state.table, x_key, y_key) if state.table is not None else []
     if state.table is not None and state.laws is not None and state.frame is not None:
         life = cheapest_life(state.laws.loss, state.table, state.frame.selected, intervals=False)
@@ -236,7 +237,7 @@ def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
             place = life.values[x_key], life.values[y_key]
             found.append(Landmark(*place, life.mark, predicted=True))
     if "loss" in (x_key, y_key) and state.choices.loss.suite != "morph":
-        # their losses are of the suite they were trained in
+        # their losses belong to the suite they were trained in
         return tuple(found)
     for mark in _published():
         x, y = published_value(mark, x_key), published_value(mark, y_key)
@@ -246,7 +247,7 @@ def landmarks_of(state: State, x_key: str, y_key: str) -> tuple[Landmark, ...]:
 
 
 def named_models(table: Table, x_key: str, y_key: str) -> list[Landmark]:
-    """The name of each real model beside its mark; once for marks that share a place."""
+    """The name of each real model beside its mark; once for marks at the same place."""
     x, y = table.column(x_key), table.column(y_key)
     rows = [row for row in table.names if np.isfinite(x[row]) and np.isfinite(y[row])]
     places = {(float(x[row]), float(y[row]), table.names[row]) for row in rows}
@@ -271,7 +272,7 @@ def published_value(mark: Published, key: str) -> float | None:
 
 
 def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key: str) -> str:
-    """The short card of a hovered point that is laid over the candidates."""
+    """The short card of a hovered point of an overlay."""
     values = {x_key: float(overlay.x[at]), y_key: float(overlay.y[at])}
     name = overlay.names[at] if at < len(overlay.names) else overlay.tag
     lines = [f"<b>{html.escape(name)}</b>"]
@@ -279,8 +280,8 @@ def overlay_card(overlay: Overlay, at: int, choices: Choices, x_key: str, y_key:
         metric = METRICS[key]
         lines.append(f"{metric.label}: <b>{html.escape(metric.format(values[key]))}</b>")
     known = overlay.known[at] if at < len(overlay.known) else {}
-    told = limits_text(choices.limits, {**known, **values})
-    lines += [html.escape(told)] if told else []
+    kept = limits_text(choices.limits, {**known, **values})
+    lines += [html.escape(kept)] if kept else []
     lines.append(
         f"<i>laid over from {html.escape(overlay.tag)}: not on the front, not in the table</i>"
     )

@@ -39,16 +39,16 @@ from gui.state.job import Job
 from gui.state.state import State
 from gui.state.store import Store
 
-# words under the plot follow the hand at this pace; the picture itself at every move
+# while a limit is dragged the text below is updated this often, the picture at every move
 LIVE_EVERY_MS = 60
 SHOW = (
     ("front_shown", "Front", "Candidates that nothing beats under the limits"),
     ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
     ("dominated_shown", "Outside", "Candidates that break a limit"),
 )
-# the sign has the colour of the dots it stands for, and says by its form whether they are shown
+# the sign has the colour of its dots, and its form shows whether they are shown
 SIGN_PX = 12
-WITH_MEASURED = 860  # width from which the legend has room for the measured points
+WITH_MEASURED = 860  # width from which the measured points fit into the legend
 COLOUR_OF = {
     "front_shown": "front",
     "feasible_shown": "feasible",
@@ -57,7 +57,7 @@ COLOUR_OF = {
 
 
 class PlotView(Panel):
-    """Shows the picture and turns what the hand does on it into choices."""
+    """Shows the picture and turns what the user does on it into choices."""
 
     live_best = Signal(object)  # row that is best under the limit in hand; None: nothing in hand
     live_counts = Signal(str)  # empty: nothing in hand
@@ -105,7 +105,7 @@ class PlotView(Panel):
         column.addLayout(stack, 1)
         column.addWidget(self.sentence)
         self._live_timer = QTimer(self, singleShot=True, interval=LIVE_EVERY_MS)
-        self._live_timer.timeout.connect(self._tell_live)
+        self._live_timer.timeout.connect(self._show_live)
         self.plot.limit_released.connect(self.on_released)
         self.plot.point_clicked.connect(self.on_point)
         self.plot.axis_requested.connect(self.on_axis)
@@ -148,8 +148,8 @@ class PlotView(Panel):
             row.addWidget(button)
         self.measured = QLabel("", self)
         self.measured.setToolTip(
-            "An orange dot was measured; the line through it is its 95 % interval. A shape that was timed"
-            " once stands once, at the training length with the best value. Squares were measured"
+            "An orange dot was measured; the line through it is its 95 % interval. A shape is marked"
+            " once, at the training length with the best value. Squares were measured"
             " elsewhere and imported, triangles are real models. All other dots are predicted."
         )
         # the first to go where the window is narrow
@@ -158,7 +158,7 @@ class PlotView(Panel):
         return row
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out of the legend what would be cut."""
+        """Leave out of the legend what would be cut off."""
         self.measured.setVisible(event.size().width() >= WITH_MEASURED)
         super().resizeEvent(event)
 
@@ -265,7 +265,7 @@ class PlotView(Panel):
                 self._refresh_caution(scene.overlays)
 
     def _refresh_band(self, new: State) -> None:
-        """How sure the front is, is found beside the window, anew for each front."""
+        """Find in the background how sure the front is, once for each front."""
         table, frame = new.table, new.frame
         if table is None or frame is None or frame.front is self._band_of:
             return
@@ -280,7 +280,7 @@ class PlotView(Panel):
 
     @property
     def busy(self) -> bool:
-        """Whether it is still being worked out how sure the front is."""
+        """Whether the uncertainty of the front is still being worked out."""
         return self._band_job is not None
 
     @Slot(object)
@@ -290,7 +290,7 @@ class PlotView(Panel):
 
     @Slot(object)
     def on_uncertainty(self, found: FrontUncertainty) -> None:
-        """The band along a front and the chances to be on it are known."""
+        """Show the band along a front and the chances of being on it."""
         scene = self.plot.scene
         if found.front is not self._band_of or scene is None:
             return
@@ -301,20 +301,20 @@ class PlotView(Panel):
             self.plot.refresh(self._with_uncertainty(scene), scene)
 
     def _with_uncertainty(self, scene: Scene) -> Scene:
-        """A scene with what is known of how sure its front is."""
+        """A scene with what is known of its front's uncertainty."""
         shown = self._shown is None or self._shown.choices.chance_shown
         return replace(scene, band=self._band, chance=self._chance if shown else None)
 
     def _refresh_caution(self, overlays: tuple[Overlay, ...]) -> None:
-        said = dict.fromkeys(f"{o.tag}: {o.caution}" for o in overlays if o.caution)
-        self.caution.setText("⚠ Do not compare with the candidates: " + "; ".join(said) + ".")
-        self.caution.setVisible(bool(said))
+        cautions = dict.fromkeys(f"{o.tag}: {o.caution}" for o in overlays if o.caution)
+        self.caution.setText("⚠ Do not compare with the candidates: " + "; ".join(cautions) + ".")
+        self.caution.setVisible(bool(cautions))
 
-    # --- what the hand does ---------------------------------------------------------------------------
+    # --- what the user does ---------------------------------------------------------------------------
 
     @Slot(object, str, object)
     def on_released(self, key: tuple[str, str, str], side: str, value: float | None) -> None:
-        """A limit was let go: keep it, or take it away where it was pulled past the data."""
+        """Set a limit that was released, or remove one that was pulled past the data."""
         metric, statistic, _ = key
         if value is None:
             self._store.drop_limit(key)
@@ -333,14 +333,14 @@ class PlotView(Panel):
 
     @Slot(int)
     def on_point(self, row: int) -> None:
-        """A point was clicked: it is the chosen one."""
+        """Choose the point that was clicked."""
         table = self._store.state.table
         if table is not None and row < len(table):
             self._store.choose(selected=table.id_of(row))
 
     @Slot(str, QPointF)
     def on_axis(self, axis: str, where: QPointF) -> None:
-        """An axis was clicked: offer the metrics."""
+        """Offer the metrics for an axis that was clicked."""
         state = self._store.state
         menu = metric_menu(
             self,
@@ -353,7 +353,7 @@ class PlotView(Panel):
 
     @Slot(object)
     def on_live(self, live: LiveState) -> None:
-        """A limit is in hand: the words follow at a reading pace."""
+        """Update the text while a limit is dragged, no faster than it can be read."""
         scene = self.plot.scene
         if self._live is None and scene is not None:
             # it belongs to the front before the drag
@@ -362,7 +362,7 @@ class PlotView(Panel):
         if not self._live_timer.isActive():
             self._live_timer.start()
 
-    def _tell_live(self) -> None:
+    def _show_live(self) -> None:
         live, state = self._live, self._store.state
         if live is None or state.table is None or state.frame is None:
             return
@@ -374,9 +374,9 @@ class PlotView(Panel):
         self.live_limit.emit(live.key, live.value)
         self.live_best.emit(live.best)
         if live.best is None:
-            self.sentence.say("No candidate keeps every limit.")
+            self.sentence.show_text("No candidate keeps every limit.")
         else:
-            self.sentence.say(alone_sentence(state.table, state.frame, live.best))
+            self.sentence.show_text(alone_sentence(state.table, state.frame, live.best))
 
     def _follow_in_chip(self, live: LiveState) -> None:
         metric, statistic, side = key = cast(tuple[str, str, str], live.key)
@@ -397,7 +397,7 @@ class PlotView(Panel):
             yield from ()
             return work()
 
-        # a child of ours: when this view is gone, so is what would be called
+        # a child of this view: when the view is gone, nothing is called
         self._store.background(steps, lane="plot").returned.connect(_Once(done, self).call)
 
 
@@ -425,7 +425,7 @@ class _Once(QObject):
 
     @Slot(object)
     def call(self, value: Any) -> None:
-        """Call it and go."""
+        """Call the function, then delete this object."""
         self._done(value)
         self.deleteLater()
 
@@ -444,7 +444,7 @@ def empty_text(state: State) -> str:
         return f"{state.busy.capitalize()} …" if state.busy else " "
     if state.contents.space is None:
         return (
-            "Describe a space of candidates in the Space panel (a preset is a good beginning), or"
+            "Describe a space of candidates in the Space panel (a preset is a good start), or"
             " measure a model of yours in the Measure panel."
         )
     return state.message or "There is nothing to show yet."

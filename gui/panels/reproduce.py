@@ -32,8 +32,8 @@ from gui.state.state import State
 ABOUT = (
     "Bian, Yan and Venkataraman (arXiv 2501.18107) fit a loss law with a term for shape to small runs"
     " and choose a 1B model by it. This page fits their published experiment on their published runs:"
-    " seven fits, then all 7,200 ways to draw six runs of unlike shape, for the law with and without"
-    " shape. It takes about a quarter of a minute on two cores."
+    " seven fits, then all 7,200 ways to draw six runs of different shapes, for the law with and without"
+    " shape. It takes about 15 seconds on two cores."
 )
 # column -> heading and what it is; constants first, then how well the fit does
 QUANTITIES = {
@@ -54,11 +54,11 @@ DRAWS = (
     ("paper", "With shape, paper's solver", "where curve_fit from all ones ends"),
 )
 BINS = 60
-WIDE, HIGH = 1000, 520  # from this size on everything stands on one page
+WIDE, HIGH = 1000, 520  # pixels; from this size on everything is on one page
 
 
 class Reproduce(Panel):
-    """Runs only when asked to: three parts side by side on a page, as tabs in a dock."""
+    """Fits only when started by hand; three parts, side by side on a large page or as tabs in a dock."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,9 +108,9 @@ class Reproduce(Panel):
         self.key.setAccessibleName("What the distributions show")
         column.addWidget(self.key)
         column.addWidget(self.draws)
-        self.said = QTextBrowser()
-        self.said.setAccessibleName("What holds up and what does not")
-        self.said.setOpenExternalLinks(False)
+        self.findings = QTextBrowser()
+        self.findings.setAccessibleName("What holds up and what does not")
+        self.findings.setOpenExternalLinks(False)
 
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("What to see of the experiment")
@@ -125,27 +125,27 @@ class Reproduce(Panel):
         self._arrange(False)
 
     def _arrange(self, paged: bool) -> None:
-        """One page where there is room, else tabs."""
+        """One page where there is space, else tabs."""
         if paged == self._paged:
             return
         self._paged = paged
         if paged:
             self.page.addWidget(self.fits)
             self.beside.addWidget(self.drawn)
-            self.beside.addWidget(self.said)
+            self.beside.addWidget(self.findings)
             self.page.addWidget(self.beside)
             self.page.setSizes([330, 420])
             self.beside.setSizes([560, 560])
-            for widget in (self.fits, self.drawn, self.said, self.beside):
+            for widget in (self.fits, self.drawn, self.findings, self.beside):
                 widget.show()
         else:
             self.tabs.addTab(self.fits, "Published and obtained")
             self.tabs.addTab(self.drawn, "7,200 draws")
-            self.tabs.addTab(self.said, "What holds up")
+            self.tabs.addTab(self.findings, "What holds up")
         self._show()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Tabs in a dock, one page in the open."""
+        """Tabs in a small dock, one page in a large one."""
         super().resizeEvent(event)
         self._arrange(self.width() >= WIDE and self.height() >= HIGH)
 
@@ -154,7 +154,7 @@ class Reproduce(Panel):
         self._show()
 
     def refresh(self, new: State, old: State | None) -> None:
-        """The experiment owes nothing to the project; a sweep alone keeps it from starting."""
+        """The experiment does not depend on the project; only a running sweep keeps it from starting."""
         running = new.sweep.running
         self.start.setEnabled(not running and not self.busy)
         self.start.setToolTip(
@@ -201,10 +201,10 @@ class Reproduce(Panel):
         self.fits.show_rows(*fit_rows(self._rows), sortable=False)
         self._draw()
         found = self._found
-        self.said.setHtml(
+        self.findings.setHtml(
             sentences_html(found.holds, found.fails)
             if found is not None
-            else "<p>Plain statements stand here once the experiment has been fitted.</p>"
+            else "<p>The findings appear here once the experiment has been fitted.</p>"
         )
 
     def _draw(self) -> None:
@@ -212,11 +212,11 @@ class Reproduce(Panel):
         draws = self._found.draws if self._found is not None else None
         self.draws.setVisible(draws is not None)
         if draws is None:
-            self.key.setText("The distribution of all draws stands here once they are fitted.")
+            self.key.setText("The distribution of all draws appears here once they are fitted.")
             return
         columns = _columns(draws)
         low = min(float(np.min(v)) for v in columns.values())
-        # what lies beyond stands in the last bar, or a few wild draws would squeeze the rest
+        # what lies beyond is counted in the last bar, or a few wild draws would squeeze the rest
         high = 2.0 * max(float(np.percentile(v, 95)) for v in columns.values())
         edges = np.geomspace(low * 0.95, high, BINS + 1)
         parts = []
@@ -247,7 +247,7 @@ def _columns(draws: Draws) -> Mapping[str, Any]:
 
 
 def fit_rows(rows: Sequence[Row]) -> tuple[list[Cell], list[list[Cell]]]:
-    """Header and two rows a fit: published above obtained; fits not made yet say so."""
+    """Header and two rows per fit, published above obtained; fits not made yet are marked."""
     header = [
         Cell("Fit"),
         Cell(""),
@@ -258,22 +258,22 @@ def fit_rows(rows: Sequence[Row]) -> tuple[list[Cell], list[list[Cell]]]:
     table = []
     for place, published in enumerate(PUBLISHED):
         row = rows[place] if place < len(rows) else None
-        told = [Cell(published.title, tone="strong"), Cell("published"), Cell("")]
+        printed = [Cell(published.title, tone="strong"), Cell("published"), Cell("")]
         state = Cell("obtained" if row else "not yet", tone="" if row else "muted")
         got = [Cell(""), state, _worst(row)]
         for name in QUANTITIES:
             value = published.values.get(name)
-            told.append(Cell("" if value is None else f"{value:.6g}"))
+            printed.append(Cell("" if value is None else f"{value:.6g}"))
             mine = row.obtained.get(name) if row is not None and value is not None else None
             got.append(Cell("" if mine is None else f"{mine:.6g}"))
-        told.append(
+        printed.append(
             Cell(
                 _errors(published.errors) or "not published",
                 tone="" if published.errors else "muted",
             )
         )
         got.append(Cell(_errors(row.errors) if row else ""))
-        table += [told, got]
+        table += [printed, got]
     return header, table
 
 
@@ -288,7 +288,7 @@ def _errors(errors: Sequence[float]) -> str:
 
 
 def draw_rows(draws: Draws) -> tuple[list[Cell], list[list[Cell]]]:
-    """Header and one row a law over all draws."""
+    """Header and one row per law over all draws."""
     header = [
         Cell("Law"), Cell("Median", tip="Of the mean squared error on all 76 runs"),
         Cell("Middle half", tip="25th to 75th percentile"), Cell("95th", tip="95th percentile"),

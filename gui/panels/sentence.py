@@ -10,7 +10,7 @@ from core.analysis.life_cost import cheapest_life
 from gui.state.state import State
 from gui.state.store import Store
 
-# the rest is in the tooltip: the plot needs the room more
+# the rest is in the tooltip: the plot needs the space more
 MOST_OTHERS = 3
 
 
@@ -35,7 +35,7 @@ class SentenceBar(QFrame):
         column.addWidget(self.others)
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Say it anew when front, limits, choice or baseline changed."""
+        """Write the sentences again when front, limits, choice or baseline changed."""
         if (
             old is not None
             and new.frame is old.frame
@@ -47,17 +47,17 @@ class SentenceBar(QFrame):
             self.first.setText(f"{new.busy[:1].upper()}{new.busy[1:]} …" if new.busy else "")
             self.others.setText("")
             return
-        said = list(sentences(new.table, new.frame, new.choices))
+        lines = list(sentences(new.table, new.frame, new.choices))
         if new.laws is not None and new.frame.best is not None:
             life = cheapest_life(new.laws.loss, new.table, new.frame.selected)
-            # who states tokens served asks about this, so it comes before the other remarks
-            said[1:1] = [life.text] if life is not None else []
-        self.first.setText(said[0] if said else "")
-        self.others.setText("  ".join(said[1 : 1 + MOST_OTHERS]))
-        self.others.setToolTip("\n".join(said[1:]))
-        self.others.setVisible(len(said) > 1)
+            # a user who states served tokens wants this, so it comes before the other remarks
+            lines[1:1] = [life.text] if life is not None else []
+        self.first.setText(lines[0] if lines else "")
+        self.others.setText("  ".join(lines[1 : 1 + MOST_OTHERS]))
+        self.others.setToolTip("\n".join(lines[1:]))
+        self.others.setVisible(len(lines) > 1)
 
-    def say(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         """Show one line while something is under the hand."""
         self.first.setText(text)
 

@@ -1,4 +1,4 @@
-"""A decoder drawn small: as wide as it is wide, as tall as it is deep."""
+"""A small drawing of a decoder: its width is the model's width, its height the number of layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 4096
 class ShapePicture(QWidget):
     """Layers as bars: the left part attention, the right part FFN, by their share of parameters.
 
-    The frame stands for the largest shape of the table, so that two shapes can be told apart by eye.
+    The frame stands for the largest shape of the table, so that two shapes can be compared by eye.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:

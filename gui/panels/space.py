@@ -1,4 +1,4 @@
-"""The described space: a TOML text checked as it is typed, and what it amounts to."""
+"""The described space: a TOML text checked as it is typed, and its number of candidates."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ CHECK_AFTER_MS = 350
 HELP = (
     "A value is a number, a list, or a range: { from = 2, to = 32, step = 1 } or"
     " { from = 1e6, to = 1e9, count = 20 }. [constraints] takes { min = …, max = … } on parameters,"
-    " aspect ratio and heads. [measure] says at which sizes shapes are timed first. Ctrl+Z in the text"
+    " aspect ratio and heads. [measure] sets at which sizes shapes are timed first. Ctrl+Z in the text"
     " takes back edits, presets and files."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a described space amounts to."""
+    """How many candidates a described space has, their sizes, and the points to measure."""
 
     candidates: int
     smallest: float
@@ -90,7 +90,7 @@ class SpacePanel(Panel):
         self.write = self._button("Write a file …", "Write this text to a TOML file", self.on_write)
         self.extent = QLabel("", self)
         self.extent.setWordWrap(True)
-        self.extent.setAccessibleName("What the space amounts to")
+        self.extent.setAccessibleName("Candidates of the space")
         self.problem = QLabel("", self)
         self.problem.setProperty("bad", True)
         self.problem.setWordWrap(True)
@@ -132,14 +132,14 @@ class SpacePanel(Panel):
             if old is not None and new.path == old.path:
                 self.write_over(used)
             else:
-                # on opening: what was written and not used yet, also when the window was killed since
+                # on opening: the text that was written and not used, even where the window was killed
                 self.text.setPlainText(self._store.draft() or used)
                 self.text.document().clearUndoRedoStacks()
         if old is None or new.read_only != old.read_only or new.path != old.path:
             self.setEnabled(bool(new.path) and not new.read_only)
 
     def write_over(self, text: str) -> None:
-        """Another text in place of this one, as one step that Ctrl+Z in the editor takes back."""
+        """Replace the text by another, as one step that Ctrl+Z in the editor undoes."""
         if text == self.text.toPlainText():
             return
         cursor = QTextCursor(self.text.document())
@@ -152,13 +152,13 @@ class SpacePanel(Panel):
         return space.text if space else ""
 
     def _check_soon(self) -> None:
-        # what was not looked at yet could put a space without candidates in place of a good one
+        # an unchecked text could put a space without candidates in place of a good one
         self.apply.setEnabled(False)
         self._timer.start()
 
     @Slot()
     def check(self) -> None:
-        """Say what the text amounts to, or what is wrong with it."""
+        """Count the candidates of the text, or show what is wrong with it."""
         text = self.text.toPlainText()
         changed = text != self._used()
         self._store.put_draft(text if changed else "")
@@ -166,31 +166,31 @@ class SpacePanel(Panel):
         if self._job is not None:
             self._job.cancel()
         if not text.strip():
-            self._tell("", "")
+            self._show_result("", "")
             self.apply.setEnabled(False)
             return
-        # what was said of an earlier text must not stand beside this one
-        self._tell("Counting the candidates …", "")
+        # the result of an earlier text must not stay beside this one
+        self._show_result("Counting the candidates …", "")
         self._job = self._store.background(lambda: count(text), lane="space")
         self._job.returned.connect(self.on_counted)
 
     @Slot(object)
     def on_counted(self, found: Extent | str) -> None:
-        """The text was read."""
+        """Show the candidates that were counted, or why the text cannot be used."""
         changed = self.text.toPlainText() != self._used()
         self.apply.setEnabled(changed and isinstance(found, Extent))
         if isinstance(found, str):
-            self._tell("", found)
+            self._show_result("", found)
             return
         in_use = "" if changed else " In use."
-        self._tell(
+        self._show_result(
             f"<b>{found.candidates:,}</b> candidates of {format_quantity(found.smallest, 'count')}"
             f" to {format_quantity(found.largest, 'count')} parameters;"
             f" {found.points} points to measure first.{in_use}",
             "",
         )
 
-    def _tell(self, extent: str, problem: str) -> None:
+    def _show_result(self, extent: str, problem: str) -> None:
         self.extent.setText(extent)
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
@@ -201,11 +201,11 @@ class SpacePanel(Panel):
         try:
             self._store.put_space(self.text.toPlainText())
         except Unusable as error:
-            self._tell("", str(error))
+            self._show_result("", str(error))
 
     @Slot()
     def on_revert(self) -> None:
-        """Back to what is in use."""
+        """Show the space in use again."""
         self.write_over(self._used())
 
     @Slot(int)
@@ -224,7 +224,7 @@ class SpacePanel(Panel):
             try:
                 self.write_over(Path(name).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
-                self._tell("", f"{name} cannot be read as text ({error})")
+                self._show_result("", f"{name} cannot be read as text ({error})")
 
     @Slot()
     def on_write(self) -> None:
@@ -236,7 +236,7 @@ class SpacePanel(Panel):
             try:
                 Path(name).write_text(self.text.toPlainText(), encoding="utf-8")
             except OSError as error:
-                self._tell("", f"{name} cannot be written ({error.strerror})")
+                self._show_result("", f"{name} cannot be written ({error.strerror})")
 
 
 def count(text: str) -> Steps[Any]:

@@ -19,7 +19,7 @@ class PanelRow:
     """One panel: its name in settings, its title, the class that makes it, and its page of the help.
 
     The class is a `Panel` that takes the store and a parent; its module is imported when the panel
-    is first shown. `tip` says in a phrase what the panel is for.
+    is first shown. `tip` is a phrase on what the panel is for.
     """
 
     name: str

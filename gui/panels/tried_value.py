@@ -1,4 +1,4 @@
-"""One value to try: a slider over round values, a field that takes units, and the way back."""
+"""One value to try: a slider over round values, a field that takes units, and a reset button."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TriedValue(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.hide()  # its parts stand in the grid
+        self.hide()  # its parts are in the grid
         self._steps = tuple(steps)
         self._least = least
         self._none_text = none_text

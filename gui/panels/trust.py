@@ -161,7 +161,7 @@ class Trust(Panel):
     # --- following the state --------------------------------------------------------------------
 
     def refresh(self, new: State, old: State | None) -> None:
-        """Judge anew when the laws changed and someone looks."""
+        """Judge the laws again when they changed and the panel is visible."""
         self._state = new
         if old is None or new.laws is not old.laws:
             self._loss = None if new.laws is None else new.laws.loss
@@ -172,12 +172,12 @@ class Trust(Panel):
             self._start_once()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """The first look judges the laws."""
+        """The laws are judged when the panel is first shown."""
         super().showEvent(event)
         self._start_once()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """In a low dock the chart needs the room more than its legend, which its tooltip repeats."""
+        """In a low dock the chart needs the space more than its legend, which its tooltip repeats."""
         super().resizeEvent(event)
         self.legend.setVisible(self.height() >= 330)
 
@@ -217,7 +217,7 @@ class Trust(Panel):
 
     @Slot()
     def _on_ended(self) -> None:
-        # laws that changed meanwhile were not started on beside this
+        # laws that changed meanwhile had to wait for this
         if self.isVisible():
             self._start_once()
         self._show_law()
@@ -227,8 +227,8 @@ class Trust(Panel):
     def _show(self) -> None:
         state = self._state
         laws = state.laws if state is not None else None
-        told, warn = loss_sentence(self._loss, laws.loss_message if laws is not None else "")
-        _tell(self.loss, f"Loss: {told}" if laws is not None else "", warn)
+        sentence, warn = loss_sentence(self._loss, laws.loss_message if laws is not None else "")
+        _show_sentence(self.loss, f"Loss: {sentence}" if laws is not None else "", warn)
         before = self.law.currentText()
         self.law.clear()
         for judged in self._judged:
@@ -256,13 +256,13 @@ class Trust(Panel):
             label.setVisible(there)
         self.law.setVisible(bool(self._judged))
         if judged is None:
-            _tell(self.latency, "", False)
+            _show_sentence(self.latency, "", False)
             self.empty.setText(self._why_empty())
         else:
-            told, warn = latency_sentence(judged)
-            # the numbers below say the same where there are any
-            _tell(self.latency, "" if there else f"Latency: {told}", warn)
-            self.law.setToolTip(told)
+            sentence, warn = latency_sentence(judged)
+            # the numbers below state the same where there are any
+            _show_sentence(self.latency, "" if there else f"Latency: {sentence}", warn)
+            self.law.setToolTip(sentence)
             self.shapes.setText(f"{'⚠ ' if warn else ''}{judged.fit.n_shapes} shapes")
             self.empty.setText(judged.fit.message if not there else "")
         if judged is not None and there:
@@ -282,7 +282,7 @@ class Trust(Panel):
         if self.busy:
             return "Working it out …"
         if state.laws.latency and state.laws is not self._judged_of:
-            return "The laws have changed; they are judged when this panel is looked at."
+            return "The laws have changed; they are judged when this panel is shown."
         if state.laws.latency and not self._judged:
             return "Judging the laws was stopped; it starts again when they change."
         reasons = dict.fromkeys(fit.message for fit in state.laws.latency if not fit.ok)
@@ -423,7 +423,7 @@ def _sentence(name: str) -> QLabel:
     return label
 
 
-def _tell(label: QLabel, text: str, warn: bool) -> None:
+def _show_sentence(label: QLabel, text: str, warn: bool) -> None:
     label.setText(f"⚠ {text}" if warn and text else text)
     label.setVisible(bool(text))
     _paint(label, warn)

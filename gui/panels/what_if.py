@@ -73,7 +73,7 @@ HEADER = (
 
 
 class WhatIf(Panel):
-    """Sliders and fields write `choices.what_if`; the table beside them says what it changed."""
+    """Sliders and fields write `choices.what_if`; the table beside them shows what changed."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -147,10 +147,10 @@ class WhatIf(Panel):
         column.addLayout(top)
         self.table = NumbersTable("The best candidate before and after")
         column.addWidget(self.table, 1)
-        self.said = QLabel()
-        self.said.setWordWrap(True)
-        self.said.setAccessibleName("What a draft model would bring")
-        column.addWidget(self.said)
+        self.speculated = QLabel()
+        self.speculated.setWordWrap(True)
+        self.speculated.setAccessibleName("What a draft model would bring")
+        column.addWidget(self.speculated)
         both = QSplitter(Qt.Orientation.Horizontal)
         both.addWidget(area)
         both.addWidget(right)
@@ -194,7 +194,7 @@ class WhatIf(Panel):
         grid.addWidget(self.draft, row + 2, 1, 1, 2)
         self.ahead = QSpinBox()
         self.ahead.setRange(1, 16)
-        self.ahead.setAccessibleName("Draft tokens an iteration")
+        self.ahead.setAccessibleName("Draft tokens per iteration")
         self.ahead.setToolTip("How many tokens the draft proposes before they are checked")
         self.ahead.valueChanged.connect(self._on_ahead)
         grid.addWidget(QLabel("Draft tokens"), row + 3, 0)
@@ -220,7 +220,7 @@ class WhatIf(Panel):
         self._show_change()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """What changed while hidden is shown now."""
+        """Show what changed while the panel was hidden."""
         super().showEvent(event)
         self._show_change()
 
@@ -264,7 +264,7 @@ class WhatIf(Panel):
             return
         if state.table is None or state.frame is None or state.laws is None:
             self.table.show_rows(HEADER, [])
-            self.said.setText("Nothing to try on yet: describe a space or open a project.")
+            self.speculated.setText("Nothing to try yet: describe a space or open a project.")
             return
         choices = state.choices
         asked = (
@@ -330,17 +330,17 @@ class WhatIf(Panel):
         row = state.frame.selected if state.frame.best is not None else None
         self.draft.clear()
         if row is None:
-            self.said.setText(why_nothing(table, state.frame))
+            self.speculated.setText(why_nothing(table, state.frame))
             return
         if what_if.acceptance is None:
-            self.said.setText("")
+            self.speculated.setText("")
             return
         rows = drafts_for(table, row)
         self._drafts = tuple(table.id_of(r) for r in rows)
         wanted = what_if.draft
         chosen = draft_row(table.candidates, wanted)
         if chosen is not None and wanted not in self._drafts:
-            # it drafts for all candidates, whether or not this one would have it offered
+            # it drafts for all candidates, even where it would not be offered for this one
             rows, self._drafts = (chosen, *rows), (wanted, *self._drafts)
         if not wanted:
             self.draft.addItem("none chosen", "")
@@ -349,7 +349,7 @@ class WhatIf(Panel):
             self.draft.addItem(f"{table.full_label(r)}, {time}", name)
         self.draft.setCurrentIndex(max(0, self.draft.findData(wanted)))
         if not rows:
-            self.said.setText(
+            self.speculated.setText(
                 f"No candidate could draft for {table.label(row)}: none of its kind takes at most"
                 " half its time per token."
             )
@@ -360,7 +360,7 @@ class WhatIf(Panel):
                 table, state.laws, row, draft, what_if.acceptance, what_if.draft_tokens
             )
         except Unusable as error:
-            self.said.setText(f"{error}.")
+            self.speculated.setText(f"{error}.")
             return
         shown = METRICS["tpot_s"].format
         even = (
@@ -368,8 +368,8 @@ class WhatIf(Panel):
             if found.break_even is not None
             else " It never pays: the draft is too slow."
         )
-        self.said.setText(
-            f"{table.label(row)}: {shown(found.target_step_s)} a token alone, {shown(found.tpot_s)}"
+        self.speculated.setText(
+            f"{table.label(row)}: {shown(found.target_step_s)} per token alone, {shown(found.tpot_s)}"
             f" together. {found.text}{even}"
         )
 

@@ -68,7 +68,7 @@ class WhichRuns(QWidget):
         self._fill_rows(self.where or used.where)
 
     def _fill_beside(self, chosen: str) -> None:
-        """Offer the other suites to be fitted as one with this; one that cannot be says why."""
+        """Offer the other suites to be fitted as one with this; grey those that cannot, with the reason."""
         self.beside.clear()
         self.beside.addItem("alone", "")
         own = str(self.suite.currentData() or "")

@@ -1,4 +1,4 @@
-"""One row for a panel's own long work: how far it is, in words, and the button that stops it."""
+"""One row for a panel's own long work: its progress, a text, and the button that stops it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gui.state.job import Job
 
 
 class ElidedLabel(QLabel):
-    """A label that shows as many of its words as there is room for, and says that there are more."""
+    """A label that shows as much of its text as fits, with an ellipsis where there is more."""
 
     def paintEvent(self, _: QPaintEvent) -> None:
-        """Draw the words, cut at a whole letter."""
+        """Draw the text, cut at a whole letter."""
         shown = self.fontMetrics().elidedText(
             self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width()
         )
@@ -39,7 +39,7 @@ class WorkRow(QWidget):
     a lane of its own, so as not to wait behind long work.
 
     `found` carries what the work yields on its way, `finished` what it returns; `ended` always comes.
-    Starting anew cancels what ran.
+    Starting other work cancels what ran.
     """
 
     found = Signal(object)
@@ -54,7 +54,7 @@ class WorkRow(QWidget):
         self.text = ElidedLabel()
         self.text.setProperty("quiet", True)
         self.text.setAccessibleName("What is being worked out")
-        # words that come and go must not push the panel wider
+        # a text that comes and goes must not make the panel wider
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")
@@ -77,9 +77,9 @@ class WorkRow(QWidget):
         return self._job is not None
 
     def run(self, work: Callable[[], Steps[Any]], text: str) -> None:
-        """Work this out in place of what runs."""
+        """Run this work in place of what runs."""
         self.cancel()
-        self._say(f"{text} …")
+        self._show_text(f"{text} …")
         self.bar.setRange(0, 0)
         self._show(True)
         job = self._store.background(work, self._lane)
@@ -92,7 +92,7 @@ class WorkRow(QWidget):
 
     @Slot()
     def cancel(self) -> None:
-        """Stop what runs; nothing more is heard of it."""
+        """Stop what runs; its other signals no longer arrive."""
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
@@ -103,13 +103,13 @@ class WorkRow(QWidget):
         self.bar.setVisible(on)
         self.stop.setVisible(on)
         if not on:
-            self._say("")
+            self._show_text("")
 
-    def _say(self, words: str) -> None:
-        """Show words as far as there is room, and all of them under the pointer."""
+    def _show_text(self, text: str) -> None:
+        """Show a text as far as it fits, and all of it as tooltip."""
         for widget in (self.text, self.bar):
-            widget.setToolTip(words)
-        self.text.setText(words)
+            widget.setToolTip(text)
+        self.text.setText(text)
 
     def _mine(self, sender: QObject | None) -> bool:
         return self._job is not None and (sender is None or sender is self._job)
@@ -122,7 +122,7 @@ class WorkRow(QWidget):
         self.bar.setValue(round(1000 * progress.done / max(progress.total, 1e-9)))
         left = progress.seconds_left
         more = f", {left:.0f} s left" if left is not None and left >= 1 else ""
-        self._say(f"{progress.text}{more} …")
+        self._show_text(f"{progress.text}{more} …")
 
     @Slot(object)
     def _on_yielded(self, value: object) -> None:
@@ -136,16 +136,17 @@ class WorkRow(QWidget):
 
     @Slot(object)
     def _on_failed(self, error: BaseException) -> None:
-        # the store shows every failure; an unusable input is repeated where it was asked for
+        # the store shows every failure; an unusable input is also shown beside the work it stopped
         if self._mine(self.sender()) and isinstance(error, Unusable):
-            self._say(str(error))
+            self._show_text(str(error))
 
     @Slot(object)
     def _on_ended(self, job: object) -> None:
         if job is self._job:
             self._job = None
-            told = self.text.text()
+            text = self.text.text()
             self._show(False)
-            if told and not told.endswith("…"):
-                self._say(told)
+            # a message of failure stays, a report of progress does not
+            if text and not text.endswith("…"):
+                self._show_text(text)
             self.ended.emit()

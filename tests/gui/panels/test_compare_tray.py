@@ -22,7 +22,7 @@ def ids(store, *rows):
     return tuple(store.state.table.id_of(row) for row in rows)
 
 
-def test_nothing_pinned_says_what_to_do(tray):
+def test_with_nothing_pinned_it_explains_what_to_do(tray):
     assert tray.empty.isVisible() and not tray.table.isVisible()
     assert "Pin" in tray.empty.text()
     assert tray.pin.isEnabled() and not tray.unpin.isEnabled()
@@ -51,7 +51,7 @@ def test_columns_are_candidates_and_rows_are_metrics(tray, opened):
     assert f"{percent:+.0f}" in tray.table.item(row, 2).text()
 
 
-def test_cells_say_what_is_measured_and_what_cannot_be_told_apart():
+def test_cells_mark_what_is_measured_and_what_cannot_be_told_apart():
     near = Difference(
         "tpot_s", 0.01, 0.0101, -1.0, -4.0, 2.1, "cannot tell apart", "predicted", "measured"
     )
@@ -107,8 +107,8 @@ def test_hidden_it_computes_nothing_and_catches_up_when_shown(qtbot, opened, mon
     assert calls == [1]
 
 
-def test_a_line_says_where_losses_cross(tray, opened):
-    """Whatever the comparison finds stands below the table, and nothing where nothing crosses."""
+def test_a_line_states_where_losses_cross(tray, opened):
+    """The crossings that are found are below the table, and nothing where none is."""
     wide, deep = ids(opened, 14, 32)
     opened.choose(pins=(wide, deep), baseline=wide)
     (sentence,) = tray._comparison.crossings

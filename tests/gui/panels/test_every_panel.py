@@ -1,4 +1,4 @@
-"""What every panel keeps by being a row of the table, here with nothing to show."""
+"""What every panel of the table must do, here with nothing to show."""
 
 import re
 
@@ -95,7 +95,7 @@ def test_both_themes_are_drawn_without_a_project(panel, qtbot):
         app.setStyleSheet(sheet)
 
 
-def test_every_control_has_a_name_says_what_it_does_and_takes_the_keyboard(panel):
+def test_every_control_has_a_name_a_tooltip_and_the_keyboard(panel):
     for control in controls(panel):
         text = re.sub("&", "", getattr(control, "text", str)())
         name = control.accessibleName() or text

@@ -1,4 +1,4 @@
-"""The Front panel: what its front is worth follows the settled frame, and costs nothing out of view."""
+"""The Front panel: its hypervolume follows the settled front, and is not computed out of view."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def panel(qtbot, opened):
     return panel
 
 
-def test_the_hypervolume_stands_above_the_table_and_follows_a_limit(panel, opened, qtbot):
+def test_the_hypervolume_is_above_the_table_and_follows_a_limit(panel, opened, qtbot):
     panel.show()
     state = opened.state
     assert panel.worth.text() == covered(state.table, state.frame).text

@@ -1,4 +1,4 @@
-"""Taking runs in: guesses confirmed or changed, rows left out named, nothing stored before OK."""
+"""Importing runs: guesses confirmed or changed, rows left out named, nothing stored before OK."""
 
 import math
 
@@ -65,7 +65,7 @@ def test_a_loss_nobody_recognised_is_chosen_by_hand(qtbot, opened, odd):
     choose(qtbot, dialog, dialog._columns["loss"], "final")
     choose(qtbot, dialog, dialog._columns["d_model"], "hidden")
     assert "3 of 5 rows" in dialog.head.text() and "2 left out" in dialog.head.text()
-    assert "row 3" in dialog.said.toPlainText() and "tokens is -3" in dialog.said.toPlainText()
+    assert "row 3" in dialog.notes.toPlainText() and "tokens is -3" in dialog.notes.toPlainText()
     runs = dialog.runs()
     assert list(runs.columns["params_total"]) == [10e6, 20e6, 50e6]
     assert list(runs.columns["d_model"]) == [256, 320, 512]
@@ -110,7 +110,7 @@ def test_meaning_and_name_are_the_users(qtbot, opened):
     assert not dialog.ok.isEnabled()
 
 
-def test_an_unreadable_file_says_so_and_takes_nothing(qtbot, opened, tmp_path):
+def test_an_unreadable_file_is_reported_and_nothing_stored(qtbot, opened, tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text("")
     dialog = ImportRuns(opened, path)

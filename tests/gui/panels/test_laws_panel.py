@@ -38,7 +38,7 @@ def test_the_first_look_compares_every_law_best_first(panel):
     ]
     assert len(used) == 1
     assert not panel.use.isEnabled()
-    assert "Predicts shapes it has not seen to ±0.6 %" in panel.told.text()
+    assert "Predicts shapes it has not seen to ±0.6 %" in panel.verdict.text()
 
 
 def test_one_click_makes_a_law_the_plots_law(panel, opened, qtbot):
@@ -102,14 +102,14 @@ def test_answers_and_sensitivity_are_about_the_marked_law(panel, qtbot):
     assert panel.sensitivity.rowCount() == len(changes)
 
 
-def test_published_constants_lie_beside_the_fits_and_never_take_their_place(panel, qtbot):
+def test_published_constants_are_beside_the_fits_and_never_take_their_place(panel, qtbot):
     own = len(panel._found.fits)
     names = [panel.table.item(r, 0).text() for r in range(panel.table.rowCount())]
     assert "Published: hoffmann" in names and names.index("Published: hoffmann") >= own
     place = own + [f.suite for f in panel._published].index("hoffmann")
     panel.table._select(place)
     assert not panel.use.isEnabled()
-    assert "Published constants, not fitted here" in panel.told.text()
+    assert "Published constants, not fitted here" in panel.verdict.text()
     panel._on_checked(place, True)
     panel.tabs.setCurrentIndex(CHARTS)
     qtbot.waitUntil(lambda: not panel.busy and len(panel._residuals) == 3, timeout=120_000)
@@ -159,7 +159,7 @@ def test_a_law_the_runs_cannot_support_is_used_only_by_insisting(panel, opened, 
     panel._show_table()
     panel.table._select(1)
     assert "although" in panel.use.text()
-    assert "withheld" in panel.told.text()
+    assert "withheld" in panel.verdict.text()
     panel.use.click()
     assert opened.state.choices.loss.insist
 
@@ -180,7 +180,7 @@ def test_nothing_is_fitted_beside_a_sweep(qtbot, opened):
     panel.refresh(opened.state, None)
     panel.show()
     assert not panel.busy and panel._found is None
-    assert "Press Compare" in panel.told.text()
+    assert "Press Compare" in panel.verdict.text()
     opened.measuring.changed.emit({"running": False})
     assert opened.state.sweep == Sweep()
 

@@ -65,10 +65,10 @@ def test_it_can_be_chosen_for_a_model_folder(qtbot, registered, opened):
     assert dialog.execution.findData("sleeping") >= 0 and dialog.execution.itemData(0) in BACKENDS
 
 
-def test_a_space_of_an_unknown_backend_is_refused_and_one_stored_says_why(qtbot, opened, panel):
+def test_a_space_of_an_unknown_backend_is_refused_and_one_stored_shows_why(qtbot, opened, panel):
     with pytest.raises(Unusable, match="execution must be one of"):
         opened.put_space(sleepy(SPACE))
-    # a project of a newer version, say, holds one: it opens, and the panel has the reason
+    # as in a project of a newer version: it opens, and the panel has the reason
     opened.project.put_text("space", sleepy(SPACE))
     opened.open(opened.project.path)
     qtbot.waitUntil(lambda: opened.settled and not opened.state.busy, timeout=120_000)

@@ -1,4 +1,4 @@
-"""The metrics of a candidate read the same, be they shown in passing or for good."""
+"""The metrics of a candidate read the same while a limit is dragged and when it is chosen."""
 
 from gui.panels.metric_tree import MetricTree
 
@@ -8,7 +8,7 @@ def texts(tree):
     return [[line.text(column) for column in range(3)] for line in lines]
 
 
-def test_in_passing_it_reads_as_when_chosen(qtbot, opened):
+def test_during_a_drag_it_reads_as_when_chosen(qtbot, opened):
     table = opened.state.table
     passing, chosen = MetricTree(), MetricTree()
     qtbot.addWidget(passing)

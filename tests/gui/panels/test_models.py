@@ -34,7 +34,7 @@ def window(qtbot, opened):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that holds a config alone."""
+    """A folder that holds only a config."""
     path = tmp_path / "little-llama"
     path.mkdir()
     config = {**CONFIG, "max_position_embeddings": 512, "torch_dtype": "float32"}
@@ -82,7 +82,7 @@ def test_a_folder_is_refused_where_it_was_chosen(qtbot, opened, folder, spoil, r
     dialog.folder.setText(str(spoil(folder)))
     assert reason in looked(qtbot, dialog, "×")
     assert not dialog.measure.isEnabled()
-    # the reason stands here, and nowhere else
+    # the reason is shown here, and nowhere else
     assert opened.state.message == ""
 
 
@@ -144,7 +144,7 @@ def test_a_measured_folder_becomes_a_named_mark(qtbot, window, opened, folder, m
         assert stored.measurements()[-1].model == "little-llama"
 
 
-def test_what_goes_wrong_later_is_told_in_the_panel(qtbot, window, opened, folder, monkeypatch):
+def test_what_goes_wrong_later_is_shown_in_the_panel(qtbot, window, opened, folder, monkeypatch):
     def measure(plan, **_):
         yield Progress(0, 1)
         raise Unusable("its tokenizer cannot be loaded")
@@ -214,7 +214,7 @@ def test_an_endpoint_is_refused_in_place_then_measured(qtbot, opened, folder):
     assert m.device.key == DEVICE.key and len(m.samples["ttft"]) == 2
 
 
-def test_a_closed_dialog_hears_nothing_more(qtbot, opened, folder):
+def test_a_closed_dialog_receives_nothing_more(qtbot, opened, folder):
     dialog = model_dialog(qtbot, opened)
     seen = []
     dialog.look(lambda: 7, seen.append)

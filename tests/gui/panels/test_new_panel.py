@@ -1,4 +1,4 @@
-"""A panel is a class and a row: tab, menu, key, help, theme and state reach it without more."""
+"""A panel is a class and a row: it gets its tab, menu, key, help, theme and state from them."""
 
 from gui.app.settings import Settings
 from gui.app.theme import DARK, LIGHT
@@ -10,7 +10,7 @@ from gui.shell.window import Window
 
 
 class Sketch(Panel):
-    """Counts what the window asks of it."""
+    """Counts what the window calls."""
 
     def __init__(self, store, parent=None):
         super().__init__(parent)

@@ -72,7 +72,10 @@ def test_it_is_fitted_in_front_of_the_user(panel, qtbot, small, monkeypatch):
     assert float(panel.fits.item(1, heads.index("Differ by")).text().rstrip(" %")) < 0.05
     assert panel.fits.item(5, 1).text() == "not yet"
     assert "wins in 93 %" in panel.key.text()
-    assert "It holds." in panel.said.toPlainText() and "It <does> not." in panel.said.toPlainText()
+    assert (
+        "It holds." in panel.findings.toPlainText()
+        and "It <does> not." in panel.findings.toPlainText()
+    )
     assert panel.draws.rowCount() == 3
     assert panel.start.isEnabled() and "again" in panel.start.text()
 
@@ -104,7 +107,7 @@ def test_on_a_page_everything_stands_together(panel, small):
     assert panel.tabs.isVisible()
     panel.resize(1300, 800)
     assert panel.page.isVisible() and not panel.tabs.isVisible()
-    assert all(w.isVisible() for w in (panel.fits, panel.drawn, panel.said))
+    assert all(w.isVisible() for w in (panel.fits, panel.drawn, panel.findings))
     panel.resize(900, 300)
     assert panel.tabs.isVisible() and panel.tabs.count() == 3
 

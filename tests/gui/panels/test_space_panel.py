@@ -1,4 +1,4 @@
-"""The space's editor: Ctrl+Z takes back what replaced a text, and a bad text costs nothing."""
+"""The space's editor: Ctrl+Z undoes what replaced a text, and a bad text changes nothing."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def checked(qtbot, panel):
     )
 
 
-def test_a_preset_over_ones_own_text_is_taken_back(window):  # noqa: F811
+def test_a_preset_over_ones_own_text_is_undone(window):  # noqa: F811
     panel = window.show_panel("space")
     used = panel.text.toPlainText()
     QTest.keyClicks(panel.text, "# mine ")
@@ -53,7 +53,7 @@ def test_the_space_in_use_before_can_be_brought_back(qtbot, window):  # noqa: F8
     checked(qtbot, panel)
     panel.on_apply()
     assert window.store.state.contents.space.text.endswith("# more\n")
-    # using it is no end of what can be taken back
+    # it can still be undone after it was used
     undone(panel)
     assert panel.text.toPlainText() == before
     panel.check()
@@ -62,7 +62,7 @@ def test_the_space_in_use_before_can_be_brought_back(qtbot, window):  # noqa: F8
     assert window.store.state.contents.space.text == before
 
 
-def test_what_was_not_looked_at_yet_cannot_be_used(qtbot, window):  # noqa: F811
+def test_a_text_not_checked_yet_cannot_be_used(qtbot, window):  # noqa: F811
     panel = window.show_panel("space")
     before = window.store.state.contents.space.text
     panel.write_over(before + "\n# more\n")
@@ -80,7 +80,7 @@ def test_what_was_not_looked_at_yet_cannot_be_used(qtbot, window):  # noqa: F811
     assert window.store.state.contents.space.text == before
 
 
-def test_a_dropped_space_over_ones_own_text_is_taken_back(qtbot, window, tmp_path):  # noqa: F811
+def test_a_dropped_space_over_ones_own_text_is_undone(qtbot, window, tmp_path):  # noqa: F811
     panel = window.show_panel("space")
     mine = panel.text.toPlainText()
     file = Path(tmp_path / "other.toml")

@@ -1,4 +1,4 @@
-"""The trust panel: numbers agree with the engine, points can be measured again, silence beside a sweep."""
+"""The trust panel: its numbers are the engine's, points can be measured, a sweep is not disturbed."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def panel(qtbot, opened):
     return panel
 
 
-def test_the_law_is_judged_when_first_looked_at(panel, opened):
+def test_the_law_is_judged_when_first_shown(panel, opened):
     judged = panel._current()
     assert len(judged.measured) == len(opened.state.contents.measurements)
     assert panel.table.rowCount() == len(judged.measured)
@@ -84,7 +84,7 @@ def test_a_poor_law_is_marked(panel):
     assert all(label.property("bad") is True for label in panel.numbers.values())
 
 
-def test_an_empty_project_says_what_is_missing(qtbot, store):
+def test_an_empty_project_shows_what_is_missing(qtbot, store):
     panel = Trust(store)
     qtbot.addWidget(panel)
     panel.refresh(store.state, None)

@@ -1,4 +1,4 @@
-"""What-if: every control writes one undoable choice, the picture follows, the way back is one press."""
+"""What-if: every control writes one undoable choice, the picture follows, one press takes all of it back."""
 
 import pytest
 
@@ -95,26 +95,26 @@ def test_the_described_best_is_found_even_when_the_panel_opens_on_a_what_if(qtbo
     assert cells(panel)["Shape"][0] == best
 
 
-def test_an_unmeasured_precision_says_why_nothing_is_known(panel, opened, qtbot):
+def test_an_unmeasured_precision_shows_why_nothing_is_known(panel, opened, qtbot):
     panel.weights.setCurrentIndex(panel.weights.findData("bf16"))
     panel.weights.activated.emit(panel.weights.currentIndex())
     assert opened.state.choices.what_if.weights == "bf16"
     settle(qtbot, opened, panel)
     assert opened.state.frame.best is None
     assert cells(panel)["Shape"][1] == "none"
-    assert "nothing measured yet with eager, bf16" in panel.said.text()
+    assert "nothing measured yet with eager, bf16" in panel.speculated.text()
 
 
 def test_a_draft_model_is_weighed(panel, opened, qtbot):
     panel.speculate.click()
     assert opened.state.choices.what_if.acceptance == pytest.approx(panel.acceptance.value() / 100)
     settle(qtbot, opened, panel)
-    assert "as draft" in panel.said.text() and "pays from" in panel.said.text()
-    before = panel.said.text()
+    assert "as draft" in panel.speculated.text() and "pays from" in panel.speculated.text()
+    before = panel.speculated.text()
     panel.acceptance.setValue(90)
     assert opened.state.choices.what_if.acceptance == 0.9
     settle(qtbot, opened, panel)
-    assert panel.said.text() != before
+    assert panel.speculated.text() != before
     assert panel.draft.count() >= 2
     panel.draft.setCurrentIndex(1)
     panel.draft.activated.emit(1)

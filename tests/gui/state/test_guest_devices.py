@@ -1,4 +1,4 @@
-"""No GPU, a broken driver: the CPU stays, and one line says why."""
+"""No GPU, a broken driver: the CPU stays, and one line states why."""
 
 import sys
 import warnings
@@ -11,7 +11,7 @@ from core.measure.timing.devices import cuda_devices, devices
 
 
 def torch_like(monkeypatch, *, built="12.8", available=None, count=0, properties=None):
-    """A torch whose CUDA part behaves as told."""
+    """A torch whose CUDA part behaves as given."""
     cuda = SimpleNamespace(
         is_available=available or (lambda: False),
         device_count=lambda: count,
@@ -37,7 +37,7 @@ def h200(index):
 
 
 @pytest.mark.parametrize(
-    "how, gpus, says",
+    "how, gpus, why",
     [
         ({"built": None}, 0, "built without CUDA"),
         ({}, 0, "finds no GPU or no driver"),
@@ -48,12 +48,14 @@ def h200(index):
         ({"available": lambda: True, "count": 1, "properties": h200}, 1, ""),
     ],
 )
-def test_whatever_the_driver_does_the_cpu_stays_and_one_line_says_why(monkeypatch, how, gpus, says):
+def test_whatever_the_driver_does_the_cpu_stays_and_one_line_states_why(
+    monkeypatch, how, gpus, why
+):
     torch_like(monkeypatch, **how)
     found, problem = cuda_devices()
     assert len(found) == gpus
-    assert says in problem
-    assert bool(problem) == bool(says)
+    assert why in problem
+    assert bool(problem) == bool(why)
     assert "\n" not in problem
     assert [d.kind for d in devices()] == ["cpu", *["cuda"] * gpus]
 
@@ -68,7 +70,7 @@ def test_a_driver_library_that_raises_is_no_reading(monkeypatch):
     assert nvml_handle(0) is None
 
 
-def test_the_panel_says_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
+def test_the_panel_shows_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
     from core.measure.process import session
     from gui.panels.devices import DevicesPanel
 
@@ -78,14 +80,14 @@ def test_the_panel_says_it_and_keeps_the_cpu(qtbot, store, monkeypatch):
     panel = DevicesPanel(store)
     qtbot.addWidget(panel)
     panel.on_check()
-    qtbot.waitUntil(lambda: "It can measure on" in panel.told.text(), timeout=10_000)
-    assert cpu.name in panel.told.text()
-    assert f"No GPU: {why}." in panel.told.text()
-    assert "Traceback" not in panel.told.text()
+    qtbot.waitUntil(lambda: "It can measure on" in panel.report.text(), timeout=10_000)
+    assert cpu.name in panel.report.text()
+    assert f"No GPU: {why}." in panel.report.text()
+    assert "Traceback" not in panel.report.text()
     assert store.state.devices == (cpu,)
 
 
-def test_a_python_that_is_not_there_is_not_asked_nor_is_the_one_before(qtbot, store, monkeypatch):
+def test_a_missing_python_is_not_started_nor_is_the_one_before(qtbot, store, monkeypatch):
     from core.measure.process import session
     from gui.panels.devices import DevicesPanel
 
@@ -100,5 +102,5 @@ def test_a_python_that_is_not_there_is_not_asked_nor_is_the_one_before(qtbot, st
     qtbot.waitUntil(lambda: panel.check.isEnabled(), timeout=10_000)
     panel.python.setText("/nonexistent/python")
     panel.on_check()
-    assert panel.told.text() == "There is no file /nonexistent/python."
+    assert panel.report.text() == "There is no file /nonexistent/python."
     assert panel.check.isEnabled() and asked == [sys.executable]
