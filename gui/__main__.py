@@ -25,7 +25,7 @@ TITLE_BAR = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the window; the exit status. A frozen bundle starts its measuring child through here too."""
+    """Run the window; the exit status. A frozen bundle starts its measuring process through here too."""
     started = time.monotonic()
     multiprocessing.freeze_support()
     _survive_without_console()
@@ -154,7 +154,7 @@ def build(options: argparse.Namespace) -> tuple[QApplication, Window]:
     if options.theme:
         settings["theme"] = options.theme
     theme.use_own_font(app)
-    theme.tell_desktop(settings["theme"])
+    theme.set_colour_scheme(settings["theme"])
     theme.apply(app, theme.theme_of(settings["theme"]))
     window = Window(Store(), settings)
     if options.size:

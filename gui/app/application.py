@@ -1,4 +1,4 @@
-"""The application object: it hears of files that the desktop opens with it."""
+"""The application object, which receives the files that the desktop opens with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Application(QApplication):
     asked = Signal(str)  # the path of a file to open
 
     def event(self, event: QEvent) -> bool:
-        """Tell of a file to open; leave the rest to Qt."""
+        """Emit `asked` for a file to open; leave the rest to Qt."""
         if isinstance(event, QFileOpenEvent):
             self.asked.emit(event.file())
             return True

@@ -1,4 +1,4 @@
-"""When something unforeseen happens: a readable report that can be saved, and work goes on."""
+"""A readable report of an unexpected error, which can be saved while work goes on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PACKAGES = ("paretoscope", "PySide6-Essentials", "pyqtgraph", "numpy", "scipy", 
 
 
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
-    """What happened, where, and on what; nothing about the user's project but paths of our code."""
+    """The error, its stack and the versions it happened on; nothing about the user's project."""
     lines = [
-        "Paretoscope: something unforeseen happened",
+        "Paretoscope: something unexpected happened",
         datetime.now(UTC).isoformat(timespec="seconds"),
         f"{platform.platform()}, Python {platform.python_version()}",
     ]
@@ -35,7 +35,7 @@ def report(kind: type[BaseException], error: BaseException, trace: TracebackType
 
 
 def save(text: str, folder: Path) -> Path:
-    """Write a report into a folder under the time's name."""
+    """Write a report into a folder, named by the time; its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
     path.write_text(text, encoding="utf-8")
@@ -54,7 +54,7 @@ def install(folder: Path) -> None:
         logger().error(text)
         if sys.stderr is not None:
             print(text, file=sys.stderr)
-        # one dialog at a time: an error while painting would bring one a frame
+        # one dialog at a time: an error while painting would open one per frame
         if not open_dialogs:
             _show(text, folder, open_dialogs)
 
@@ -68,12 +68,12 @@ def _show(text: str, folder: Path, open_dialogs: list[QWidget]) -> None:
         return
     box = QMessageBox(QApplication.activeWindow())
     box.setIcon(QMessageBox.Icon.Warning)
-    box.setWindowTitle("Something unforeseen happened")
+    box.setWindowTitle("Something unexpected happened")
     box.setText(
         "This should not have happened. What was measured is stored, and you can go on working."
     )
     box.setInformativeText(
-        "A report helps to mend it. It holds what is shown under Details; nothing is sent anywhere."
+        "A report helps to fix it. It holds what is shown under Details; nothing is sent anywhere."
     )
     box.setDetailedText(text)
     keep = box.addButton("Save the report…", QMessageBox.ButtonRole.ActionRole)
@@ -88,8 +88,8 @@ def _show(text: str, folder: Path, open_dialogs: list[QWidget]) -> None:
                 if name:
                     Path(name).write_text(text, encoding="utf-8")
             except OSError as failure:
-                said = f"{name} cannot be written ({failure.strerror})"
-                QMessageBox.warning(None, "Save the report", said)
+                problem = f"{name} cannot be written ({failure.strerror})"
+                QMessageBox.warning(None, "Save the report", problem)
         open_dialogs.clear()
         box.deleteLater()
 

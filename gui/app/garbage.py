@@ -1,9 +1,9 @@
 """Garbage is collected on the GUI thread alone.
 
 Python collects reference cycles on whatever thread happens to allocate. If a widget is among them, Qt
-destroys it there, holding a lock of its own while Python wants its global one: with the window's
-thread the other way about, the program stands still for ever. So automatic collection is off, and a
-timer of the GUI thread does it, by the thresholds Python would have used.
+destroys it there, holding a lock of its own while it waits for Python's global one. If the window's
+thread holds the global one and waits for Qt's, both wait for ever. So automatic collection is off, and
+a timer of the GUI thread collects by the thresholds Python would have used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY_MS = 500
 
 
 class Collector(QObject):
-    """Collects what Python's thresholds say is due, on the thread that it was made on."""
+    """Collects what is due by Python's thresholds, on the thread that it was made on."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

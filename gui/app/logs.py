@@ -1,7 +1,7 @@
 """The log: a few small files in our own folder, for the user to read; nothing is sent anywhere.
 
-It holds when the window started and on what, every line the window said went wrong, Qt's warnings
-and the reports of what was unforeseen, even where the process itself died.
+It holds when the window started and on what system, every problem the window showed, Qt's warnings and
+the reports of unexpected errors, even where the process itself died.
 """
 
 from __future__ import annotations

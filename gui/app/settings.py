@@ -62,7 +62,7 @@ class Settings:
         self["folder"] = str(Path(path).parent)
 
     def _read(self) -> None:
-        # what could not be written is known here alone
+        # what could not be written exists only here
         if self._path is None or not self._written:
             return
         with suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
-"""One window a user: a second start hands its file to the window that runs already, and ends.
+"""One window per user: a second start hands its file to the window that runs already, and ends.
 
-The windows of one user, data folder and screen know each other by a local socket that only this user
+The windows of one user, data folder and screen find each other by a local socket that only this user
 may open. A window that does not answer in time counts as absent, so a start never hangs on another.
 """
 
@@ -85,7 +85,7 @@ def _somebody_listens(name: str) -> bool:
         return True
     else:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            # in a folder for everybody somebody else may have made it
+            # in a folder that everybody may write, somebody else may have made it
             if Path(name).stat().st_uid != os.getuid():
                 return False
             probe.settimeout(PATIENCE_MS / 1e3)
@@ -104,7 +104,7 @@ def _let_others_come_to_front() -> None:
 
 
 class Listener(QObject):
-    """Hears later starts of the program."""
+    """Receives what later starts of the program hand over."""
 
     asked = Signal(str)  # a file's path, or empty for the wish to be seen
 
@@ -114,7 +114,7 @@ class Listener(QObject):
         self._server: QLocalServer | None = None
 
     def listen(self) -> bool:
-        """Begin to hear; False when another window does already, which then stays the one that is asked."""
+        """Begin to listen; False when another window listens already, which then goes on doing so."""
         from PySide6.QtNetwork import QLocalServer
 
         if sys.platform != "win32" and _somebody_listens(self.name):
@@ -130,7 +130,7 @@ class Listener(QObject):
         return True
 
     def close(self) -> None:
-        """Hear no more, and let the next start find nobody."""
+        """Stop listening, so that the next start finds no window."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -142,7 +142,7 @@ class Listener(QObject):
             client = self._server.nextPendingConnection()
             client.readyRead.connect(lambda client=client: self._read(client))
             client.disconnected.connect(client.deleteLater)
-            # it may have spoken already
+            # it may have written already
             self._read(client)
 
     def _read(self, client: QLocalSocket) -> None:
@@ -158,15 +158,15 @@ class Listener(QObject):
         client.flush()
         file, tokens = words
         os.environ.update(tokens)
-        # after this slot: what is asked may open a dialog, and the other start must not wait for it
+        # after this slot: opening the file may show a dialog, and the other start must not wait for it
         QTimer.singleShot(0, lambda: self.asked.emit(file))
 
 
 def read_message(line: bytes) -> tuple[str, dict[str, str]] | None:
     """The file and the desktop's tokens of a message; None when it is not one of ours."""
     try:
-        said: Any = json.loads(line)
-        file, tokens = said["file"], said.get("tokens", {})
+        message: Any = json.loads(line)
+        file, tokens = message["file"], message.get("tokens", {})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not isinstance(file, str) or not isinstance(tokens, Mapping):

@@ -1,6 +1,6 @@
 """System libraries that Qt needs on Linux, and what to install where one is missing.
 
-Qt aborts the process when its platform plugin cannot load; asking first turns that into a sentence.
+Qt aborts the process when its platform plugin cannot load; looking first turns that into a message.
 Standard library only: the set-up script reads this before anything is installed.
 """
 
@@ -74,13 +74,13 @@ def missing_message(packages: list[str]) -> str:
 
 
 def show(text: str) -> bool:
-    """Show a text with whatever the desktop has for it, since Qt cannot; False where nothing did.
+    """Show a text with a program of the desktop, since Qt cannot; False where none could.
 
-    Started from a menu nobody reads standard error, and the program would end without a word.
+    Nobody sees the standard error of a program started from a menu, so it would end without a message.
     """
     environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
     if "LD_LIBRARY_PATH_ORIG" in environment:
-        # a bundle leads the loader to its own libraries; the desktop's programs need theirs
+        # a bundle points the loader to its own libraries; the desktop's programs need theirs
         environment["LD_LIBRARY_PATH"] = environment.pop("LD_LIBRARY_PATH_ORIG")
     for command in SHOWN_BY:
         program = shutil.which(command[0])
@@ -99,6 +99,6 @@ def _lacking(library: str) -> str:
     try:
         ctypes.CDLL(library)
     except OSError as error:
-        # 'NAME: cannot open ...': a bundle brings some, not all that those need, and words it anew
+        # 'NAME: cannot open ...'; a bundle replaces the error by one of its own, whose cause this is
         return os.path.basename(str(error.__cause__ or error).partition(":")[0]) or library  # noqa: PTH119
     return ""

@@ -81,8 +81,8 @@ def theme_of(name: str) -> Theme:
     return DARK if name == "dark" else LIGHT
 
 
-def tell_desktop(name: str) -> None:
-    """Let the title bar and the system's own dialogs follow the setting; 'system' leaves them be."""
+def set_colour_scheme(name: str) -> None:
+    """Let the title bar and the system's own dialogs follow the setting; 'system' leaves them alone."""
     scheme = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}
     QGuiApplication.styleHints().setColorScheme(scheme.get(name, Qt.ColorScheme.Unknown))
 
@@ -141,7 +141,7 @@ def palette(theme: Theme) -> QPalette:
 
 
 def style_sheet(theme: Theme) -> str:
-    """Shapes and spacing that the palette cannot say."""
+    """Shapes and spacing, which a palette cannot express."""
     t = theme
     check = resource(f"icons/check-{theme.name}.svg").as_posix()
     return f"""

@@ -20,7 +20,7 @@ from core.report.facts import program_version
 
 
 class AboutDialog(QDialog):
-    """Says what this is and shows each licence in full."""
+    """Shows the version and each licence in full."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

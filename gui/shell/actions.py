@@ -14,23 +14,23 @@ Enabled = Callable[[State], bool]
 
 
 def always(_: State) -> bool:
-    """Can be done at any time."""
+    """True: it can be done at any time."""
     return True
 
 
 def with_table(state: State) -> bool:
-    """Can be done when there are candidates."""
+    """Whether there are candidates."""
     return state.table is not None
 
 
 def with_project(state: State) -> bool:
-    """Can be done when a project is open."""
+    """Whether a project is open."""
     return bool(state.path)
 
 
 @dataclass(frozen=True, slots=True)
 class ActionRow:
-    """One action. `menu` is where it stands ('' for keys only), '-' before a name a separator."""
+    """One action. `menu` names its menu ('' for keys only); '-' before the name puts a separator above it."""
 
     name: str
     menu: str
@@ -61,7 +61,7 @@ class Actions:
             action.setStatusTip(row.tip)
             action.setCheckable(row.checked is not None)
             action.triggered.connect(_without_argument(row.do))
-            # also for actions that stand in no menu
+            # also for actions that are in no menu
             owner.addAction(action)
             self.by_name[row.name] = action
 

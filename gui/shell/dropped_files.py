@@ -1,4 +1,4 @@
-"""Files given to the window: each is read off the window's thread and goes where it belongs."""
+"""Files given to the window: each is read off the window's thread and taken to its panel or the store."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class DroppedFiles(QObject):
             self._store.background(work, lane=LANE).returned.connect(self.on_found)
 
     def overlay(self, path: Path) -> None:
-        """Lay another project over the present one."""
+        """Overlay another project on the present one."""
         self._store.background(lambda: load_other(path), lane=LANE).returned.connect(self.on_other)
 
     def overlay_devices(self) -> None:
-        """Lay the project's other devices over the one that is shown."""
+        """Overlay the project's other devices on the one that is shown."""
         state = self._store.state
         if state.laws is None or state.table is None:
             return
@@ -56,14 +56,14 @@ class DroppedFiles(QObject):
 
     @Slot(object)
     def on_devices(self, others: tuple[Other, ...]) -> None:
-        """The other devices were worked out."""
+        """Show the other devices in place of an earlier reckoning of them."""
         paths = {other.path for other in others}
         rest = tuple(o for o in self._store.state.others if o.path not in paths)
         self._store.set_others((*rest, *others))
 
     @Slot(object)
     def on_found(self, found: Found) -> None:
-        """A file was recognised."""
+        """Act on a file that was recognised."""
         take = {
             "project": self._take_project,
             "space": self._take_space,
@@ -91,7 +91,8 @@ class DroppedFiles(QObject):
         panel = cast("SpacePanel", self._shell.show_panel("space"))
         panel.write_over(found.value)
         self._store.notify(
-            f"{found.path.name} is a space; look at it below and apply it to use it.", news=True
+            f"{found.path.name} is a space; it is shown below and not used until you apply it.",
+            news=True,
         )
 
     def _take_runs(self, found: Found) -> None:
@@ -126,7 +127,7 @@ class DroppedFiles(QObject):
         if state.path and not state.read_only:
             return True
         self._store.notify(
-            f"{found.path.name}: open or begin a project that can be written first"
+            f"{found.path.name}: first open or begin a project that can be written"
             if not state.path
             else f"{found.path.name} was not read in: {state.path} is read-only; save a copy first"
         )
@@ -134,20 +135,20 @@ class DroppedFiles(QObject):
 
 
 def results_text(found: Found, fresh: int, state: State) -> str:
-    """What was read in, what it is there for, and how to see it where the axes do not show it."""
+    """What was read, how it is shown, and which axes show it where the present ones do not."""
     points = found.value
     tools = ", ".join(dict.fromkeys(f"{p.tool} {p.tool_version}".strip() for p in points))
     keys = dict.fromkeys(k for p in points for k in p.metrics if k in METRICS)
     known = len(points) - fresh
     again = f" ({known} known already)" if known else ""
     count = "1 point" if fresh == 1 else f"{fresh} points"
-    told = (
-        f"{found.path.name}: {count} of {tools} laid over the candidates{again}, to be seen beside"
-        " them: they are in no table and on no front."
+    summary = (
+        f"{found.path.name}: {count} of {tools} laid over the candidates{again}, for"
+        " comparison: they are in no table and on no front."
     )
     held = ", ".join(METRICS[key].label.lower() for key in keys)
     axes = (state.choices.x, state.choices.y)
     if fresh and not imported_layers(points, state.table, *axes):
         x, y = (METRICS[key].label.lower() for key in axes)
-        return f"{told} None is drawn on these axes ({y} against {x}): choose axes from {held}."
-    return f"{told} They hold {held}."
+        return f"{summary} None is drawn on these axes ({y} against {x}): choose axes from {held}."
+    return f"{summary} They hold {held}."

@@ -1,4 +1,4 @@
-"""What the actions do: the table of rows, and the questions they put before they act."""
+"""What the actions do: the table of rows, and the questions they ask before they act."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 FILTER = f"Paretoscope project (*{SUFFIX})"
 THEMES = (
-    ("system", "Theme of the &desktop", "Light or dark as the desktop is"),
-    ("light", "&Light theme", "Dark text on light ground"),
-    ("dark", "&Dark theme", "Light text on dark ground"),
+    ("system", "Theme of the &desktop", "Light or dark, as the desktop is"),
+    ("light", "&Light theme", "Dark text on a light background"),
+    ("dark", "&Dark theme", "Light text on a dark background"),
 )
 
 
 class EditActions:
-    """The window's actions; each asks what it must and then calls the store."""
+    """The window's actions; each asks the user where needed, then calls the store."""
 
     def __init__(self, shell: Shell, share: ShareActions) -> None:
         self._shell = shell
@@ -119,7 +119,7 @@ class EditActions:
                 "&Edit",
                 "&Undo",
                 "Ctrl+Z",
-                "Take the last choice back; measurements stay",
+                "Undo the last choice; measurements stay",
                 store.undo,
                 enabled=lambda state: state.can_undo,
                 toolbar=True,
@@ -129,7 +129,7 @@ class EditActions:
                 "&Edit",
                 "&Redo",
                 "Ctrl+Shift+Z or Ctrl+Y",
-                "Choose again what was taken back",
+                "Redo what was undone",
                 store.redo,
                 enabled=lambda state: state.can_redo,
                 toolbar=True,
@@ -158,7 +158,7 @@ class EditActions:
                 "&Edit",
                 "&Remove all limits",
                 "Ctrl+Shift+L",
-                "Take every limit away",
+                "Remove every limit",
                 lambda: store.choose(limits=()),
                 enabled=lambda state: bool(state.choices.limits),
             ),
@@ -350,7 +350,7 @@ class EditActions:
             view.fit_view()
 
     def copy_limits(self) -> None:
-        """Put the limits on the clipboard, one a line."""
+        """Put the limits on the clipboard, one per line."""
         QGuiApplication.clipboard().setText(limits_text(self._store.state.choices.limits))
 
     def copy_choice(self) -> None:
@@ -369,11 +369,11 @@ class EditActions:
     # --- the rest -------------------------------------------------------------------------------
 
     def may_leave(self, question: str = "Stop measuring and go to the other project?") -> bool:
-        """Whether this project may be left: at once, or when asked while a sweep runs."""
+        """Whether this project may be left; while a sweep runs the user is asked."""
         return not self._store.state.sweep.running or self.leave_sweep(question)
 
     def leave_sweep(self, question: str = "Stop measuring and close?") -> bool:
-        """Whether to end a sweep that runs."""
+        """Ask whether to end the sweep that runs."""
         answer = QMessageBox.question(
             self._shell.widget,
             "A sweep is running",
@@ -406,7 +406,7 @@ PLOT_KEYS = (
 
 
 def limits_text(limits: Sequence[Limit]) -> str:
-    """The limits one a line, as `--limit` reads them."""
+    """The limits, one per line, as `--limit` reads them."""
     return "\n".join(limit.text for limit in limits)
 
 

@@ -32,7 +32,7 @@ PAGES = (
 
 
 class HelpWindow(QDialog):
-    """A list of pages and the page; stands beside the window and does not block it."""
+    """A list of pages and the page; it stays open beside the window and does not block it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,7 +64,7 @@ class HelpWindow(QDialog):
 
     @Slot(QListWidgetItem, QListWidgetItem)
     def on_current(self, item: QListWidgetItem | None, _: QListWidgetItem | None) -> None:
-        """Another page was chosen."""
+        """Show the page that was chosen."""
         if item is not None:
             self.view.setMarkdown(page_text(item.data(Qt.ItemDataRole.UserRole)))
 
@@ -78,7 +78,7 @@ class HelpWindow(QDialog):
 
 
 def open_help(parent: QWidget, page: str) -> HelpWindow:
-    """Open the help at a page; a help that is open already is used."""
+    """Open the help at a page, in the help window that is open already where there is one."""
     found = parent.findChild(HelpWindow)
     window = found if found is not None else HelpWindow(parent)
     window.show_page(page)
@@ -89,7 +89,7 @@ def open_help(parent: QWidget, page: str) -> HelpWindow:
 
 
 def page_for(focused: QObject | None) -> str:
-    """The page for a widget: that of the nearest parent there is one for."""
+    """The page for a widget: that of its nearest parent which has one."""
     while focused is not None:
         page = focused.property(HELP_PAGE)
         if page:

@@ -1,4 +1,4 @@
-"""Presenter mode: one plot and one sentence over the whole screen, for people new to all this."""
+"""Presenter mode: one plot and one sentence over the whole screen, for people new to the subject."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gui.plot.scene import Colours, LiveState, Scene
 from gui.state.state import State
 from gui.state.store import Store
 
-# what remote controls of projectors send, too
+# including what remote controls of projectors send
 ON = (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_PageDown, Qt.Key.Key_Space, Qt.Key.Key_Return)
 BACK = (Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_PageUp, Qt.Key.Key_Backspace)
 LEAVE = (Qt.Key.Key_Escape, Qt.Key.Key_F5)
@@ -63,7 +63,7 @@ class Presenter(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.plot.installEventFilter(self)
         self._live_timer = QTimer(self, singleShot=True, interval=LIVE_EVERY_MS)
-        self._live_timer.timeout.connect(self._tell_live)
+        self._live_timer.timeout.connect(self._show_live)
         store.changed.connect(self.on_changed)
         self.go(0)
 
@@ -148,13 +148,13 @@ class Presenter(QWidget):
         self.place.setText(f"{count}Esc leaves")
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Back to the window."""
+        """Return to the window."""
         self._store.changed.disconnect(self.on_changed)
         self.left.emit()
         super().closeEvent(event)
 
     def _choose(self, choices: Choices) -> None:
-        """Show these choices: at once where that is quick, else when they are worked out."""
+        """Show these choices, at once where that is quick, else once their front is there."""
         self.choices = choices
         table = self._table
         if table is None:
@@ -171,13 +171,13 @@ class Presenter(QWidget):
 
     @Slot(object)
     def on_framed(self, found: tuple[Choices, Frame]) -> None:
-        """The front of a large table is there; an older one is left."""
+        """Show the front of a large table, unless other choices were made since."""
         if found[0] is self.choices:
             self._show(found[1])
 
     @Slot(object, object)
     def on_changed(self, new: State, old: State | None) -> None:
-        """Follow measurements that arrive; what is chosen in the window does not come here."""
+        """Follow measurements that arrive; choices made in the window are not shown here."""
         if old is not None and new.table is not old.table and new.table is not None:
             self._table = new.table
             self._choose(self.choices)
@@ -198,13 +198,13 @@ class Presenter(QWidget):
         self.plot.refresh(few, before)
         self.plain.setText(plain_words(frame.x, frame.y))
         self.legend.setText(legend_html(few, self._theme.plot, self._table))
-        said = sentences(self._table, frame, self.choices)
-        self.sentence.setText(kept_together(said[0]) if said else "")
+        lines = sentences(self._table, frame, self.choices)
+        self.sentence.setText(kept_together(lines[0]) if lines else "")
         elsewhere = [li.label for li in frame.limits if li.metric not in (frame.x, frame.y)]
         self.limits.setText("Only models with " + ", ".join(elsewhere) if elsewhere else "")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Type grows with the screen, so that the last row can read it."""
+        """Type grows with the screen, so that it can be read from the last row of seats."""
         high = float(self.height())
         for label, share, weight in (
             (self.title, TITLE, QFont.Weight.DemiBold),
@@ -227,7 +227,7 @@ class Presenter(QWidget):
             layout.setContentsMargins(side, round(side * 0.7), side, round(side * 0.5))
             layout.setSpacing(round(side * 0.3))
         if self.plot.scene is not None:
-            # drawn anew, for the type of axes and tags is part of the look
+            # the size of type changes the axes and tags, so they are drawn again
             self.plot.refresh(self.plot.scene)
         super().resizeEvent(event)
 
@@ -235,7 +235,7 @@ class Presenter(QWidget):
 
     @Slot(object, str, object)
     def on_released(self, key: tuple[str, str, str], side: str, value: float | None) -> None:
-        """A limit was let go: it holds until the next step."""
+        """Set a limit that was released; it holds until the next step."""
         metric, statistic, _ = key
         limits = (
             without_limit(self.choices.limits, key)
@@ -246,18 +246,18 @@ class Presenter(QWidget):
 
     @Slot(int)
     def on_point(self, row: int) -> None:
-        """A point was clicked: the sentence speaks of it."""
+        """Choose the clicked point; the sentence is about it."""
         if self._table is not None and row < len(self._table):
             self._choose(self.choices.changed(selected=self._table.id_of(row)))
 
     @Slot(object)
     def on_live(self, live: LiveState) -> None:
-        """A limit is in hand: the sentence follows at a reading pace."""
+        """Update the sentence while a limit is dragged, no faster than it can be read."""
         self._live = live
         if not self._live_timer.isActive():
             self._live_timer.start()
 
-    def _tell_live(self) -> None:
+    def _show_live(self) -> None:
         live = self._live
         if live is None or self._table is None or self.frame is None:
             return
@@ -281,8 +281,10 @@ def steps_of(state: State) -> tuple[tuple[str, str], ...]:
 
 
 def few_series(scene: Scene) -> Scene:
-    """At most three things to look at: the candidates, the front, and one more - another project or
-    tool where one is laid over, else what was measured. Only limits that hold have a line."""
+    """At most three things to look at: the candidates, the front, and one more.
+
+    The third is an overlaid project or tool where there is one, else what was measured. Only limits
+    that have a value have a line."""
     overlays = scene.overlays[:1]
     return replace(
         scene,
@@ -299,12 +301,12 @@ def few_series(scene: Scene) -> Scene:
 
 
 def plain_words(x: str, y: str) -> str:
-    """What the picture is, without a word of jargon."""
+    """What the picture shows, without jargon."""
     across = "left" if METRICS[x].better != "higher" else "right"
     up = "down" if METRICS[y].better != "higher" else "up"
     return (
         f"Each dot is a model that could be built. Further {across}, it {plain(x)};"
-        f" further {up}, it {plain(y)}. On the line stand those that no other beats on both."
+        f" further {up}, it {plain(y)}. Those on the line are beaten by no other on both."
     )
 
 
@@ -316,7 +318,7 @@ def plain(key: str) -> str:
 
 
 def legend_html(scene: Scene, colours: Colours, table: Table) -> str:
-    """The colours in words, in their own colour."""
+    """What each colour means, written in that colour."""
     device = table.device_key.partition(":")[2].rpartition(":")[0]
     parts = [(colours.feasible, "•", "possible models"), (colours.front, "—", "the best of them")]
     if scene.overlays:

@@ -39,12 +39,12 @@ from gui.state.state import State
 from gui.state.store import Store
 
 FILTER = "Web page (*.html);;PDF (*.pdf)"
-# pixels of the picture in a PDF for each of its own: sharp at 300 dots an inch across the page
+# pixels of a PDF's picture per pixel of its own: sharp at 300 dots per inch across the page
 SHARP = 3
 
 
 class ReportDialog(QDialog):
-    """Asks for a title and a file, writes the report off the window's thread, says where it is."""
+    """Asks for a title and a file, writes the report off the window's thread, shows where it is."""
 
     def __init__(self, store: Store, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,17 +63,17 @@ class ReportDialog(QDialog):
         self.top.setValue(TOP)
         self.top.setAccessibleName("How many candidates of the front")
         about = QLabel(
-            "One file that needs nothing else: the picture, the chosen candidates with intervals and"
+            "One self-contained file: the picture, the chosen candidates with intervals and"
             " sources, limits, laws with their errors on data left out, the machine, and the"
-            " commands that give it again.",
+            " commands that reproduce it.",
             self,
         )
         about.setWordWrap(True)
         about.setProperty("quiet", True)
-        self.told = QLabel("", self)
-        self.told.setWordWrap(True)
-        self.told.setOpenExternalLinks(True)
-        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.outcome = QLabel("", self)
+        self.outcome.setWordWrap(True)
+        self.outcome.setOpenExternalLinks(True)
+        self.outcome.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self.busy = QProgressBar(self)
         self.busy.setRange(0, 0)
         self.busy.hide()
@@ -88,7 +88,7 @@ class ReportDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(about)
         column.addLayout(form)
-        column.addWidget(self.told)
+        column.addWidget(self.outcome)
         column.addWidget(self.busy)
         column.addWidget(self.buttons)
         self.setMinimumWidth(520)
@@ -112,10 +112,10 @@ class ReportDialog(QDialog):
         """Write the report of what is shown now to this path; PDF by its ending."""
         state, title, top = self._store.state, self.name.text().strip(), self.top.value()
         if state.frame is None:
-            self.told.setText("There is nothing to report yet.")
+            self.outcome.setText("There is nothing to report yet.")
             return
         self._path = path
-        self.told.setText("")
+        self.outcome.setText("")
         self.busy.show()
         self.write_button.setEnabled(False)
         job = self._store.background(lambda: report_steps(state, title, top), lane="report")
@@ -125,7 +125,7 @@ class ReportDialog(QDialog):
 
     @Slot(object)
     def on_made(self, report: Report) -> None:
-        """The report is there: write it."""
+        """Write the report that was made."""
         try:
             if self._path.suffix.lower() == ".pdf":
                 write_pdf(report, self._path)
@@ -134,24 +134,24 @@ class ReportDialog(QDialog):
 
                 write_atomically(self._path, to_html(report), True)
         except Unusable as error:
-            self._tell(str(error))
+            self._show_result(str(error))
             return
         link = QUrl.fromLocalFile(str(self._path)).toString()
-        self._tell(f'Written: <a href="{link}">{self._path.name}</a>')
+        self._show_result(f'Written: <a href="{link}">{self._path.name}</a>')
 
     @Slot(object)
     def on_failed(self, error: BaseException) -> None:
-        """It could not be made."""
-        self._tell(str(error))
+        """Show why the report could not be made."""
+        self._show_result(str(error))
 
-    def _tell(self, text: str) -> None:
-        self.told.setText(text)
+    def _show_result(self, text: str) -> None:
+        self.outcome.setText(text)
         self.busy.hide()
         self.write_button.setEnabled(True)
 
 
 def report_steps(state: State, title: str, top: int) -> Steps[Any]:
-    """Steps: the report of a state."""
+    """Steps that return the report of a state."""
     assert state.table is not None and state.frame is not None and state.laws is not None
     project = "demo" if state.demo else Path(state.path).name
     return (
@@ -196,7 +196,7 @@ def document_of(report: Report, width: float) -> QTextDocument:
 def write_pdf(report: Report, path: Path) -> None:
     """Write the report as a PDF on A4; Unusable when it cannot be written."""
     try:
-        # the writer itself says nothing when it cannot write
+        # the writer itself reports nothing when it cannot write
         path.open("wb").close()
     except OSError as error:
         raise Unusable(f"{path} cannot be written ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""Actions that bring results in and show a choice to others: one table of rows, dialogs made late."""
+"""Actions that bring results in and show a choice to others: one table of rows, dialogs made when needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COPIED_WIDTH = 1920
 
 
 class ShareActions:
-    """What the window can do with files of others and before an audience."""
+    """Actions with files of others, and for an audience."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
@@ -58,7 +58,7 @@ class ShareActions:
                 "&File",
                 "O&verlay project…",
                 "Ctrl+Shift+V",
-                "Lay the front of another project over this one",
+                "Draw the front of another project over this one",
                 self.overlay,
                 enabled=with_table,
             ),
@@ -67,14 +67,14 @@ class ShareActions:
                 "&File",
                 "Overlay other &devices",
                 "",
-                "Lay the same candidates on the project's other devices over this one",
+                "Draw the same candidates on the project's other devices over this one",
                 self.dropped_files.overlay_devices,
                 enabled=_several_devices,
             ),
             row(
                 "drop_overlays",
                 "&File",
-                "Take overlays a&way",
+                "Remove overl&ays",
                 "",
                 "Show this project on one device alone again; imported results stay",
                 lambda: self._store.set_others(()),
@@ -100,7 +100,7 @@ class ShareActions:
                 "&Edit",
                 "Copy as &text",
                 "Ctrl+Shift+T",
-                "Copy what the picture says: sentences, limits and the front's candidates",
+                "Copy what the picture shows: sentences, limits and the front's candidates",
                 self.copy_text,
                 enabled=_with_frame,
             ),
@@ -115,7 +115,7 @@ class ShareActions:
                 "-&View",
                 "Chance to be on the &front",
                 "Ctrl+Shift+F",
-                "Fill the front's marks by how likely each is on the front; else full is measured",
+                "Fill the front's marks by how likely each is on the front; otherwise filled is measured",
                 lambda: self._store.choose(chance_shown=not self._store.state.choices.chance_shown),
                 enabled=_with_frame,
                 checked=lambda: self._store.state.choices.chance_shown,
@@ -144,7 +144,7 @@ class ShareActions:
                 "&View",
                 "&Remove all scenes",
                 "",
-                "Begin the presentation anew",
+                "Start the presentation over",
                 lambda: self._store.choose(scenes=()),
                 enabled=lambda state: bool(state.choices.scenes),
             ),
@@ -178,7 +178,7 @@ class ShareActions:
             self.dropped_files.take([Path(name) for name in names])
 
     def overlay(self) -> None:
-        """Ask which project, then lay it over."""
+        """Ask which project, then overlay it."""
         name, _ = QFileDialog.getOpenFileName(
             self._shell.widget,
             "Overlay a project",
@@ -191,7 +191,7 @@ class ShareActions:
     def _folder(self) -> str:
         return str(self._shell.settings["folder"] or Path.home())
 
-    # --- before others -----------------------------------------------------------------------------
+    # --- for others --------------------------------------------------------------------------------
 
     def report(self) -> None:
         """Ask where, then write the report."""
@@ -221,7 +221,7 @@ class ShareActions:
             QGuiApplication.clipboard().setImage(view.plot.image(COPIED_WIDTH))
 
     def copy_text(self) -> None:
-        """Put what the picture says on the clipboard."""
+        """Put the picture on the clipboard as text."""
         from core.report.facts import plain_text
 
         state = self._store.state

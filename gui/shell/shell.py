@@ -1,4 +1,4 @@
-"""What the window's actions need of it, so that none of them has to know the window."""
+"""What actions need of the window, so that none of them depends on the window itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Shell:
     """The window as its actions see it.
 
-    `widget` is what dialogs stand over. What may change or comes late is asked for: the plot is None
+    `widget` is the parent of dialogs. What may change or is made late is a function: the plot is None
     and `parts` (what the tour points at, by name) has only bars until the window is filled.
     """
 

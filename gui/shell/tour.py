@@ -1,4 +1,4 @@
-"""A tour of six steps over the window: each lights up a part and says one sentence about it."""
+"""A tour of six steps over the window: each highlights a part and explains it in one sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STOPS = (
     Stop(
         "Every dot is a model",
         "Each dot is a model that could be built: further left it writes faster, further down it"
-        " predicts text better, and on the dark steps stand those that nothing beats.",
+        " predicts text better, and the dark steps join those that nothing beats.",
         ("plot",),
     ),
     Stop(
@@ -42,13 +42,13 @@ STOPS = (
     ),
     Stop(
         "Read the answer",
-        "This says in plain words what the chosen model gains and loses, and what a little more"
+        "This explains in plain words what the chosen model gains and loses, and what a little more"
         " time would buy.",
         ("sentence",),
     ),
     Stop(
         "Ask where a number comes from",
-        "Click any dot: here stands everything known about it, and for each number whether it was"
+        "Click any dot: here is everything known about it, and for each number whether it was"
         " measured or predicted, and how sure it is.",
         ("inspector",),
     ),
@@ -68,8 +68,10 @@ STOPS = (
 
 
 class Tour(QWidget):
-    """Lies over the window; the lit part can be used meanwhile. Enter or Right goes on, Left goes
-    back, Esc ends. Once ended or skipped it does not come by itself again."""
+    """A veil over the window with a hole at the lit part, which can be used meanwhile.
+
+    Enter or Right goes on, Left goes back, Esc ends. Once ended or skipped it does not start by itself
+    again."""
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell.widget)
@@ -110,7 +112,7 @@ class Tour(QWidget):
         column.addLayout(row)
         self.bubble.setFixedWidth(WIDE)
         self._followed: list[QWidget] = []
-        # a banner that goes moves several parts one after the other: placed once, after them all
+        # a banner that disappears moves several parts in turn: the bubble is placed once, after them all
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._place)
 
@@ -140,7 +142,7 @@ class Tour(QWidget):
 
     @Slot()
     def end(self) -> None:
-        """Over, and not to come by itself again."""
+        """End the tour; it does not start by itself again."""
         self._shell.settings["toured"] = True
         self._soon.stop()
         for widget in self._followed:
@@ -150,7 +152,7 @@ class Tour(QWidget):
 
     @property
     def lit(self) -> QRect:
-        """What is lit of the window, in its coordinates."""
+        """The lit part of the window, in its coordinates."""
         found = QRect()
         for part in self._parts(STOPS[self.at]):
             if part.isVisible():
@@ -167,7 +169,7 @@ class Tour(QWidget):
         wide, high = self.bubble.width(), self.bubble.sizeHint().height()
         self.bubble.resize(wide, high)
         room = self.rect().adjusted(GAP, GAP, -GAP, -GAP)
-        # where it covers nothing of the lit part: below, above, left, right; else inside it
+        # places that leave the lit part free: below, above, left, right; the last one is inside it
         spots = (
             QPoint(hole.left(), hole.bottom() + GAP),
             QPoint(hole.left(), hole.top() - high - GAP),
@@ -190,7 +192,7 @@ class Tour(QWidget):
         self.update()
 
     def _follow(self) -> None:
-        """Watch the parts of all steps and whatever they lie in, up to the window."""
+        """Watch the parts of all steps and their parents, up to the window."""
         found: dict[QWidget, None] = {self._window: None}
         for stop in STOPS:
             for part in self._parts(stop):
@@ -203,7 +205,7 @@ class Tour(QWidget):
             widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size, and the lit part where something above it comes or goes."""
+        """Follow the window's size, and the lit part where something above it appears or disappears."""
         if watched is self._window and event.type() == QEvent.Type.Resize:
             self.setGeometry(self._window.rect())
             self._place()
@@ -212,7 +214,7 @@ class Tour(QWidget):
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """On, back, or out."""
+        """Go on, go back, or end."""
         key = event.key()
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Right, Qt.Key.Key_Space):
             self.go(self.at + 1)

@@ -1,8 +1,8 @@
 """`paretoscope --walk FOLDER`: the whole job once, in the real window, to check an installation.
 
 Opens, paints, measures in the child process, fits, drags a limit with the mouse, exports and closes;
-prints one line a step with its time, leaves a picture, the project and the export in the folder, and
-returns 0 only when every step was seen to work.
+prints one line per step with its time, leaves a picture, the project and the export in the folder, and
+returns 0 only when every step worked.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ tolerance = 0.3
 """
 # a law needs six shapes; the sweep is stopped there
 MEASURED = 6
-# shared by all points: six of sixteen are done in it where a busy machine lets each use up its share
+# shared by all points: enough for six of sixteen where a busy machine makes each use up its share
 SWEEP_S = 48.0
 PATIENCE_S = 240.0
 
 
 class Failed(Exception):
-    """A step that did not come about; the message says which."""
+    """A step that failed; the message names it."""
 
 
 def walk(app: QApplication, window: Window, folder: Path, started: float) -> int:
-    """Go through all steps; 0 when each was seen to work. `started` is when our code began."""
+    """Go through all steps; 0 when each worked. `started` is when our code began (monotonic)."""
     folder.mkdir(parents=True, exist_ok=True)
     window.show()
     _wait(window.isVisible, "the window to appear")
     # one turn of the event loop paints it
     app.processEvents()
-    _say("painted, from the start of the process", _born(started))
+    _print_step("painted, from the start of the process", _born(started))
     status = 0
     try:
         for step in (_demonstration, _measure, _drag, _export):
             began = time.monotonic()
-            _say(f"{step.__name__.strip('_')}: {step(window, folder)}", began)
+            _print_step(f"{step.__name__.strip('_')}: {step(window, folder)}", began)
         window.grab().save(str(folder / "walk.png"))
     except (Failed, Unusable) as failure:
         print(f"FAILED: {failure}", flush=True)
@@ -78,8 +78,8 @@ def walk(app: QApplication, window: Window, folder: Path, started: float) -> int
     began = time.monotonic()
     window.store.close()
     window.close()
-    _say("closed", began)
-    # nothing of torch may have come into this process
+    _print_step("closed", began)
+    # the window must never import torch
     if "torch" in sys.modules:
         print("FAILED: torch was imported by the window", flush=True)
         status = 1
@@ -117,8 +117,8 @@ def _measure(window: Window, folder: Path) -> str:
     store.cancel_sweep()
     _wait(lambda: not store.state.sweep.running, "the sweep to end")
     if measured() < MEASURED:
-        said = "; ".join(m.message for m in store.state.contents.measurements if m.message)
-        raise Failed(f"only {measured()} of {len(points)} shapes were measured ({said})")
+        messages = "; ".join(m.message for m in store.state.contents.measurements if m.message)
+        raise Failed(f"only {measured()} of {len(points)} shapes were measured ({messages})")
     _wait(lambda: store.settled and store.state.frame is not None, "laws of the new measurements")
     laws = store.state.laws
     assert laws is not None
@@ -199,7 +199,7 @@ def _mouse(widget: QWidget, kind: QEvent.Type, at: QPoint) -> None:
 
 
 def _wait(done: Callable[[], bool], what: str) -> None:
-    """Let the window live until something is so; Failed when it takes too long."""
+    """Run the event loop until a condition holds; Failed when that takes too long."""
     if done():
         return
     loop = QEventLoop()
@@ -215,16 +215,16 @@ def _wait(done: Callable[[], bool], what: str) -> None:
 
 
 def _born(started: float) -> float:
-    """When the process began, on the clock of time.monotonic(); `started` where it cannot be told."""
+    """When the process began, on the clock of time.monotonic(); `started` where that is unknown."""
     if sys.platform == "linux":
         # the loader of a bundle has run before our code
         with suppress(OSError, ValueError):
             fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-            ticks_a_second = os.sysconf("SC_CLK_TCK")
-            age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / ticks_a_second
+            ticks_per_s = os.sysconf("SC_CLK_TCK")
+            age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / ticks_per_s
             return min(started, time.monotonic() - age)
     return started
 
 
-def _say(what: str, since: float) -> None:
+def _print_step(what: str, since: float) -> None:
     print(f"{time.monotonic() - since:7.2f} s  {what}", flush=True)

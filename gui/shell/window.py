@@ -1,4 +1,4 @@
-"""The main window. It lays panels out and connects them to the store; it knows nothing of its own."""
+"""The main window. It lays panels out and connects them to the store; it holds no data."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Window(QMainWindow):
         return "plot" in self._panels
 
     def parts(self) -> dict[str, QWidget]:
-        """What can be pointed at, by name."""
+        """What the tour can point at, by name."""
         bars: dict[str, QWidget] = {"panels": self.tabs, "toolbar": self.toolbar}
         if not self.filled:
             return bars
@@ -141,7 +141,7 @@ class Window(QMainWindow):
         return bars | inside | {"inspector": self.inspector}
 
     def fill(self) -> None:
-        """Make the plot and the panels that stand in view; the empty window is painted before this."""
+        """Make the plot and the panels that are in view; the empty window is painted before this."""
         if self.filled:
             return
         from gui.panels.inspector import Inspector
@@ -177,7 +177,7 @@ class Window(QMainWindow):
         self.on_tab(self.tabs.currentIndex())
 
     def panel(self, name: str) -> Panel:
-        """The panel of this name, made when it was not there yet."""
+        """The panel of this name, made at the first call."""
         index = next(i for i, row in enumerate(self._tab_rows) if row.name == name)
         if name not in self._panels:
             place = cast(_Place, self.tabs.widget(index))
@@ -202,7 +202,7 @@ class Window(QMainWindow):
 
     @Slot(int)
     def on_tab(self, index: int) -> None:
-        """Make a panel when its tab is first looked at."""
+        """Make a panel when its tab is first shown."""
         if self.filled and index >= 0:
             row = self._tab_rows[index]
             self.panel(row.name)
@@ -249,7 +249,7 @@ class Window(QMainWindow):
     def set_theme(self, name: str) -> None:
         """Use 'light', 'dark' or 'system' from now on."""
         self.settings["theme"] = name
-        themes.tell_desktop(name)
+        themes.set_colour_scheme(name)
         self._retheme(themes.theme_of(name))
         self.actions_table.refresh(self.store.state)
 
@@ -270,17 +270,17 @@ class Window(QMainWindow):
     # --- files dropped, place remembered, closing ------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files."""
+        """Accept files."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open a dropped project; read other files in."""
+        """Open a dropped project; import other files."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         self.take_files([p for p in paths if p])
 
     def take_files(self, paths: list[Path]) -> None:
-        """Open the first project among these files and read the others into it."""
+        """Open the first project among these files and import the others into it."""
         projects = [p for p in paths if p.suffix == SUFFIX]
         others = [p for p in paths if p.suffix != SUFFIX]
         if projects and self.edit_actions.may_leave():
@@ -337,7 +337,7 @@ class Window(QMainWindow):
 
 
 class _FirstPaint(QObject):
-    """Calls once the window has been painted, or is not going to be (it was started minimised)."""
+    """Calls once the window has been painted, or after a while where it is not (started minimised)."""
 
     def __init__(self, window: QWidget, then: Callable[[], None]) -> None:
         super().__init__(window)
@@ -346,7 +346,7 @@ class _FirstPaint(QObject):
         QTimer.singleShot(PAINT_PATIENCE_MS, self._call)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """See the first paint pass by."""
+        """Schedule the call at the first paint event."""
         if event.type() == QEvent.Type.Paint:
             watched.removeEventFilter(self)
             # after this event, so that what was painted is on the screen
@@ -372,7 +372,7 @@ def _same_file(one: str, other: str) -> bool:
 
 
 class _Place(QWidget):
-    """Where a panel will stand."""
+    """The place of a panel that is not made yet."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

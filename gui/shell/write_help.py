@@ -1,4 +1,4 @@
-"""`python -m gui.shell.write_help`: writes the pages of the help that follow from tables in the code."""
+"""`python -m gui.shell.write_help`: writes the help pages that are made from tables in the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gui.shell.actions import ActionRow
 PLOT_KEYS = (
     ("Tab", "in the plot: from limit to limit"),
     ("Arrow keys", "in the plot: move the limit that has the focus; with Shift in fine steps"),
-    ("Delete", "in the plot: take the limit that has the focus away"),
+    ("Delete", "in the plot: remove the limit that has the focus"),
     ("Left, Right", "in the plot without a focused limit: along the front"),
     ("Wheel, drag", "zoom and move the plot; Home shows everything"),
     ("Arrow keys, Space, Page keys", "presenting: next and previous scene; Esc leaves"),
@@ -39,7 +39,7 @@ def keyboard_page(rows: Sequence[ActionRow]) -> str:
                 table(("Key", "What it does"), keys),
             ]
     parts += [
-        "## In the plot and before an audience",
+        "## In the plot and when presenting",
         table(("Key", "What it does"), [(f"**{key}**", what) for key, what in PLOT_KEYS]),
     ]
     return joined(parts)
@@ -52,7 +52,7 @@ def shortcut_text(shortcut: str) -> str:
 
 
 def generated_pages() -> dict[str, str]:
-    """Every page that follows from tables in the code; needs an application."""
+    """Every page made from tables in the code; needs a QApplication."""
     from core.commands.help_page import commands_page
     from gui.app.settings import Settings
     from gui.shell.window import Window
@@ -69,7 +69,7 @@ def generated_pages() -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the generated pages where the others lie."""
+    """Write the generated pages into the folder of the others."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtWidgets import QApplication
 

@@ -18,12 +18,12 @@ from pytestqt.qtbot import QtBot
 
 from gui.state.job import THREAD_NAME
 
-# far longer than anything takes: a busy machine is no failure, and only what never comes costs this
+# far longer than anything takes: a busy machine is no failure, and only what never comes waits this long
 PATIENCE_MS = 240_000
 
 
 class PatientBot(QtBot):
-    """Waits for what is to come as long as a busy machine may need, whatever a test says."""
+    """Waits at least as long as a busy machine may need, whatever a test sets."""
 
     def waitUntil(self, callback, *, timeout=0):
         super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))

@@ -1,4 +1,4 @@
-"""What is loaded when the window is first painted, and when it stands idle: sets, no timings."""
+"""What is loaded when the window is first painted, and when it is idle: sets of modules, no timings."""
 
 import json
 import os
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LATE = ("pyqtgraph", "scipy", "psutil", "sqlite_utils", "PIL", "matplotlib", "onnxruntime")
 # never in the window's process: the measuring process has them
 NEVER = ("torch", "transformers", "tokenizers", "accelerate")
-# parts of ours that nobody has asked for yet
+# parts of ours that are not needed yet
 OURS = (
     "gui.shell.help",
     "gui.shell.tour",
@@ -76,5 +76,5 @@ def test_nothing_heavy_is_loaded_before_the_paint_nor_torch_after(project_path, 
 
 
 def among(modules, names):
-    """Which of these are loaded, themselves or by a part."""
+    """Which of these are loaded, themselves or one of their parts."""
     return {n for n in names if any(m == n or m.startswith(n + ".") for m in modules)}

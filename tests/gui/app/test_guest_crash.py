@@ -1,4 +1,4 @@
-"""A window that is killed, an error that nobody foresaw, a log that cannot be written."""
+"""A window that is killed, an unexpected error, a log that cannot be written."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def test_choices_and_unused_text_survive_a_killed_window(qtbot, store, project_p
     panel.refresh(store.state, None)
     assert panel.text.toPlainText().endswith("# half a thought")
     assert "half a thought" not in store.state.contents.space.text
-    # taken back, the draft is gone for good
+    # once undone, the draft is gone for good
     panel.on_revert()
     panel.check()
     qtbot.waitUntil(lambda: store.draft() == "", timeout=10_000)
@@ -146,7 +146,7 @@ def own_log():
 
 
 def write_log(folder):
-    """Install in a process of its own: it takes Qt's messages and Python's death notes over."""
+    """Install in a process of its own: it takes over Qt's messages and Python's fault handler."""
     code = (
         "import sys; from pathlib import Path; from gui import crash, logs\n"
         "from PySide6.QtCore import qWarning\n"
@@ -197,7 +197,7 @@ def test_no_place_for_a_log_stops_nothing(tmp_path, own_log):
     logs.logger().info("to nowhere")
 
 
-def test_a_log_on_a_full_disk_says_nothing(tmp_path):
+def test_a_log_on_a_full_disk_stays_silent(tmp_path):
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no device that is always full here")
@@ -210,7 +210,7 @@ def test_a_log_on_a_full_disk_says_nothing(tmp_path):
     assert "No space left" not in done.stderr
 
 
-def test_the_dialog_saves_what_it_shows_and_says_when_it_cannot(qtbot, monkeypatch, tmp_path):
+def test_the_dialog_saves_what_it_shows_or_shows_why_it_cannot(qtbot, monkeypatch, tmp_path):
     warned = []
     monkeypatch.setattr(QMessageBox, "warning", lambda *words: warned.append(words[-1]))
     for target in (tmp_path / "report.txt", tmp_path / "missing" / "report.txt"):

@@ -41,7 +41,7 @@ def storing(measurements):
 
 
 def fill(project, pages=0):
-    """From now on the file may grow no more, as on a full disk."""
+    """Keep the file from growing, as on a full disk."""
     now = project._db.execute("PRAGMA page_count").fetchone()[0]
     project._db.execute(f"PRAGMA max_page_count = {now + pages}")
 
@@ -58,7 +58,7 @@ def test_a_sweep_onto_a_full_disk_stops_with_a_message_and_keeps_what_it_stored(
     assert "is full" in opened.state.sweep.message
     shown = len(opened.state.contents.measurements)
     assert before < shown == count(project_path) < before + 240
-    # room again: the same project goes on
+    # with free space again the same project goes on
     opened.project._db.execute("PRAGMA max_page_count = 1000000")
     opened.measuring.sweeper = storing([timed(POINTS[0])])
     opened.measure(POINTS[:1], DEVICE)
@@ -67,7 +67,7 @@ def test_a_sweep_onto_a_full_disk_stops_with_a_message_and_keeps_what_it_stored(
     settle(qtbot, opened)
 
 
-def test_choices_that_cannot_be_written_are_told_and_closing_still_works(qtbot, opened):
+def test_choices_that_cannot_be_written_are_reported_and_closing_still_works(qtbot, opened):
     fill(opened.project)
     opened.choose(pins=tuple(f"pin {i} " + "x" * 50 for i in range(2000)))
     opened.flush()
@@ -103,7 +103,7 @@ def test_a_disk_that_really_is_full(small_disk):
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_a_file_taken_away_under_the_window_is_told_and_can_be_saved(
+def test_a_file_removed_under_the_window_is_reported_and_can_be_saved(
     qtbot, opened, project_path, tmp_path, how
 ):
     held = len(opened.state.contents.measurements)
@@ -151,13 +151,13 @@ def test_permissions_are_seen(project_path):
         project_path.parent.chmod(0o755)
 
 
-@pytest.mark.parametrize("says", ["disk I/O error", "locking protocol"])
-def test_a_drive_without_locks_opens_for_reading(project_path, monkeypatch, says):
+@pytest.mark.parametrize("error", ["disk I/O error", "locking protocol"])
+def test_a_drive_without_locks_opens_for_reading(project_path, monkeypatch, error):
     connect = project_module._connect
 
     def without_locks(path, mode, more=""):
         if "nolock" not in more:
-            raise sqlite3.OperationalError(says)
+            raise sqlite3.OperationalError(error)
         return connect(path, mode, more)
 
     expected = count(project_path)
@@ -170,7 +170,7 @@ def test_a_drive_without_locks_opens_for_reading(project_path, monkeypatch, says
             project.put_text("a", "b")
 
 
-def test_a_project_locked_by_another_program_is_told(project_path, monkeypatch):
+def test_a_project_locked_by_another_program_is_reported(project_path, monkeypatch):
     with Project.open(project_path) as project:
         project._db.execute("PRAGMA busy_timeout = 50")
         other = sqlite3.connect(project_path, isolation_level=None)

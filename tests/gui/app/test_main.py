@@ -70,8 +70,10 @@ def test_without_qt_one_line_names_the_extra(monkeypatch, capsys):
 
     monkeypatch.setattr(__main__, "NEEDED", ("no_such_qt",))
     assert __main__.main(["--shot", "x.png"]) == 1
-    said = capsys.readouterr().err
-    assert "needs no_such_qt: pip install 'paretoscope[gui]'" in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert (
+        "needs no_such_qt: pip install 'paretoscope[gui]'" in message and message.count("\n") == 1
+    )
 
 
 @pytest.mark.parametrize("words", [["--size", "big"], ["--theme", "blue"]])
@@ -110,16 +112,16 @@ def test_the_measuring_child_starts_before_any_qt():
 
 
 def test_qt_keeps_the_references_of_common_values():
-    """PySide6 6.12.0 drops references to None and True, which ends Python 3.11 after some thousands."""
+    """PySide6 6.12.0 drops references to None and True, which ends Python 3.11 after some thousand emits."""
     done = run(
         code="from PySide6.QtCore import QObject, Signal\n"
         "from PySide6.QtWidgets import QApplication, QWidget\n"
         "app = QApplication([])\n"
         "class Speaker(QObject):\n"
-        "    said = Signal(bool)\n"
+        "    signal = Signal(bool)\n"
         "speaker, widget = Speaker(), QWidget()\n"
         "for _ in range(20_000): widget.update()\n"
-        "for _ in range(5_000): speaker.said.emit(True)\n"
+        "for _ in range(5_000): speaker.signal.emit(True)\n"
         "print('alive')\n"
     )
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def answers(name):
 
 
 def send(name, line):
-    """What a start says, from a thread's point of view: the other side must run its event loop."""
+    """Hand over from a thread, while the other side runs its event loop."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(600)
     client.connect(name)
@@ -105,7 +105,7 @@ def test_a_file_is_taken_and_acknowledged(qtbot, name, listener):
 @pytest.mark.parametrize(
     "line", [b"\n", b"hello\n", b'{"file": 3}\n', b"[]\n", b"x" * (LONGEST_MESSAGE + 4096)]
 )
-def test_nonsense_is_hung_up_on_and_the_next_is_heard(qtbot, name, listener, line):
+def test_nonsense_is_hung_up_on_and_the_next_is_received(qtbot, name, listener, line):
     heard = []
     listener.asked.connect(heard.append)
     client = send(name, line)
@@ -138,7 +138,7 @@ def test_only_the_desktops_tokens_reach_the_environment():
 
 
 @unix
-def test_only_the_user_may_speak(name, listener):
+def test_only_the_user_may_connect(name, listener):
     assert Path(name).stat().st_mode & 0o077 == 0
 
 
@@ -230,7 +230,7 @@ def test_a_second_start_hands_its_file_over_and_a_killed_window_is_no_obstacle(
         first.communicate()
 
 
-def test_a_file_opened_in_the_desktop_is_heard(qapp):
+def test_a_file_opened_in_the_desktop_is_received(qapp):
     """What macOS sends to the running program."""
     done = subprocess.run(
         [

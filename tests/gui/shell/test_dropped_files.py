@@ -26,13 +26,13 @@ def drop(window, *paths):  # noqa: F811
     window.dropEvent(QDropEvent(QPointF(9, 9), copy, data, left, none))
 
 
-def said(qtbot, window, part):  # noqa: F811
+def shows_message(qtbot, window, part):  # noqa: F811
     qtbot.waitUntil(lambda: part in window.store.state.message, timeout=20_000)
 
 
 def test_results_lie_over_the_candidates_with_their_warning(qtbot, window):  # noqa: F811
     drop(window, FIXTURES / "vllm_serve.json")
-    said(qtbot, window, "1 point of vLLM bench serve laid over the candidates")
+    shows_message(qtbot, window, "1 point of vLLM bench serve laid over the candidates")
     window.store.choose(y="ttft_s", y_log=True)
     plot = window.plot_view.plot
     qtbot.waitUntil(
@@ -45,18 +45,18 @@ def test_results_lie_over_the_candidates_with_their_warning(qtbot, window):  # n
     assert window.plot_view.caution.isVisible()
     assert "batch 2, 128 in, 256 out" in window.plot_view.caution.text()
     drop(window, FIXTURES / "vllm_serve.json")
-    said(qtbot, window, "0 points of vLLM bench serve")
+    shows_message(qtbot, window, "0 points of vLLM bench serve")
     assert len(window.store.state.contents.imported) == 1
     window.store.choose(y="loss", y_log=False)
     assert plot.scene.overlays == () and not window.plot_view.caution.isVisible()
 
 
-def test_what_is_unknown_says_what_was_looked_for_and_found(qtbot, window, tmp_path):  # noqa: F811
+def test_an_unknown_file_shows_what_was_looked_for_and_found(qtbot, window, tmp_path):  # noqa: F811
     strange = tmp_path / "strange.json"
     strange.write_text('{"colour": "red"}')
     before = window.store.state.contents
     drop(window, strange)
-    said(qtbot, window, "found JSON, top-level keys colour")
+    shows_message(qtbot, window, "found JSON, top-level keys colour")
     assert "looked for" in window.store.state.message
     assert window.store.state.contents is before
 
@@ -64,7 +64,7 @@ def test_what_is_unknown_says_what_was_looked_for_and_found(qtbot, window, tmp_p
 def test_a_space_is_shown_and_not_yet_used(qtbot, window):  # noqa: F811
     used = window.store.state.contents.space
     drop(window, resource("spaces/small.toml"))
-    said(qtbot, window, "is a space")
+    shows_message(qtbot, window, "is a space")
     assert window.panel("space").text.toPlainText() == resource("spaces/small.toml").read_text()
     assert window.store.state.contents.space is used
 
@@ -84,10 +84,10 @@ def test_a_project_is_opened(qtbot, window, project_path, tmp_path):  # noqa: F8
     qtbot.waitUntil(lambda: window.store.settled, timeout=20_000)
 
 
-def test_a_read_only_project_takes_nothing_in(qtbot, window):  # noqa: F811
+def test_a_read_only_project_imports_nothing(qtbot, window):  # noqa: F811
     window.store._set(read_only=True)
     drop(window, FIXTURES / "vllm_serve.json")
-    said(qtbot, window, "is read-only; save a copy first")
+    shows_message(qtbot, window, "is read-only; save a copy first")
     assert window.store.state.contents.imported == ()
 
 
@@ -98,7 +98,7 @@ def overlaid(qtbot, window, project_path, tmp_path):  # noqa: F811
     return window
 
 
-def test_another_project_lies_over_this_one_until_it_is_taken_away(overlaid):
+def test_another_project_is_overlaid_until_it_is_removed(overlaid):
     (overlay,) = overlaid.plot_view.plot.scene.overlays
     assert (overlay.tag, overlay.comparable) == ("theirs", True)
     table, front = overlaid.store.state.table, overlaid.store.state.frame.front
@@ -119,7 +119,7 @@ def test_a_broken_project_is_refused(qtbot, window, tmp_path):  # noqa: F811
     broken = tmp_path / "broken.paretoscope"
     broken.write_text("no")
     window.share_actions.dropped_files.overlay(broken)
-    said(qtbot, window, "not a Paretoscope project")
+    shows_message(qtbot, window, "not a Paretoscope project")
     assert window.store.state.others == ()
 
 

@@ -36,8 +36,8 @@ def test_the_window_follows_the_desktop_while_it_runs(qtbot, opened, monkeypatch
     qtbot.addWidget(window)
     window.fill()
     monkeypatch.setattr(themes, "theme_of", lambda name: theme_for(name, scheme[0]))
-    tell = []
-    monkeypatch.setattr(themes, "tell_desktop", tell.append)
+    schemes = []
+    monkeypatch.setattr(themes, "set_colour_scheme", schemes.append)
     scheme[0] = Qt.ColorScheme.Dark
     QGuiApplication.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert window.theme is themes.DARK
@@ -45,7 +45,7 @@ def test_the_window_follows_the_desktop_while_it_runs(qtbot, opened, monkeypatch
     assert window.plot_view.plot.image(400).pixelColor(2, 2).lightness() < 80
     # chosen by hand it stays, whatever the desktop does
     window.set_theme("light")
-    assert tell == ["light"]
+    assert schemes == ["light"]
     QGuiApplication.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert window.theme is themes.LIGHT
     window.set_theme("system")
@@ -53,7 +53,7 @@ def test_the_window_follows_the_desktop_while_it_runs(qtbot, opened, monkeypatch
 
 
 def theme_for(name, scheme):
-    """What `theme_of` would say on such a desktop."""
+    """A desktop on which `theme_of` finds this scheme."""
     if name == "system":
         return themes.DARK if scheme == Qt.ColorScheme.Dark else themes.LIGHT
     return themes.DARK if name == "dark" else themes.LIGHT

@@ -115,7 +115,7 @@ def test_words_without_jargon():
     assert plain("params_total") == "has fewer parameters"
 
 
-def test_a_damaged_scene_is_said(qtbot, window):  # noqa: F811
+def test_a_damaged_scene_is_reported(qtbot, window):  # noqa: F811
     window.store.choose(scenes=(("Broken", '{"x": "speed"}'), ("Worse", "{")))
     presenter = presented(qtbot, window, DARK)
     assert "not a metric" in presenter.sentence.text()

@@ -16,16 +16,16 @@ def written(qtbot, window, path, title=""):  # noqa: F811
     dialog.name.setText(title)
     dialog.top.setValue(4)
     dialog.write(path)
-    qtbot.waitUntil(lambda: dialog.told.text() != "", timeout=30_000)
-    told = dialog.told.text()
+    qtbot.waitUntil(lambda: dialog.outcome.text() != "", timeout=30_000)
+    outcome = dialog.outcome.text()
     dialog.close()
-    return told
+    return outcome
 
 
 def test_the_page_holds_what_the_window_shows(qtbot, window, tmp_path):  # noqa: F811
     window.store.choose(limits=(parse_limit("tpot<=3ms"),))
-    told = written(qtbot, window, tmp_path / "r.html", "Ours")
-    assert "r.html" in told and "Written" in told
+    outcome = written(qtbot, window, tmp_path / "r.html", "Ours")
+    assert "r.html" in outcome and "Written" in outcome
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     facts = json.loads(re.search(r'paretoscope-report">(.*?)</script>', page, re.S)[1])
     state = window.store.state
@@ -48,11 +48,11 @@ def test_the_pdf_has_pages_text_and_the_picture(qtbot, window, tmp_path):  # noq
     assert b"/FontFile" in data
 
 
-def test_a_place_that_cannot_be_written_is_said(qtbot, window, tmp_path):  # noqa: F811
-    told = written(qtbot, window, tmp_path / "nowhere" / "r.html")
-    assert "nowhere" in told and "Written" not in told
-    told = written(qtbot, window, tmp_path / "nowhere" / "r.pdf")
-    assert "cannot be written" in told
+def test_a_place_that_cannot_be_written_is_reported(qtbot, window, tmp_path):  # noqa: F811
+    outcome = written(qtbot, window, tmp_path / "nowhere" / "r.html")
+    assert "nowhere" in outcome and "Written" not in outcome
+    outcome = written(qtbot, window, tmp_path / "nowhere" / "r.pdf")
+    assert "cannot be written" in outcome
 
 
 def test_simple_renderers_show_the_whole_page(window):  # noqa: F811

@@ -1,4 +1,4 @@
-"""A full screen at twice the scale leaves 960x540; nothing there may read as something else."""
+"""A full screen at twice the scale leaves 960x540; no number or name may be cut there."""
 
 import pytest
 from PySide6.QtWidgets import QLabel, QStyle, QStyleOptionFrame, QToolButton

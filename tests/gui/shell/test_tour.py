@@ -71,7 +71,7 @@ def test_keys_lead_through_and_the_end_is_remembered(window, tour):  # noqa: F81
 
 
 @pytest.mark.parametrize("way", ["button", "key"])
-def test_it_can_be_skipped_and_does_not_come_again(window, tour, way):  # noqa: F811
+def test_it_can_be_skipped_and_does_not_start_again(window, tour, way):  # noqa: F811
     if way == "button":
         QTest.mouseClick(tour.skip, Qt.MouseButton.LeftButton)
     else:

@@ -225,8 +225,8 @@ def test_a_demonstration_from_first_start_to_report(qtbot, window, tmp_path, mon
     page = tmp_path / "report.html"
     save_as(monkeypatch, page)
     click(report.write_button)
-    qtbot.waitUntil(lambda: report.told.text() != "", timeout=60_000)
-    assert "Written" in report.told.text()
+    qtbot.waitUntil(lambda: report.outcome.text() != "", timeout=60_000)
+    assert "Written" in report.outcome.text()
     text = page.read_text(encoding="utf-8")
     facts = json.loads(re.search(r'paretoscope-report">(.*?)</script>', text, re.S)[1])
     assert facts["title"] == "What we chose" and "<h1>What we chose</h1>" in text

@@ -78,20 +78,20 @@ def test_a_limit_let_go_in_the_plot_is_kept_and_past_the_data_taken_away(window,
 
 def test_words_follow_the_hand_and_come_back(qtbot, window, opened):
     plot, sentence = window.plot_view.plot, window.plot_view.sentence.first
-    said = sentence.text()
+    before = sentence.text()
     counted = window.counts.text()
     with qtbot.waitSignal(window.plot_view.live_best):
         plot.preview_limit(("tpot_s", "p50", "<="), 0.003)
-    assert sentence.text() != said
+    assert sentence.text() != before
     assert window.counts.text() != counted
     assert window.inspector.standing.text() == "best under the limit in hand"
     plot.limit_released.emit(("tpot_s", "p50", "<="), "<=", None)
-    assert sentence.text() == said
+    assert sentence.text() == before
     assert window.counts.text() == counted
     assert window.inspector.standing.text() == "on the front"
 
 
-def test_a_chip_says_what_is_hidden_and_removes_its_limit(window, opened):
+def test_a_chip_shows_what_is_hidden_and_removes_its_limit(window, opened):
     opened.set_limit(parse_limit("tpot<=3ms"))
     hidden = opened.state.frame.hidden[0]
     chip = window.plot_view.chip_row.itemAt(0).widget()
@@ -163,7 +163,7 @@ def test_limit_rows_drag_type_and_remove(qtbot, window, opened):
     assert opened.state.choices.limits == ()
 
 
-def test_a_wrong_limit_says_what_is_allowed(qtbot, window, opened):
+def test_a_wrong_limit_shows_what_is_allowed(qtbot, window, opened):
     window.limits.typed.setText("speed<=3")
     qtbot.keyClick(window.limits.typed, Qt.Key.Key_Return)
     assert "'speed' is not a metric" in window.limits.error.text()
@@ -195,7 +195,7 @@ def test_inspector_names_source_and_parts(window, opened):
     assert sum(parameter_parts(shape).values()) == shape.params_total
 
 
-def test_inspector_says_what_beats_a_row_and_what_it_breaks(window, opened):
+def test_inspector_shows_what_beats_a_row_and_what_it_breaks(window, opened):
     from gui.panels.inspector import why_text
 
     table, frame = opened.state.table, opened.state.frame
@@ -282,7 +282,7 @@ def test_two_cards_alike_can_work_side_by_side(qtbot, window, opened):
     qtbot.waitUntil(lambda: bool(asked), timeout=20_000)
     assert asked[0][1:] == (cards[0], (cards[1],)) and len(asked[0][0]) > 1
     qtbot.waitUntil(lambda: not opened.state.sweep.running, timeout=20_000)
-    # the choice stays when the devices are told again
+    # the choice stays when the devices are found again
     panel.device.setCurrentIndex(1)
     opened.set_devices((DEVICE, *cards, other))
     assert panel.chosen() == (cards[0],)
@@ -430,7 +430,7 @@ def test_a_band_comes_after_the_front_and_goes_while_a_limit_is_in_hand(qtbot, w
     assert len(plot.picture.band.u) == len(plot.scene.band.x)
 
 
-def test_how_likely_a_candidate_is_on_the_front_is_said_and_can_be_hidden(qtbot, window, opened):
+def test_how_likely_a_candidate_is_on_the_front_is_shown_and_can_be_hidden(qtbot, window, opened):
     plot = window.plot_view.plot
     qtbot.waitUntil(lambda: plot.scene.chance is not None, timeout=60_000)
     chance = plot.scene.chance

@@ -1,4 +1,4 @@
-"""What the window says where there is little to show, and of what lies over the candidates."""
+"""The window's texts where there is little to show, and about overlays."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,20 +42,20 @@ def test_makers_words_are_left_out_of_a_device_and_rates_read_well():
     assert flops_text(2.37e9) == "2.37 GFLOP/s" and flops_text(9.89e14) == "989 TFLOP/s"
 
 
-def test_the_plot_says_why_it_is_empty_instead_of_made_up_numbers(window):  # noqa: F811
+def test_the_plot_states_why_it_is_empty_instead_of_made_up_numbers(window):  # noqa: F811
     state = window.store.state
     assert empty_text(state) == ""
     assert "preset" in empty_text(State("p", replace(state.contents, space=None), state.choices))
     table, frame = state.table, state.frame
     missing = next(k for k in ("accuracy", "energy_j_per_token") if not table.known(k))
     nothing = replace(state, frame=replace(frame, x=missing))
-    told = empty_text(nothing)
-    assert METRICS[missing].label.lower() in told and "choose another axis" in told
-    # what is laid over may know of the axes
+    text = empty_text(nothing)
+    assert METRICS[missing].label.lower() in text and "choose another axis" in text
+    # an overlay may have values on the axes
     assert empty_text(replace(nothing, contents=replace(state.contents, imported=({},)))) == ""
 
 
-def test_the_list_of_the_front_says_why_it_is_empty(qtbot, window):  # noqa: F811
+def test_the_list_of_the_front_states_why_it_is_empty(qtbot, window):  # noqa: F811
     front = window.show_panel("front_table")
     assert front.view.isVisible() and not front.empty.isVisible()
     window.store.set_limit(Limit("params_total", "<=", 1.0))
@@ -86,7 +86,7 @@ def test_the_legend_has_the_colours_of_the_dots(qapp):
     assert dots["faded"].pixelColor(6, 2).alpha() == 0 < dots["shown"].pixelColor(6, 2).alpha()
 
 
-def test_what_is_laid_over_is_held_against_the_limits_it_has_a_value_for():
+def test_overlays_are_compared_with_the_limits_they_have_a_value_for():
     fast, small = Limit("tpot_s", "<=", 0.008), Limit("memory_bytes", "<=", 1e9)
     assert limits_text((), {"tpot_s": 0.004}) == ""
     assert limits_text((fast,), {"tpot_s": 0.004}) == "keeps Time per output token ≤ 8.00 ms"
@@ -94,13 +94,13 @@ def test_what_is_laid_over_is_held_against_the_limits_it_has_a_value_for():
     both = limits_text((fast, small), {"tpot_s": 0.004})
     assert both.startswith("keeps") and "not checked against the other limits" in both
     assert limits_text((small,), {"tpot_s": 0.004}).startswith("not checked against the limits")
-    # the axes do not matter: what is known of it beside them is held against the limits too
+    # the axes do not matter: other values that are known are compared with the limits too
     overlay = Overlay("x", np.ones(1), np.ones(1), names=("m",), known=({"memory_bytes": 2e9},))
-    told = overlay_card(overlay, 0, Choices(limits=(small,)), "tpot_s", "loss")
-    assert "breaks Peak memory" in told
+    text = overlay_card(overlay, 0, Choices(limits=(small,)), "tpot_s", "loss")
+    assert "breaks Peak memory" in text
 
 
-def test_a_point_laid_over_tells_its_name_source_and_limits(window):  # noqa: F811
+def test_the_card_of_an_overlaid_point_has_its_name_source_and_limits(window):  # noqa: F811
     overlay = Overlay(
         "vLLM (x.json)",
         np.array([0.009]),
@@ -110,10 +110,10 @@ def test_a_point_laid_over_tells_its_name_source_and_limits(window):  # noqa: F8
         ("m",),
     )
     choices = window.store.state.choices.changed(limits=(Limit("tpot_s", "<=", 0.008),))
-    told = overlay_card(overlay, 0, choices, "tpot_s", "ttft_s")
+    text = overlay_card(overlay, 0, choices, "tpot_s", "ttft_s")
     for part in ("<b>m</b>", "9.00 ms", "breaks Time per output token", "not on the front",
                  "vLLM (x.json)", "not comparable: its workload is batch 2"):  # fmt: skip
-        assert part in told
+        assert part in text
 
 
 def test_imported_points_are_found_under_the_mouse(qtbot, window):  # noqa: F811
