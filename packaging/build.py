@@ -1,8 +1,8 @@
 """Build the bundle for this system: `python packaging/build.py [--check] [--archive]`.
 
-Leaves dist/paretoscope (one folder), prints what each part weighs, and with --check walks through
-the built application; --archive packs it with its installer (a tarball on Linux). Where both are asked
-for and a bare Debian can be made (Linux, root, debootstrap), the archive is checked in that.
+Leaves dist/paretoscope (one folder), prints the size of each part, and with --check walks through
+the built application; --archive packs it with its installer (a tarball on Linux). Where both are given
+and a bare Debian can be made (Linux, root, debootstrap), the archive is checked in that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STRIPPED = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch_python.so", "libpyt
 
 
 def main() -> int:
-    """Icons, PyInstaller, stripping, sizes; then the walk and the archive where asked."""
+    """Icons, PyInstaller, stripping, sizes; then the archive and the walk where wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="walk through the built application")
     parser.add_argument("--archive", action="store_true", help="pack it with its installer")
@@ -75,7 +75,7 @@ def run(*command: object) -> None:
 
 
 def strip() -> None:
-    """Drop debug symbols where they weigh most; without `strip` the bundle is only larger."""
+    """Drop debug symbols where they take the most space; without `strip` the bundle is only larger."""
     tool = shutil.which("strip")
     for name in STRIPPED:
         for path in BUNDLE.rglob(name):
@@ -98,7 +98,7 @@ def weights() -> str:
 
 
 def variant(bundle: Path) -> str:
-    """What tells the archive of a bundle from the plain one: '-cuda' where its torch drives GPUs."""
+    """The variant in the archive's name: '-cuda' where its torch drives GPUs, else empty."""
     return "-cuda" if any(bundle.rglob("*torch_cuda.*")) else ""
 
 

@@ -1,9 +1,9 @@
 """Try the packed application on a bare Debian: `python packaging/clean_root.py [ARCHIVE] [--keep DIR]`.
 
-A root folder is made that holds Debian's essential packages and no Python. A user in it unpacks the
-archive and runs its installer; the application names the system libraries it misses; these and no
+A root folder is made with Debian's essential packages and no Python. A user in it unpacks the
+archive and runs its installer; the application names the system libraries that are missing; these and no
 others are installed; then the whole walk (`packaging/walk.py`) is done as that user, without network.
-Needs Linux, root and debootstrap; --keep leaves the root folder there for a look.
+Needs Linux, root and debootstrap; --keep leaves the root folder for inspection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 
 
 def main() -> int:
-    """0 when the walk worked with nothing but what the application asked for."""
+    """0 when the walk worked with only the libraries that the application named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archive", nargs="?", help="by default the newest one in dist")
     parser.add_argument("--keep", metavar="DIR", help="make the root folder here and leave it")
@@ -41,7 +41,7 @@ def main() -> int:
     if options.keep:
         return attempt(Path(options.keep).resolve(), archive)
     with tempfile.TemporaryDirectory(prefix="bare-root-") as folder:
-        # a temporary folder is its owner's alone, which the user in the root is not
+        # a temporary folder is closed to others, such as the user in the root
         Path(folder).chmod(0o755)
         return attempt(Path(folder), archive)
 
@@ -57,7 +57,7 @@ def cannot() -> str:
 
 
 def attempt(root: Path, archive: Path) -> int:
-    """Make the root, install the application and what it asks for, walk through it."""
+    """Make the root, install the application and the libraries it names, walk through it."""
     from walk import USER, Place
 
     from gui.app.system_libraries import ALWAYS, ON_X11
@@ -70,14 +70,14 @@ def attempt(root: Path, archive: Path) -> int:
         if not inside(root, "sh", "-c", f"command -v {name}", check=False):
             print(f"FAILED: the bare root has a {name}")
             return 1
-    say(began, "a bare Debian without Python")
+    print_step(began, "a bare Debian without Python")
     home = root / "home" / "user"
     call("tar", "--extract", "--file", archive, "--directory", home)
     call("chown", "--recursive", f"{USER}:{USER}", home)
     user = ("chroot", f"--userspec={USER}:{USER}", str(root), "env", "-i")
     user += ("HOME=/home/user", "PATH=/usr/bin:/bin", "DISPLAY=:0")
     call(*user, "sh", "/home/user/paretoscope/install.sh")
-    say(began, "unpacked and installed for the user")
+    print_step(began, "unpacked and installed for the user")
     place = Place(Path("/home/user/.local/bin"), Path("/home/user"), root)
     first = subprocess.run(
         place.command("paretoscope"),
@@ -86,21 +86,23 @@ def attempt(root: Path, archive: Path) -> int:
         text=True,
         timeout=60,
     )
-    wanted = asked_for(first.stderr)
-    print(f"          it asks for: {' '.join(wanted) or 'nothing'}", flush=True)
+    wanted = named_packages(first.stderr)
+    print(f"          it names: {' '.join(wanted) or 'nothing'}", flush=True)
     unstated = set(wanted) - {*ALWAYS.values(), *ON_X11.values()}
     if unstated or not wanted or first.returncode != 1:
-        print(f"FAILED: it ended with {first.returncode} and said: {first.stderr.strip()}")
+        print(f"FAILED: it ended with {first.returncode}: {first.stderr.strip()}")
         return 1
     before = packages_in(root)
     inside(root, "apt-get", "update", "-qq")
     inside(root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *wanted)
-    say(began, f"installed, {len(packages_in(root)) - len(before)} packages with what they need")
+    print_step(
+        began, f"installed, {len(packages_in(root)) - len(before)} packages with what they need"
+    )
     return subprocess.call([sys.executable, HERE / "walk.py", place.bundle, "--root", root])
 
 
 def mirror_of(suite: str) -> list[str]:
-    """The mirror this machine itself takes the suite from; empty where it takes another."""
+    """The mirror of the suite that this machine itself uses; empty where it uses another suite."""
     if not shutil.which("apt-get"):
         return []
     listed = subprocess.run(
@@ -116,9 +118,9 @@ def mirror_of(suite: str) -> list[str]:
     return []
 
 
-def asked_for(said: str) -> list[str]:
-    """Packages in the sentence that the application ends with where libraries are missing."""
-    before, found, names = said.partition("apt-get install -y --no-install-recommends ")
+def named_packages(message: str) -> list[str]:
+    """Packages in the message that the application ends with where libraries are missing."""
+    before, found, names = message.partition("apt-get install -y --no-install-recommends ")
     return names.split("\n")[0].split() if found and "Qt needs system libraries" in before else []
 
 
@@ -140,25 +142,25 @@ def inside(root: Path, *command: str, check: bool = True) -> int:
         ["chroot", root, *command], env=environment, capture_output=True, text=True, check=False
     )
     if check and done.returncode:
-        told(command, done)
+        fail(command, done)
     return done.returncode
 
 
 def call(*command: object) -> None:
-    """Run a command and stop where it fails, with what it said last."""
+    """Run a command and stop where it fails, with its last lines of output."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        told(words, done)
+        fail(words, done)
 
 
-def told(command: Sequence[str], done: subprocess.CompletedProcess[str]) -> None:
+def fail(command: Sequence[str], done: subprocess.CompletedProcess[str]) -> None:
     """Stop with the last lines of a command that failed."""
     last = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
     sys.exit(f"FAILED: {' '.join(command)} ended with {done.returncode}\n{last}")
 
 
-def say(began: float, what: str) -> None:
+def print_step(began: float, what: str) -> None:
     """One line with the seconds since the beginning."""
     print(f"{time.monotonic() - began:7.0f} s  {what}", flush=True)
 

@@ -1,8 +1,8 @@
 """Start a built application in hard places: `python packaging/hard_places.py [BUNDLE]`.
 
 Without standard streams, with a home that may not be written, with a full one, with a project that is
-open already, with a Python that cannot measure: each time the program has to go on or to end with one
-line, and never to show a traceback. Needs Linux; the places that are mounted need root.
+open already, with a Python that cannot measure: each time the program must go on or end with one
+line, and never show a traceback. Needs Linux; the places that are mounted need root.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ tolerance = 0.3
 
 
 class Failed(Exception):
-    """A place the program did not cope with; the message says how."""
+    """A place that the program failed in; the message describes how."""
 
 
 class Bench:
@@ -83,7 +83,7 @@ class Bench:
 
 
 def main() -> int:
-    """0 when the program coped everywhere."""
+    """0 when the program worked everywhere."""
     sys.path.insert(0, str(HERE))
     from walk import Place, virtual_display
 
@@ -107,12 +107,12 @@ def main() -> int:
             ):
                 began = time.monotonic()
                 try:
-                    said = place(bench)
+                    outcome = place(bench)
                 except Failed as failure:
                     failed += 1
-                    said = f"FAILED: {failure}"
+                    outcome = f"FAILED: {failure}"
                 name = place.__name__.replace("_", " ")
-                print(f"{time.monotonic() - began:7.1f} s  {name}: {said}", flush=True)
+                print(f"{time.monotonic() - began:7.1f} s  {name}: {outcome}", flush=True)
         finally:
             if screen is not None:
                 screen.terminate()
@@ -121,7 +121,7 @@ def main() -> int:
 
 
 def no_streams(bench: Bench) -> str:
-    """Started as a menu without a terminal may do it: descriptors 0, 1 and 2 are closed."""
+    """Started as by a menu without a terminal: descriptors 0, 1 and 2 are closed."""
     env = bench.home("no_streams")
     window = bench.start("sh", "-c", 'exec "$0" <&- >&- 2>&-', bench.window, env=env)
     try:
@@ -152,7 +152,7 @@ def full_home(bench: Bench) -> str:
 
 
 def mounted(bench: Bench, name: str, mount: str) -> str:
-    """The window lives and shows no traceback in a home mounted for it alone."""
+    """The window runs and shows no traceback in a home mounted for it alone."""
     if os.geteuid() != 0:
         return "not tried, it needs root"
     script = f'set -e; {mount}; exec "$0"'
@@ -160,9 +160,9 @@ def mounted(bench: Bench, name: str, mount: str) -> str:
         "unshare", "--mount", "sh", "-c", script, bench.window, env=bench.home(name)
     )
     settle(window)
-    said = end(window)
-    if "Traceback" in said:
-        raise Failed(said.strip().splitlines()[-1])
+    errors = end(window)
+    if "Traceback" in errors:
+        raise Failed(errors.strip().splitlines()[-1])
     return "open, no traceback"
 
 
@@ -221,25 +221,25 @@ def handed_over(bench: Bench) -> str:
         if lock.read_text().split("\n")[0] != holder:
             raise Failed("a second window took the file away from the first")
     finally:
-        said = end(first) + (end(other) if other else "")
-    if "Traceback" in said:
-        raise Failed(said.strip().splitlines()[-1])
+        errors = end(first) + (end(other) if other else "")
+    if "Traceback" in errors:
+        raise Failed(errors.strip().splitlines()[-1])
     return "the second start ended with 0, the file is open in the first window and stays its own"
 
 
 def other_python(bench: Bench) -> str:
-    """What cannot measure is told in one line."""
+    """A Python that cannot measure ends the command with one line."""
     env = bench.home("other_python")
     space = bench.folder / "other.toml"
     space.write_text(SPACE)
-    told = []
+    lines = []
     for python in ("/nonexistent/python", "/bin/true", *old_or_bare()):
         words = ("profile", space, "--project", bench.folder / "o.paretoscope", "--python", python)
         done = bench.cli(*words, env=env)
         if done.returncode != 2 or done.stderr.count("\n") != 1:
             raise Failed(f"with {python} it ended with {done.returncode}: {done.stderr[-300:]}")
-        told.append(done.stderr.strip().removeprefix("paretoscope: "))
-    return "\n           ".join(["", *told])
+        lines.append(done.stderr.strip().removeprefix("paretoscope: "))
+    return "\n           ".join(["", *lines])
 
 
 def old_or_bare() -> list[str]:
@@ -253,7 +253,7 @@ def old_or_bare() -> list[str]:
 
 
 def wait(done: Callable[[], bool], what: str) -> None:
-    """Until something is so; Failed when it takes too long."""
+    """Wait until a condition holds; Failed when it takes too long."""
     deadline = time.monotonic() + PATIENCE_S
     while not done():
         if time.monotonic() > deadline:
@@ -262,13 +262,13 @@ def wait(done: Callable[[], bool], what: str) -> None:
 
 
 def settle(window: subprocess.Popen[str]) -> None:
-    """Let a window live for a while; Failed when it ends by itself."""
+    """Let a window run for a while; Failed when it ends by itself."""
     try:
         window.wait(SETTLED_S)
     except subprocess.TimeoutExpired:
         return
-    said = window.stderr.read().strip() if window.stderr else ""
-    raise Failed(f"the window ended with {window.returncode}: {said[-300:]}")
+    errors = window.stderr.read().strip() if window.stderr else ""
+    raise Failed(f"the window ended with {window.returncode}: {errors[-300:]}")
 
 
 def end(window: subprocess.Popen[str]) -> str:

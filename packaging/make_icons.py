@@ -38,7 +38,7 @@ def png(size: int) -> bytes:
 
 
 def ico(images: dict[int, bytes]) -> bytes:
-    """Windows' container: a directory of 16 bytes an image, then the PNGs."""
+    """Windows' container: a directory of 16 bytes per image, then the PNGs."""
     offset = 6 + 16 * len(images)
     entries, body = [], b""
     for size, data in images.items():

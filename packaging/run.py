@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set everything up and go: `python3 packaging/run.py app` or `python3 packaging/run.py test`.
+"""Set everything up and start: `python3 packaging/run.py app` or `python3 packaging/run.py test`.
 
 Needs only Python 3.11 or newer. Makes `.venv` in the checkout, installs the pinned packages and, on
 Debian or Ubuntu as root, the system libraries Qt needs (elsewhere it prints the command). Later
@@ -27,7 +27,7 @@ EXTRAS = {
     "test": f"gui,{ENGINE},cluster,test",
     "bundle": f"gui,{ENGINE},bundle",
 }
-# the contracts in pyproject.toml; as a module the checker cannot be started
+# checks the contracts in pyproject.toml; the checker cannot be started as a module
 IMPORTS = "from importlinter.cli import lint_imports as run; raise SystemExit(run(no_cache=True))"
 USAGE = "usage: python3 packaging/run.py {app [FILE] | test [PYTEST OPTIONS] | cli COMMAND ... | bundle}"
 
@@ -86,14 +86,14 @@ def install(extras: str) -> bool:
     command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     command += ["--constraint", CONSTRAINTS, "--editable", f"{ROOT}[{names}]"]
     if subprocess.call(command, cwd=ROOT):
-        print("the packages could not be installed; pip says why above", file=sys.stderr)
+        print("the packages could not be installed; pip's reason is above", file=sys.stderr)
         return False
     stamp.write_text(f"{wanted}\n{names}")
     return True
 
 
 def system_libraries(platform: str | None) -> bool:
-    """Install the libraries Qt needs where we may, else say which command does."""
+    """Install the libraries Qt needs where we may, else print the command; False while some are missing."""
     sys.path.insert(0, str(ROOT))
     from gui.app.system_libraries import missing_message, missing_packages
 

@@ -1,7 +1,7 @@
-"""What vulture takes for unused, each kept for the reason that stands above it.
+"""Names that vulture reports as unused, each kept for the reason above it.
 
-The check is `python -m vulture` (settings in pyproject.toml): a name that only tests use is not in use,
-and shows up. A name that vulture no longer takes for unused does not belong here; a test looks.
+The check is `python -m vulture` (settings in pyproject.toml): a name that only tests use counts as
+unused. A name that vulture no longer reports does not belong here; a test checks this.
 """
 
 # called by Qt and pyqtgraph
@@ -33,7 +33,7 @@ _.log_severity_level
 _.writeable
 
 # found by name: views by their rows, formats by FORMAT in their modules, requests of the
-# measuring process by what they ask
+# measuring process by their kind
 _._devices
 _._measure_interleaved
 _._open

@@ -4,8 +4,8 @@ No Python is on the path, the home folder is empty, and the display is a virtual
 opens, paints, measures, fits, drags, exports and closes by itself (`--walk`); then the command line
 of the bundle reads what the window left. Prints time to first paint and the idle window's memory.
 
-With --root all of it happens within another root folder (BUNDLE is a path in it), as a user without
-rights and without a network; `packaging/clean_root.py` makes such a root.
+With --root all of it happens in another root folder (BUNDLE is a path in it), as an unprivileged user
+without a network; `packaging/clean_root.py` makes such a root.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 USER = 1000
-# the mounts are seen by what is started here alone and go with it
+# the mounts are visible only to what is started here, and vanish with it
 ENTER = """
 set -eu
 root=$1
@@ -63,7 +63,7 @@ class Place:
         return path if self.root is None else self.root / path.relative_to("/")
 
     def environment(self) -> dict[str, str]:
-        """Nothing of ours but what the system itself needs; no Python, an empty home."""
+        """Only the variables that the system itself needs; no Python on the path, an empty home."""
         kept = {k: os.environ[k] for k in ("SYSTEMROOT", "TEMP", "LD_PRELOAD") if k in os.environ}
         # commands of the system, not those installed beside it
         path = "/usr/sbin:/usr/bin:/sbin:/bin" if self.root else str(self.home)
@@ -123,13 +123,13 @@ def walk(place: Place, environment: dict[str, str]) -> int:
     print("the command line:", flush=True)
     if read_back(place.command("paretoscope-cli"), folder / "walk.paretoscope", environment):
         return 1
-    said = idle(place.command("paretoscope"), environment)
-    print(said or "FAILED: the idle window ended by itself")
-    return 0 if said else 1
+    report = idle(place.command("paretoscope"), environment)
+    print(report or "FAILED: the idle window ended by itself")
+    return 0 if report else 1
 
 
 def virtual_display(environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
-    """A screen of its own under Linux; where there is no Xvfb, Qt draws offscreen."""
+    """A virtual screen under Linux; where there is no Xvfb, Qt draws offscreen."""
     if not sys.platform.startswith("linux"):
         return None
     xvfb = shutil.which("Xvfb")
@@ -145,8 +145,8 @@ def virtual_display(environment: dict[str, str]) -> subprocess.Popen[bytes] | No
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
-    with os.fdopen(read) as told:
-        environment["DISPLAY"] = ":" + told.readline().strip()
+    with os.fdopen(read) as answer:
+        environment["DISPLAY"] = ":" + answer.readline().strip()
     return screen
 
 
@@ -181,7 +181,7 @@ def idle(command: list[str], environment: dict[str, str]) -> str:
         kilobytes = {line.split(":")[0]: line.split()[1] for line in text.splitlines()[1:]}
         return (
             f"idle window: {int(kilobytes['Rss']) / 1024:.0f} MiB resident,"
-            f" {int(kilobytes['Pss']) / 1024:.0f} MiB counting shared pages by share"
+            f" {int(kilobytes['Pss']) / 1024:.0f} MiB proportional (shared pages divided)"
         )
     finally:
         window.terminate()
@@ -189,7 +189,7 @@ def idle(command: list[str], environment: dict[str, str]) -> str:
 
 
 def keep(folder: Path) -> None:
-    """The pictures of the walk, beside the bundle."""
+    """Copy the pictures of the walk beside the bundle."""
     target = ROOT / "dist" / "walk"
     target.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.png"):

@@ -80,7 +80,7 @@ def test_the_property_list_of_macos_declares_the_document():
     assert document["CFBundleTypeExtensions"] == ["paretoscope"]
 
 
-def test_every_system_tells_the_same_version():
+def test_every_system_has_the_same_version():
     script = (PACKAGING / "windows" / "paretoscope.iss").read_text()
     assert re.search(r'#define AppVersion "(.+)"', script)[1] == VERSION
     told = (PACKAGING / "windows" / "version.txt").read_text()
@@ -177,8 +177,8 @@ def test_the_bare_root_gets_what_the_application_asks_for_and_no_more(scripts):
 
     clean_root = scripts[1]
     said = f"paretoscope: {missing_message(['libegl1', 'libxcb-cursor0'])}\n"
-    assert clean_root.asked_for(said) == ["libegl1", "libxcb-cursor0"]
-    assert clean_root.asked_for("paretoscope: there is no display\n") == []
+    assert clean_root.named_packages(said) == ["libegl1", "libxcb-cursor0"]
+    assert clean_root.named_packages("paretoscope: there is no display\n") == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install Paretoscope for this user (or under PREFIX): program, commands, desktop entry, icon and the
-# file type of .paretoscope. `./install.sh --remove` takes all of it away again.
+# file type of .paretoscope. `./install.sh --remove` removes all of it again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=${PREFIX:-$HOME/.local}
