@@ -1,1 +1,1 @@
-"""The engine of Paretoscope: measures, fits, predicts and explains. It imports no Qt and draws nothing."""
+"""The engine of Paretoscope: measures, fits, predicts and explains. It imports no Qt."""

@@ -1,4 +1,4 @@
-"""The command line: every answer the window gives, on machines without a screen."""
+"""The command line: every result of the window, on machines without a screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.resources import command_line
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that answers unusable arguments with one line and exit status 2."""
+    """An argparse parser that reports unusable arguments in one line and with exit status 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise instead of printing the whole usage."""

@@ -1,4 +1,4 @@
-"""The kinds of arrays that columns and masks are made of, named once."""
+"""The types of arrays that columns and masks are made of."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ Row = TypeVar("Row")
 def collected(folder: str, kind: type[Row], name: str = "FORMAT") -> tuple[Row, ...]:
     """The rows that the modules of a package hold under `name`, in the order of the modules' names.
 
-    Modules without one are passed over. TypeError names a module whose row is of another kind. All
-    modules of the package are imported, so the result is for callers to keep.
+    Modules without a row are skipped. TypeError names a module whose row is of another kind. All
+    modules of the package are imported, so callers should keep the result.
     """
     rows = []
     for found in pkgutil.iter_modules(importlib.import_module(folder).__path__, f"{folder}."):

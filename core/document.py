@@ -1,4 +1,4 @@
-"""A file of text opened once: JSON, JSON lines, CSV or YAML by what it holds, whatever its name says."""
+"""A text file opened once: JSON, JSON lines, CSV or YAML, recognised by its content and not its name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.units import plain_number
 
 LARGEST_BYTES = 2 * 2**30
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# what people hand over instead of text, by how it begins
+# kinds of binary files, by their first bytes, for the message that refuses them
 BINARY = {b"PK": "a zip archive or spreadsheet", b"\x1f\x8b": "gzip", b"SQLi": "SQLite"}
 DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 
@@ -30,8 +30,8 @@ class Document:
     """A file's content: one JSON or YAML `value`, or a table of `header` and `cells`, or `records`.
 
     CSV has a header of unique names and as many cells of text in every row; JSON lines have an
-    object in every record. `lines` says on which line of the file each row or record begins.
-    `problems` are those that were no whole row: cells are filled up or cut, a record is empty.
+    object in every record. `lines` holds the line of the file on which each row or record begins.
+    `problems` are incomplete rows: their cells were padded or cut, their record is empty.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Document:
 
     @cached_property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
-        """The whole rows of a table, by column, or the objects of JSON lines."""
+        """The complete rows of a table, by column, or the objects of JSON lines."""
         wrong = {row for row, _, _ in self.problems}
         if self.kind == "csv":
             whole = [c for row, c in enumerate(self.cells, 1) if row not in wrong]
@@ -54,7 +54,7 @@ class Document:
 
     @property
     def object(self) -> Mapping[str, Any]:
-        """The one JSON object; an empty one when the file holds something else."""
+        """The JSON object; an empty one when the file holds something else."""
         if self.kind == "jsonl" and len(self.rows) == 1:
             return self.rows[0]
         return self.value if isinstance(self.value, Mapping) else {}
@@ -81,7 +81,7 @@ class Document:
 
     @property
     def found(self) -> str:
-        """What the file holds, in words, for a message."""
+        """The file's content in words, for a message."""
         kinds = {"json": "JSON", "jsonl": "JSON lines", "csv": "CSV", "yaml": "YAML"}
         keys = [str(key)[:40] for item in self.objects[:1] for key in item][:10]
         shape = {"csv": "columns", "jsonl": "keys"}.get(self.kind, "top-level keys")
@@ -92,7 +92,7 @@ class Document:
 
 
 def open_document(path: Path) -> Document:
-    """Read a file by its content; Unusable says which file and where it breaks off."""
+    """The content of a file, of any kind; Unusable names the file and the place of the error."""
     text = read_text(path)
     if text.lstrip()[0] in "{[" or _named_lines(path):
         return _json(path, text)
@@ -102,15 +102,15 @@ def open_document(path: Path) -> Document:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that holds some: UTF-8 (with or without a mark) or marked UTF-16.
+    """The text of a file: UTF-8 (with or without a byte order mark), or UTF-16 with one.
 
-    Unusable, with the file and the reason, for one that is missing, empty, too large or binary, and
-    with the line for one in another encoding.
+    Unusable, with the file and the reason, where it is missing, empty, too large or binary; in another
+    encoding, with the line too.
     """
     try:
         size = path.stat().st_size
         if size > LARGEST_BYTES:
-            raise Unusable(f"{path}: {size / 2**30:.1f} GiB is too large a file of text")
+            raise Unusable(f"{path}: {size / 2**30:.1f} GiB is too large for a text file")
         data = path.read_bytes()
     except FileNotFoundError:
         raise Unusable(f"{path}: there is no such file") from None
@@ -152,7 +152,7 @@ def _json(path: Path, text: str) -> Document:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         first = next(line for line in text.splitlines() if line.strip())
-        # a broken list with one object a line is no JSON lines file: those begin with an object
+        # a broken list with one object per line is not JSON lines, which begin with an object
         begins = first.strip() != text.strip() and isinstance(_parsed(first)[0], dict)
         if begins or _named_lines(path):
             return _json_lines(path, text)
@@ -169,7 +169,7 @@ def _json(path: Path, text: str) -> Document:
 
 
 def _parsed(text: str) -> tuple[Any, str]:
-    """The value of a text, and what is wrong with it if it is no JSON."""
+    """The value of a text, and the error if it is not JSON."""
     try:
         return json.loads(text), ""
     except (ValueError, RecursionError) as error:
@@ -214,7 +214,7 @@ def _yaml(path: Path, text: str) -> Document:
 
 
 def _csv(path: Path, text: str) -> Document:
-    # some tools write where a table is from above its header
+    # some tools write the source of a table above its header
     content = text.split("\n")
     above = next((n for n, c in enumerate(content) if c.strip() and not c.startswith("#")), None)
     if above is None:

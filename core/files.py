@@ -15,7 +15,7 @@ from core.errors import Unusable
 
 
 def json_object(text: str, what: str) -> dict[str, Any]:
-    """The one JSON object a text holds; Unusable says where it breaks off."""
+    """The JSON object in a text; Unusable gives the place of the error."""
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -33,7 +33,7 @@ def key_of(values: Mapping[str, Any], key: str, what: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The same with numpy scalars and arrays made plain, and None for what JSON cannot hold (NaN, inf)."""
+    """The same value with numpy scalars and arrays made plain, and None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, str | bytes):
@@ -63,7 +63,7 @@ def check_target(path: Path, force: bool = False) -> None:
 
 
 def write_atomically(path: Path, data: str | bytes, force: bool = False) -> None:
-    """Write a whole file or none: a temporary file beside it, synced, then renamed over it.
+    """Write the whole file or nothing: a temporary file beside it, synced, then renamed over it.
 
     Raises Unusable when the file exists (without force), or its folder is missing or not writable.
     """

@@ -1,4 +1,4 @@
-"""Versions and licences of what this program is made of, from the installed packages themselves.
+"""Versions and licences of the program's components, from the installed packages.
 
 A bundle carries no package metadata, so its builder writes them to a folder (`write_licences`),
 which is read back there.
@@ -28,7 +28,7 @@ SHIPPED = (
     ("Inter (typeface)", "4", "OFL-1.1", "fonts/OFL-1.1.txt"),
     ("Public run tables", "", "MIT", "runs/LICENSES"),
 )
-# packages that bring no text of their own, and where theirs lies
+# packages without a licence text of their own, and where it is kept
 OURS = {
     "pyside6-essentials": ("licences/LGPL-3.0.txt", "licences/GPL-3.0.txt"),
     "shiboken6": ("licences/LGPL-3.0.txt", "licences/GPL-3.0.txt"),
@@ -49,7 +49,7 @@ class Licence:
 
 
 def licences() -> tuple[Licence, ...]:
-    """Everything the program is made of, by name; in a bundle from the folder written at its build."""
+    """All components of the program, by name; in a bundle from the folder written at its build."""
     stored = resource(FOLDER) / LIST
     if stored.is_file():
         rows = json.loads(stored.read_text(encoding="utf-8"))
@@ -60,7 +60,7 @@ def licences() -> tuple[Licence, ...]:
 
 
 def shipped() -> tuple[Licence, ...]:
-    """What ships as data, with its texts."""
+    """Data that ships with the program, with its licence texts."""
     found = []
     for name, number, licence, place in SHIPPED:
         path = resource(place)
@@ -87,16 +87,16 @@ def packages(root: str = ROOT) -> tuple[Distribution, ...]:
             continue
         found[key] = one
         for line in one.requires or ():
-            # an optional part counts where it is asked for by name, as torch asks for those of CUDA
+            # an optional part counts where a requirement names it, as torch names those of CUDA
             options = OPTION.findall(line)
             if not options or any(canonical(option) in parts for option in options):
-                wanted.append(asked(line))
+                wanted.append(parsed(line))
     found.pop(root, None)
     return tuple(found.values())
 
 
-def asked(requirement: str) -> tuple[str, frozenset[str]]:
-    """The package that a requirement names, and the optional parts it asks of it."""
+def parsed(requirement: str) -> tuple[str, frozenset[str]]:
+    """The package that a requirement names, and the optional parts of it that it needs."""
     need = re.match(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?", requirement)
     if need is None:
         return requirement, frozenset()
@@ -110,7 +110,7 @@ def canonical(name: str) -> str:
 
 
 def licence_of(one: Distribution) -> Licence:
-    """The licence an installed package declares, with every text it brings."""
+    """The licence that an installed package declares, with all its licence texts."""
     about = one.metadata
     named = about.get("License-Expression") or about.get("License") or ""
     if not named or "\n" in named:
@@ -131,11 +131,11 @@ def licence_of(one: Distribution) -> Licence:
 
 
 def owners(modules: Iterable[str]) -> tuple[Distribution, ...]:
-    """The installed packages, ours aside, with a file in one of these top-level modules."""
+    """The installed packages, except this one, with a file in one of these top-level modules."""
     wanted = set(modules)
     found: dict[str, Distribution] = {}
     for one in distributions():
-        # by its files: what a package says of its modules is left out or wrong for some of NVIDIA's
+        # by its files: some NVIDIA packages declare their modules wrongly or not at all
         if any(file.parts[0].partition(".")[0] in wanted for file in one.files or ()):
             found.setdefault(canonical(str(one.metadata["Name"])), one)
     found.pop(ROOT, None)
@@ -145,7 +145,7 @@ def owners(modules: Iterable[str]) -> tuple[Distribution, ...]:
 def write_licences(folder: Path, modules: Iterable[str] | None = None) -> int:
     """Write the list for a bundle into a folder; returns how many packages it names.
 
-    With `modules` it names the packages that these top-level modules are from: all that is inside.
+    With `modules`, the top-level modules in the bundle, it names the packages that they are from.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = packages() if modules is None else owners(modules)

@@ -1,4 +1,4 @@
-"""Where the data files live that ship with the program (`resources/`), and how its commands are called."""
+"""Where the program's data files lie (`resources/`), and how its command line is called."""
 
 from __future__ import annotations
 

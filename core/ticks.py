@@ -39,7 +39,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
             break
         best = ticks
     if len(best) < 2 and high / low < 10:
-        # within a decade an even step can say more than 1-2-5 where all digits are too many
+        # within a decade, where all digits are too many, an even step can give more ticks than 1-2-5
         even = [value for value in linear_ticks(low, high, most) if value > 0]
         best = even if len(even) > len(best) else best
     if best:

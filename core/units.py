@@ -50,19 +50,19 @@ WORDS: dict[str, dict[str, float]] = {
     ),
 }
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
-# "3,5" is three and a half to many readers; taken for 35 it would be a limit nobody set
+# "3,5" is three and a half to many people; read as 35 it would be a limit that nobody set
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 
 
-# a cell of a table that holds nothing
+# texts of empty cells in tables
 MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "--"})
 PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SPACED = re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?", re.ASCII)
 
 
 def factor_of(spelling: str, unit: str) -> float | None:
-    """What a number written in this spelling is multiplied by to be in `unit`; None for a spelling of
-    something else. Case matters only where it tells two apart (mJ and MJ)."""
+    """The factor from this spelling of a unit to `unit`; None for the spelling of another kind of unit.
+    Case matters only where two spellings differ in nothing else (mJ and MJ)."""
     known = dict(SCALES.get(unit, ())) | SPELLINGS.get(unit, {}) | WORDS.get(unit, {})
     if spelling == unit and unit not in SCALES:
         return 1.0
@@ -73,8 +73,8 @@ def factor_of(spelling: str, unit: str) -> float | None:
 
 
 def parse_quantity(text: str, unit: str = "") -> float:
-    """The SI value of a number with an optional suffix of this unit; Unusable names what is allowed,
-    and a number too large to be kept."""
+    """The SI value of a number with an optional suffix of this unit; Unusable, naming the allowed
+    suffixes, for any other text, and for a number that is too large."""
     try:
         value = _parsed(text, unit)
     except (DecimalException, OverflowError):
@@ -144,15 +144,15 @@ def plain_number(cell: object) -> float | None:
 
 
 def whole_number(text: str) -> int | None:
-    """The whole number of at least 1 that a text is; None for any other text."""
-    # a longer one counts nothing, and int() refuses 4300 digits; isdigit() alone takes '²' for one
+    """The whole number of at least 1 that a text holds; None for any other text."""
+    # no count is longer, and int() refuses 4300 digits; isdigit() alone accepts '²'
     if len(text) > 18 or not (text.isascii() and text.isdigit()):
         return None
     return int(text) or None
 
 
 def scale_for(value: float, unit: str) -> tuple[str, float]:
-    """The suffix and factor that suit a value of this unit."""
+    """The suffix and factor that fit a value of this unit."""
     scales = SCALES.get(unit)
     if scales is None:
         return unit, 1.0
@@ -199,7 +199,7 @@ def format_quantity(value: float, unit: str = "", significant: int = 3) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """A stretch of time as people say it: '40 s', '12 min', '1.5 h'."""
+    """A duration for reading: '40 s', '12 min', '1.5 h'."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:

@@ -1,4 +1,4 @@
-"""`bootstrap`: intervals of a law's parameters and of what it predicts."""
+"""`bootstrap`: intervals of a law's parameters and predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HELP = "intervals of a law's parameters and predictions, by resampling shapes or
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """RUNS.csv, the law, how many resamples and what to predict."""
+    """RUNS.csv, the law, the number of resamples and what to predict."""
     add_runs(parser)
     parser.add_argument("--law", choices=tuple(LAWS), required=True, help="which law")
     add_settings(parser)
@@ -57,11 +57,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """The fit, its intervals, and the predictions asked for."""
+    """The fit, its intervals, and the requested predictions."""
     if not 0 < options.level < 1:
         raise Unusable("--level must lie between 0 and 1")
     kept, everything = runs_of(options)
-    asked = [(text, columns_of(text, options.params)) for text in options.predict]
+    targets = [(text, columns_of(text, options.params)) for text in options.predict]
     designs = [(text, designs_of(text)) for text in options.cross]
     found = fit(
         kept,
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "unit": options.unit,
         "level": options.level,
         "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
-        "predictions": [prediction(found, text, c, options.level) for text, c in asked],
+        "predictions": [prediction(found, text, c, options.level) for text, c in targets],
         "crossings": [crossing_of(found, text, pair, options.level) for text, pair in designs],
         "heldout": {k: number(v) for k, v in found.heldout.items()},
         "trust": sentence,
@@ -221,7 +221,7 @@ def designs_of(text: str) -> list[tuple[str, dict[str, float]]]:
 def crossing_of(
     found: Fit, text: str, designs: list[tuple[str, dict[str, float]]], level: float
 ) -> dict[str, Any]:
-    """Where two designs cross, with its interval, and in words; or why that is not known."""
+    """Where two designs cross, with an interval and in words, or why it is not known."""
     (first, here), (second, there) = designs
     answer: dict[str, Any] = {"asked": text, "first": first, "second": second}
     if found.withheld:

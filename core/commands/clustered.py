@@ -47,7 +47,7 @@ def measure_on_cluster(
     if options.device not in DEVICES:
         raise Unusable(f"on a cluster --device is {', '.join(DEVICES)}, not '{options.device}'")
     client = connect(options.cluster, options.python or "")
-    # the launcher of ssh and slurm, which has started what it must also end
+    # the launcher of ssh and slurm must end the cluster that it started
     launched = client.cluster
     try:
         passes = list(_passes(points, project, known, options, client, on_result))
@@ -120,13 +120,13 @@ def _passes(
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The protocol of one repetition: those of a point share its time, as on one machine."""
+    """The protocol of one repetition; repetitions of a point share its time, as on one machine."""
     settings = Settings(seed=options.seed)
     return replace(settings, budget_s=settings.budget_s / options.repetitions)
 
 
 def end(client: Any, launched: Any) -> None:
-    """Leave a cluster; one that was launched for this sweep is ended, its workers first."""
+    """Leave a cluster, and end one that was launched for this sweep, its workers first."""
     if launched is None:
         client.close()
         return

@@ -1,4 +1,4 @@
-"""`compare`: every loss law on one table of runs, by what it has not seen."""
+"""`compare`: every loss law on one table of runs, by its errors on runs left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.paper.published import OTHER_LOSS, Published, published_on
 
-CAVEAT = "AIC and BIC take rows for independent; runs of one shape are not"
+CAVEAT = "AIC and BIC treat rows as independent; runs of one shape are not"
 HELP = "fit every loss law in both N conventions and judge each on runs left out"
 
 
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published",
         action="store_true",
-        help="lay published constants beside the fits, judged on the same runs and not fitted here",
+        help="show published constants beside the fits, judged on the same runs and not fitted here",
     )
 
 

@@ -1,4 +1,4 @@
-"""The devices that a command is asked to measure on."""
+"""The devices that a command measures on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from core.records.measurement import Device
 
 
 def find_device(options: argparse.Namespace) -> Device:
-    """The one device asked for. Raises Unusable, naming those there are."""
-    found = find_devices_asked(options)
+    """The device named by `--device`. Raises Unusable, naming those there are."""
+    found = chosen_devices(options)
     if len(found) > 1:
         raise Unusable(f"name one device, not '{options.device}'")
     return found[0]
 
 
-def find_devices_asked(options: argparse.Namespace) -> tuple[Device, ...]:
-    """The devices asked for, each once. Raises Unusable, naming those there are."""
+def chosen_devices(options: argparse.Namespace) -> tuple[Device, ...]:
+    """The devices named by `--device`, each once. Raises Unusable, naming those there are."""
     from core.measure.process.session import device_name, find_devices
 
     every = find_devices(options.python)

@@ -1,4 +1,4 @@
-"""`doubt`: whether these runs can answer, and what a fit hangs on."""
+"""`doubt`: what these runs can answer, and which settings a fit depends on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.fit.solve import METHODS, fit
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 
-HELP = "can these runs answer, and which setting moves the answer most"
+HELP = "what these runs can answer, and which setting changes the answer most"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +40,12 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     base = fit(runs, options.law, all_rows=everything, insist=True, **settings)
     if not base.theta:
         raise Unusable(f"the {options.law} law cannot be fitted to these runs: {base.message}")
-    told = can_answer(with_resamples(base, runs, options.resamples), runs)
+    answers = can_answer(with_resamples(base, runs, options.resamples), runs)
     moved = followed(sensitivity(base, runs))
     lines = [f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
-    lines += [f"  {answer.verdict:<7}{answer.question} {answer.why}" for answer in told]
+    lines += [f"  {answer.verdict:<7}{answer.question} {answer.why}" for answer in answers]
     lines.append(
-        "What the prediction hangs on, worst first (shift in % of the largest size's loss):"
+        "What the prediction depends on, worst first (shift in % of the largest size's loss):"
     )
     lines += [
         f"  {c.setting:<44}"
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     answer = {
         "suite": runs.suite,
         "law": options.law,
-        "answers": [{"question": a.question, "verdict": a.verdict, "why": a.why} for a in told],
+        "answers": [{"question": a.question, "verdict": a.verdict, "why": a.why} for a in answers],
         "sensitivity": [
             {
                 "setting": c.setting,

@@ -1,4 +1,4 @@
-"""`endpoint`: time a model that is served on this machine, as a client of it sees it."""
+"""`endpoint`: time a model served on this machine, as its client sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELP = "time a model served on this machine (llama.cpp, vLLM, SGLang, transforme
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """URL, the model's name there, the project, and what is asked of it."""
+    """URL, the model's name there, the project, and the workload."""
     parser.add_argument("url", help="e.g. http://127.0.0.1:8000, up to and without /v1")
     parser.add_argument("--model", required=True, help="the model's name at the endpoint")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Ask the endpoint and store one measurement under the model's name."""
+    """Measure the endpoint and store one measurement under the model's name."""
     from core.measure.backends.served import Endpoint
     from core.measure.backends.served_shape import measure_endpoint, served_shape
     from core.project.project import Project

@@ -50,14 +50,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Write the file (and its sidecar) and say what was written."""
+    """Write the file (and its sidecar) and report what was written."""
     order = order_of(options)
     # refused before anything is fitted
     order.check_target()
     with open_any(options.project) as project:
         contents, choices = read_contents(project), project.choices()
     if format_of(order.format).kind == "measurements" and not order.candidates:
-        # no law is needed for what was measured
+        # raw measurements need no law
         return answer(write_measurements(contents.measurements, order))
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 
 def order_of(options: argparse.Namespace) -> ExportOrder:
-    """What the options ask for. Raises Unusable for a training device that cannot be."""
+    """The order that the options describe. Raises Unusable for an impossible training device."""
     device = None
     if options.to == "plan":
         device = TrainingDevice(
@@ -84,7 +84,7 @@ def order_of(options: argparse.Namespace) -> ExportOrder:
 
 
 def answer(written: Written) -> tuple[str, dict[str, Any]]:
-    """The sentence, and the same for programs."""
+    """The sentence, and the same as JSON."""
     return written.text, {
         "format": written.format,
         "path": written.files[0],

@@ -24,14 +24,14 @@ HELP = "fit a loss law to a table of training runs"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """RUNS.csv and what to fit to it."""
+    """RUNS.csv, the law and the settings of the fit."""
     add_runs(parser)
     parser.add_argument("--law", choices=tuple(LAWS), required=True, help="which law")
     add_settings(parser)
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say which runs."""
+    """The arguments that choose the runs."""
     parser.add_argument(
         "runs",
         nargs="+",
@@ -54,13 +54,13 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         "--column",
         action="append",
         default=[],
-        metavar="OURS=THEIRS",
-        help="which column of the file is which of ours, e.g. loss=loss_c4; repeatable",
+        metavar="FIELD=COLUMN",
+        help="the column of the file that holds a field, e.g. loss=loss_c4; repeatable",
     )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say how."""
+    """The arguments that set how to fit."""
     parser.add_argument(
         "--tied", action="store_true", help="one exponent for N and D (and R, where it has one)"
     )
@@ -96,7 +96,7 @@ def pairs(texts: list[str], option: str) -> dict[str, str]:
 
 
 def tying_of(options: argparse.Namespace) -> bool | str:
-    """The tying that the flags ask for."""
+    """The tying that the flags choose."""
     return "own-shape-exponent" if options.own_shape_exponent else bool(options.tied)
 
 
@@ -172,7 +172,7 @@ def number(value: float) -> float | None:
 
 
 def text_of(found: Fit, largest: dict[str, Any]) -> str:
-    """The fit for people."""
+    """The fit as text."""
     law = found.definition
     lines = [
         f"{law.title}: L = {law.formula}",
@@ -190,8 +190,8 @@ def text_of(found: Fit, largest: dict[str, Any]) -> str:
     if largest:
         errors = ", ".join(f"{100 * e:.2f}" for e in largest["relative_errors"])
         rank = largest["rank_correlation"]
-        told = "" if rank is None else f"; rank correlation {rank:.2f}"
-        lines.append(f"  largest size ({len(largest['names'])} runs): error {errors} %{told}")
+        order = "" if rank is None else f"; rank correlation {rank:.2f}"
+        lines.append(f"  largest size ({len(largest['names'])} runs): error {errors} %{order}")
     lines += [f"  note: {w}" for w in found.warnings]
     if found.withheld:
         lines.append(f"  predictions withheld: {found.withheld} (--insist gives them)")

@@ -1,4 +1,4 @@
-"""Long work followed on the command line: one line on how far it is, where a person looks."""
+"""Long work followed on the command line, with one line of progress on a terminal."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def followed(
 ) -> Outcome:
     """The outcome of long work; on a terminal, its progress is one line on standard error.
 
-    `on_result` is given every other value that the work yields; the line that it returns, if any, is
-    printed on standard error. The work is closed however this ends.
+    `on_result` receives every value that the work yields besides progress. The line that it returns,
+    if any, is printed on standard error. The work is always closed in the end.
     """
     live = sys.stderr.isatty()
     width = 0

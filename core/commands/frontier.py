@@ -18,7 +18,7 @@ HELP = "the Pareto front of a project under limits"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """PROJECT, the two axes, limits and how many rows to print."""
+    """PROJECT, the two axes, limits and the number of rows to print."""
     parser.add_argument("project", help="a .paretoscope file, or 'demo'")
     parser.add_argument("--x", default="tpot", help="metric of the cost axis (default tpot)")
     parser.add_argument("--y", default="loss", help="metric of the quality axis (default loss)")
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 
 def human(answer: dict[str, Any], x: str, y: str) -> str:
-    """The table a person reads: axes first, then size and memory, with a mark for what was measured."""
+    """The table for people: axes first, then size and memory, with marks for measured numbers."""
     columns = [k for k in dict.fromkeys((x, y, "params_total", "memory_bytes", "train_tokens"))]
     lines = [
         f"{answer['feasible']:,} of {answer['candidates']:,} candidates keep the limits;"

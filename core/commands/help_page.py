@@ -14,9 +14,9 @@ def commands_page() -> str:
     parts = [
         "# Command line",
         MADE,
-        "Every answer of the window can be had without one: `paretoscope-cli COMMAND ...`, or"
+        "Every result of the window is also available without it: `paretoscope-cli COMMAND ...`, or"
         " `python -m core COMMAND ...` from a checkout. With `--json` the last line of the output is"
-        " one JSON object. Status 2 means unusable input, with one line that says why.",
+        " one JSON object. Exit status 2 means unusable input, with the reason in one line.",
     ]
     for name in COMMANDS:
         module = importlib.import_module(module_of(name))

@@ -1,4 +1,4 @@
-"""`import`: results of other tools into a project, where they are laid over its candidates."""
+"""`import`: results of other tools into a project, as an overlay on its candidates."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Read every file, then store what is new; nothing is stored when one cannot be read."""
+    """Read every file, then store the new points; nothing is stored if a file cannot be read."""
     from core.analysis.overlays import new_points
     from core.formats.results.reading import read_results
     from core.project.project import Project
 
     read = [(Path(name), read_results(Path(name).expanduser())) for name in options.files]
-    told: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
     with Project.open_or_create(Path(options.project).expanduser()) as project:
         for path, points in read:
             fresh = new_points(project.imported(), points)
             if fresh:
                 project.add_imported(str(path), fresh)
-            told.append(
+            files.append(
                 {
                     "file": str(path),
                     "read": len(points),
@@ -49,7 +49,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
                 }
             )
         total = len(project.imported())
-    return human(told, options.project), {"project": options.project, "total": total, "files": told}
+    return human(files, options.project), {
+        "project": options.project,
+        "total": total,
+        "files": files,
+    }
 
 
 def described(point: ImportedPoint) -> dict[str, Any]:
@@ -75,10 +79,10 @@ def described(point: ImportedPoint) -> dict[str, Any]:
     }
 
 
-def human(told: Sequence[dict[str, Any]], project: str) -> str:
+def human(files: Sequence[dict[str, Any]], project: str) -> str:
     """Each file with its points: name, workload and numbers."""
     lines = []
-    for file in told:
+    for file in files:
         again = file["read"] - file["stored"]
         known = f" ({again} known already)" if again else ""
         lines.append(f"{file['file']}: {file['stored']} points stored in {project}{known}")
@@ -99,7 +103,7 @@ def human(told: Sequence[dict[str, Any]], project: str) -> str:
 
 
 def shown(key: str, value: float) -> str:
-    """A metric's short name and its value with a unit; ITL is no metric of the plot."""
+    """A metric's short name and its value with a unit; ITL is not among the table's metrics."""
     from core.records.metrics import METRICS
     from core.units import format_quantity
 

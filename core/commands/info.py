@@ -17,7 +17,7 @@ HELP = "parameters, FLOPs, bytes and cache of a shape, a config file or a model 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """SHAPE and the workload to count for."""
+    """SHAPE and the workload."""
     parser.add_argument(
         "shape",
         metavar="SHAPE",
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A shape with where it was read and what is stored beside it."""
+    """A shape with its source and what else the file stores."""
 
     architecture: Architecture
     source: str
@@ -52,7 +52,7 @@ class _Found:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """The counts as a table and as an object."""
+    """The counts as text and as a JSON object."""
     found = _find(options)
     workload = Workload(*(_whole(options, name) for name in ("batch", "prompt", "output")))
     answer = counts(

@@ -1,4 +1,4 @@
-"""One measurement or law as the commands answer it: as lines of text and as JSON."""
+"""One measurement or law as commands print it: lines of text and JSON."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def described_law(law: LatencyFit) -> dict[str, Any]:
 
 
 def measured_lines(found: Measurement) -> list[str]:
-    """What was timed, a line a metric with its interval; why there is nothing where it failed."""
+    """One line per timed metric with its interval, or the reason where the measurement failed."""
     from core.samples.statistics import estimate
 
     # the folder has this among its notes already
@@ -129,7 +129,7 @@ def measured_lines(found: Measurement) -> list[str]:
 
 
 def quality_lines(found: Measurement) -> list[str]:
-    """Loss and bits per byte with their intervals and what they were measured on."""
+    """Loss and bits per byte with their intervals and the text they were measured on."""
     quality = found.quality
     if not quality:
         return []

@@ -1,4 +1,4 @@
-"""`model`: measure a local model folder, so that a real model stands among the designs."""
+"""`model`: measure a local model folder, so that a real model appears among the designs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELP = "measure a local Hugging Face model folder: its speed, memory and loss on
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """FOLDER, the project, the text, and how it is run."""
+    """FOLDER, the project, the text, and how to run it."""
     rows = for_folders()
     anything = ", ".join(row.name for row in rows if row.folders == "any")
     parser.add_argument("folder", help="a folder with config.json, and safetensors if it has them")

@@ -1,8 +1,8 @@
-"""The commands and the modules they stand in, in the order of the help."""
+"""The commands and their modules, in the order of the help."""
 
 from __future__ import annotations
 
-# loaded one at a time, so that `info` does not wait for what `profile` needs
+# loaded one at a time, so that `info` does not load what only `profile` needs
 COMMANDS = (
     "info",
     "fit",

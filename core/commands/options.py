@@ -1,4 +1,4 @@
-"""Kinds of values that options of several commands take."""
+"""Types of values that options of several commands take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `profile --plan` answers: the points, what each needs, and how long all of it could take."""
+"""The output of `profile --plan`: the points, what each needs, and how long all of them could take."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def answer_of(found: Plan) -> dict[str, Any]:
 
 
 def text_of(found: Plan) -> str:
-    """One row a point, then what it comes to."""
+    """One row per point, then the total."""
     too_large = set(found.too_large)
     lines = [f"{'shape':<14} {'parameters':>10} {'needs':>9} {'repeat':>6}  runs as"]
     for row in found.points:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands.clustered import HELP as CLUSTER_HELP
 from core.commands.clustered import measure_on_cluster
-from core.commands.devices import find_device, find_devices_asked
+from core.commands.devices import chosen_devices, find_device
 from core.commands.following import followed
 from core.commands.measured import one_line
 from core.commands.options import seconds, whole
@@ -42,14 +42,14 @@ def share(text: str) -> float:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """SPACE, the project, and what to measure on, how, and for how long."""
+    """SPACE, the project, the devices, and how and for how long to measure."""
     parser.add_argument("space", help="a space as TOML")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
     parser.add_argument(
         "--device",
         default="",
-        help="'cpu' (default), 'cuda:N', several as 'cuda:0,cuda:1', or 'cuda:all': one sweep on each,"
-        " alike ones sharing the points",
+        help="'cpu' (default), 'cuda:N', several as 'cuda:0,cuda:1', or 'cuda:all': one sweep on each;"
+        " devices that are alike share the points",
     )
     parser.add_argument("--cluster", default="", help=CLUSTER_HELP)
     parser.add_argument(
@@ -67,12 +67,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="weight precision instead of those of the space; repeatable",
     )
     parser.add_argument("--model", action="append", default=[], help="a local model folder as well")
-    parser.add_argument("--points", type=whole, default=None, help="measure at most so many points")
+    parser.add_argument(
+        "--points", type=whole, default=None, help="measure at most this many points"
+    )
     parser.add_argument(
         "--repetitions",
         type=whole,
         default=REPETITIONS,
-        help=f"measure each point so many times, each in a fresh process (default: {REPETITIONS});"
+        help=f"measure each point this many times, each in a fresh process (default: {REPETITIONS});"
         " with --until-error each is measured once",
     )
     parser.add_argument(
@@ -80,15 +82,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=whole,
         default=1,
         metavar="N",
-        help="on a CPU, hold up to N points in memory and time them interleaved: what a shared machine"
-        " does to all of them meanwhile is taken out (default: 1, one after another)",
+        help="on a CPU, hold up to N points in memory and time them interleaved: the effect of a shared"
+        " machine on all of them is taken out (default: 1, one after another)",
     )
     for old, new in (("--visits", "repetitions"), ("--in-turns", "interleave")):
         # the names of earlier versions keep working
         parser.add_argument(
             old, dest=new, type=whole, default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
-    parser.add_argument("--budget-s", type=seconds, default=None, help="stop after so many seconds")
+    parser.add_argument(
+        "--budget-s", type=seconds, default=None, help="stop after this many seconds"
+    )
     parser.add_argument(
         "--until-error",
         type=share,
@@ -102,13 +106,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=whole, default=0, help="CPU threads (default: cores)")
     parser.add_argument("--energy", action="store_true", help="add an energy pass to every point")
-    parser.add_argument("--again", action="store_true", help="measure what is known already, too")
+    parser.add_argument(
+        "--again", action="store_true", help="also measure points that are already known"
+    )
     parser.add_argument("--python", default=None, help="another Python to measure with")
     parser.add_argument("--seed", type=int, default=0, help="of the order of points and blocks")
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Measure, fit and report: one row a point, the laws and their held-out errors."""
+    """Measure, fit and report: one row per point, the laws and their held-out errors."""
     from core.project.project import Project
     from core.space.space_file import read_space
 
@@ -123,7 +129,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return planned(points, find_device(options), options)
     with Project.open_or_create(options.project) as project:
         if not project.text("space") and not project.read_only:
-            # its candidates are what `frontier` and the window choose among
+            # `frontier` and the window choose among its candidates
             project.put_text("space", space.text)
         found: list[Measurement] = []
         ending = _measure(points, project, found, options)
@@ -178,7 +184,7 @@ def _measure(
         "energy_s": 5.0 if options.energy else 0.0,
     }
     if options.until_error is None:
-        device, *others = find_devices_asked(options) if several else (options.device,)
+        device, *others = chosen_devices(options) if several else (options.device,)
         swept = followed(
             sweep_into(
                 project, points, device, others=others, repetitions=options.repetitions, **how

@@ -1,4 +1,4 @@
-"""What `profile` answers when the sweep has ended: a table, the laws, and one JSON object."""
+"""The output of `profile` when the sweep has ended: a table, the laws, and one JSON object."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def report(
 
 
 def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
-    """The table a person reads, and a line for each law."""
+    """The table for people, and a line for each law."""
 
     lines = []
     device = answer["device"]

@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Write the page; the facts on it as JSON."""
+    """Write the page; returns its facts as JSON."""
     from core.analysis.contents import read_contents
     from core.analysis.frame import make_frame
     from core.analysis.pipeline import make_laws, make_table

@@ -11,11 +11,11 @@ HELP = "refit the inference-aware paper's experiment and its 7,200 random-shape 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing to choose: the runs are the paper's."""
+    """No arguments: the runs are the paper's."""
 
 
 def run(_: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Every published figure beside what is obtained here, and what holds up and what does not."""
+    """Every published number beside the one obtained here, and what holds up and what does not."""
     from core.paper.reproduce import reproduction
     from core.records.progress import Progress
 

@@ -1,4 +1,4 @@
-"""`select`: the paper's method, from a size, a token budget and a latency limit to few shapes."""
+"""`select`: the paper's method, from a size, a token budget and a latency limit to a few shapes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELP = "shapes of lowest predicted loss within a size, a token budget and a late
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The three limits, how many to keep, and whose shapes and latencies."""
+    """The three limits, how many shapes to keep, and the source of shapes and latencies."""
     parser.add_argument("--max-params", type=count, required=True, help="largest size, e.g. 1.7B")
     parser.add_argument("--tokens", type=count, required=True, help="training tokens, e.g. 30B")
     parser.add_argument(
@@ -61,7 +61,7 @@ def workload(text: str) -> Workload:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """The kept shapes as a table and as JSON, with why."""
+    """The kept shapes as a table and as JSON, with the reasons."""
     found, about = from_project(options) if options.project else from_published(options)
     answer = {**about, **as_json(found)}
     return as_text(found), answer
@@ -108,8 +108,8 @@ def from_published(options: argparse.Namespace) -> tuple[Selection, dict[str, An
 def from_project(options: argparse.Namespace) -> tuple[Selection, dict[str, Any]]:
     """The method on a project's shapes, on its device, under its loss law.
 
-    The published shapes stay out: their latencies are of another device, and one limit for two
-    devices would mean nothing.
+    The published shapes are left out: their latencies are from another device, and one limit for two
+    devices would be meaningless.
     """
     from core.paper.select_project import project_shapes
 
@@ -163,7 +163,7 @@ def as_json(s: Selection) -> dict[str, Any]:
 
 
 def kept_row(s: Selection, place: int, row: int) -> dict[str, Any]:
-    """One kept shape with every number and where it is from."""
+    """One kept shape with every number and its source."""
     shape = s.architecture(row)
     low, high = None, None
     if len(s.draws):
@@ -195,7 +195,7 @@ def kept_row(s: Selection, place: int, row: int) -> dict[str, Any]:
 
 
 def as_text(s: Selection) -> str:
-    """The table a person reads, and the sentences under it."""
+    """The table for people, and the sentences under it."""
     lines = []
     if s.chosen:
         header = ("rank", "shape", "total", "non-embedding", "latency", "predicted loss")

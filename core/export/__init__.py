@@ -1,1 +1,1 @@
-"""What leaves the program: configurations, selections, tables, raw measurements."""
+"""Exports: configurations, selections, tables, raw measurements."""

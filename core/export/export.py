@@ -1,4 +1,4 @@
-"""One export: which candidates an order names, written in its format, with where the numbers come from."""
+"""One export: the candidates of an order, written in its format, with the sources of the numbers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from core.records.measurement import Measurement, Point
 from core.records.metrics import METRICS
 from core.table.table import Table
 
-# a context that most servers are given, unless the workload needs a longer one
+# a usual context length of servers, used unless the workload needs a longer one
 USUAL_CONTEXT = 4096
-# formats that hold everything themselves, so that nothing is written beside them
+# formats that hold everything themselves and need no sidecar
 WITHOUT_SIDECAR = ("json", "plan", "raw")
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOrder:
-    """What to write and where. `candidates` are identities; without any it is what the format asks
-    for: the frame's selected row for a shape, its front for a selection, everything measured for raw
-    measurements. `top` takes at most so many rows of the front. `max_context` is in tokens.
+    """What to write and where.
+
+    `candidates` are identities. Without any, the format decides: the frame's selected row for a shape,
+    its front for a selection, everything measured for raw measurements. `top` is the largest number of
+    rows of the front. `max_context` is in tokens.
     """
 
     format: str
@@ -52,8 +54,8 @@ class ExportOrder:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What lies on disk now: the files, the candidates in them (as ids, with their parameters), how
-    many rows or measurements, and all of it in one sentence."""
+    """What was written: the files, the candidates in them (as ids, with their parameters), the number
+    of rows or measurements, and all of it in one sentence."""
 
     format: str
     files: tuple[str, ...]
@@ -66,10 +68,10 @@ class Written:
 def export(
     contents: Contents, laws: Laws, table: Table, frame: Frame, order: ExportOrder
 ) -> Written:
-    """Write the candidates of an order as they stand in this table and frame.
+    """Write the candidates of an order with their values in this table and frame.
 
-    Raises Unusable, with nothing written, for a candidate that is not in the table, for one that the
-    format cannot express, where the frame holds nothing to write, and for a target that is refused.
+    Raises Unusable, with nothing written, for a candidate that is not in the table or that the format
+    cannot express, for an empty frame, and for a target that cannot be written.
     """
     form = format_of(order.format)
     order.check_target()
@@ -120,7 +122,7 @@ def write_measurements(measurements: Sequence[Measurement], order: ExportOrder) 
 def provenance_of(
     contents: Contents, laws: Laws, table: Table, frame: Frame, rows: Sequence[Row]
 ) -> dict[str, Any]:
-    """Where everything in an export came from: project, device, laws, limits, and each number."""
+    """The sources of an export: project, device, laws, limits, and the source of each number."""
     about: dict[str, Any] = {
         "program": "Paretoscope",
         "project": contents.name,

@@ -15,13 +15,13 @@ Format = ConfigFormat | OwnFormat
 
 def formats() -> Mapping[str, Format]:
     """Each format by its key: first those of one shape (`kind` 'shape'), then those of a selection of
-    candidates ('selection') and of measurements as they were made ('measurements')."""
+    candidates ('selection') and of raw measurements ('measurements')."""
     rows: tuple[Format, ...] = (*config_formats(), *own_formats())
     return {row.key: row for row in rows}
 
 
 def format_of(key: str) -> Format:
-    """The format of this key; Unusable lists what there is."""
+    """The format of this key; Unusable lists all keys."""
     known = formats()
     if key not in known:
         raise Unusable(f"'{key}' is not a format (known: {', '.join(known)})")

@@ -1,1 +1,1 @@
-"""What one decoder is and what is asked of it: shapes, workloads, runtimes; arithmetic alone."""
+"""Decoder shapes, workloads and runtimes, by arithmetic alone."""

@@ -1,7 +1,7 @@
 """Decoder shapes and everything that follows from them by arithmetic: parameters, FLOPs, bytes.
 
-The counting is written once and works alike on one `Architecture` (plain ints, validated) and on
-`Shapes` (the same fields as integer columns), so that a million candidates cost what one costs.
+The formulas are written once and work both on one `Architecture` (plain ints, validated) and on
+`Shapes` (the same fields as integer columns), so that a million candidates are counted at once.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class Counts:
 
     @property
     def params_norm(self) -> Count:
-        """Two norms a layer and a final one; a gain each, and a bias where the norm has one."""
+        """Two norms per layer and a final one; each with a gain, and a bias where norms have one."""
         return (2 * self.n_layers + 1) * self.d_model * (1 + self.norm_bias * 1)
 
     @property
     def params_non_embedding(self) -> Count:
-        """All parameters but the input embedding and the output head."""
+        """All parameters except the input embedding and the output head."""
         layer = self.params_attention_per_layer + self.params_ffn_per_layer
         return self.n_layers * layer + self.params_norm
 
@@ -92,7 +92,7 @@ class Counts:
 
     @property
     def params_read_per_step(self) -> Count:
-        """Parameters a decode step reads: all but the input embedding table, whose rows are looked up."""
+        """Parameters read by a decode step: all except the input embedding, whose rows are looked up."""
         return self.params_non_embedding + self.vocab_size * self.d_model
 
     @property

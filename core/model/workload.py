@@ -1,4 +1,4 @@
-"""What is asked of a model (Workload) and how it is run (Runtime)."""
+"""The requests that a model serves (Workload) and how it runs (Runtime)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 BYTES_PER_ELEMENT = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
-# which names there are is known where things are run: core.measure.backends.registry
+# the names of backends are defined in core.measure.backends.registry
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SERVED = "served"
 
@@ -27,7 +27,7 @@ class Workload:
 
     @property
     def mean_context(self) -> float:
-        """Cache length seen by an average decode step (the first token comes from prefill)."""
+        """Cache length of an average decode step (the first token comes from prefill)."""
         return self.prompt_tokens + self.output_tokens / 2
 
     @property
@@ -38,7 +38,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How a model runs. Measurements of unlike runtimes are never mixed in one law."""
+    """How a model runs. A law never mixes measurements of different runtimes."""
 
     execution: str = "eager"  # name of a backend, or `SERVED`
     weights: str = "fp32"

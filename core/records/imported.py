@@ -1,4 +1,4 @@
-"""Results of other tools: points with workload, source and the intervals their files allow."""
+"""Results of other tools: points with workload, source and, where their files allow it, intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPoint:
-    """One result of another tool. What the file does not say is None or empty, and noted."""
+    """One result of another tool. What the file lacks is None or empty, and noted."""
 
     name: str
     workload: Workload | None

@@ -1,4 +1,4 @@
-"""What is measured and what came of it: devices, points, measurements and their flags."""
+"""Devices, points to measure, measurements and their flags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 
-# flags a measurement can carry, with what each means to a reader
+# flags of a measurement, each with its meaning for a reader
 FLAGS = {
     "noisy": "samples scatter by more than 10 % of the median",
     "throttled": "the clock fell by more than 10 % while timing",
@@ -26,13 +26,13 @@ FLAGS = {
     "budget": "stopped by the time budget before the interval was narrow enough",
     "unsupported": "this execution or precision does not work on this device",
 }
-# with one of these there is no latency to use
+# with one of these flags there is no latency to use
 FAILED_FLAGS = frozenset({"oom", "crashed", "hung", "clock", "unsupported"})
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a measurement ran on. `key` is stable across sessions: kind, name and memory."""
+    """The device of a measurement. `key` is stable across sessions: kind, name and memory."""
 
     kind: str  # 'cpu' or 'cuda'
     name: str  # e.g. 'AMD EPYC 9B45 (2 cores)' or 'NVIDIA H200'
@@ -75,7 +75,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How samples were taken, as far as it changes the numbers that are made of them."""
+    """How samples were taken, as far as it affects the numbers computed from them."""
 
     # by phase one factor per block, above 1 while the machine was slower than usual; samples are divided
     # by it (`core.samples.drift_correction`), and are stored as the clock gave them
@@ -91,13 +91,13 @@ class Timing:
 class Measurement:
     """Architecture (or model folder) x Workload x Runtime x Device, with every raw sample kept.
 
-    `samples` maps a phase to its blocks of raw seconds: 'ttft' (one sample a request), 'tpot' (one
-    sample a generated token after the first), 'e2e' (one sample a request), and the same names with
-    '_device' for device time where the device has its own clock. `memory_bytes` holds 'weights',
-    'cache', 'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds
-    'joules_per_token' and 'idle_watts' where known. A measurement that failed has no samples, a
-    flag of FAILED_FLAGS and a message. `environment` is reported and changes no number; its software
-    and threads only decide which repetitions are alike (`core.samples.repetitions`).
+    `samples` maps a phase to its blocks of raw seconds: 'ttft' (one sample per request), 'tpot' (one
+    per generated token after the first), 'e2e' (one per request), and the same names with '_device'
+    for device time where the device has its own clock. `memory_bytes` holds 'weights', 'cache',
+    'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds 'joules_per_token' and
+    'idle_watts' where known. A failed measurement has no samples, a flag of FAILED_FLAGS and a
+    message. `environment` is reported but affects no number, except that its software and threads
+    decide which repetitions belong together (`core.samples.repetitions`).
     """
 
     architecture: Architecture
@@ -136,5 +136,5 @@ class Measurement:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What was measured; two measurements with one key repeat each other."""
+        """Identity of what was measured; measurements with equal keys are repetitions."""
         return (self.model, self.architecture, self.workload, self.runtime, self.device.key)

@@ -1,4 +1,4 @@
-"""What one row of the table of metrics states, and what its formulas may ask for."""
+"""The form of a row in the table of metrics, and the columns that its formulas may use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.units import format_quantity, parse_quantity
 
 
 class Columns(Protocol):
-    """What a metric is counted from: columns with one row per candidate, NaN where unknown."""
+    """The columns that exact metrics are computed from: one row per candidate, NaN where unknown."""
 
     @property
     def shapes(self) -> Counts:
@@ -56,18 +56,18 @@ class Columns(Protocol):
 
     @property
     def served_tokens(self) -> float:
-        """Tokens served over a model's life, 0 where nothing was assumed."""
+        """Tokens served over a model's life; 0 where no number is assumed."""
         ...
 
     @property
     def floor_s(self) -> Any:
-        """Seconds in which the device could read what a decode step must read."""
+        """Seconds in which the device could read all that a decode step must read."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OneModel:
-    """`Columns` of a single model: numbers, NaN for what is not stated."""
+    """`Columns` of a single model: numbers, NaN where not stated."""
 
     shapes: Counts
     batch: float = math.nan
@@ -97,11 +97,11 @@ Median = Callable[[str], float | None]
 class Metric:
     """One quantity of a candidate. `better` is 'lower', 'higher' or '' (a description, no goal).
 
-    Where its values come from is stated in one of these ways, looked at in this order:
-    `exact` counts it from the columns; `made_of` names the metrics (rows above this one) that `made`
-    puts together; `law` names what predicts it ('loss', 'memory', 'ttft' or 'tpot') and `phase` the
-    timed phase it is read from; `measured` reads it from a measurement. A metric that is `made_of`
-    others and has a `phase` is read from that phase wherever it was timed.
+    Its values come from one of these, in this order: `exact` computes it from the columns. `made_of`
+    names the metrics (rows above this one) that `made` combines. `law` names what predicts it ('loss',
+    'memory', 'ttft' or 'tpot'), and `phase` the timed phase it is read from. `measured` reads it from a
+    measurement. A metric that is `made_of` others and has a `phase` is read from that phase where it
+    was timed.
     """
 
     key: str
@@ -137,7 +137,7 @@ class Metric:
         return format_quantity(amount, self.unit, min(self.significant, 3))
 
     def parse(self, text: str) -> float:
-        """The SI value of what a person typed."""
+        """The SI value of a typed text."""
         return parse_quantity(text, self.unit)
 
     def make(self, columns: Columns, *parts: Floats) -> Floats:
@@ -147,7 +147,7 @@ class Metric:
         return self.made(columns, *parts)
 
     def read(self, measurement: Measurement, median: Median) -> Reading | None:
-        """What a measurement holds of it; None where that is nothing."""
+        """Its value in a measurement; None where there is none."""
         return None if self.measured is None else self.measured(measurement, median)
 
     @property
@@ -162,7 +162,7 @@ def counted(
     workload: Workload | None = None,
     train_tokens: float | None = None,
 ) -> float | None:
-    """An exact metric of one model; None where what it is counted from is not stated."""
+    """An exact metric of one model; None where one of its inputs is not stated."""
     if metric.exact is None:
         return None
     shapes: Counts = architecture if architecture is not None else UNKNOWN_SHAPE
@@ -184,7 +184,7 @@ def one_value(value: float | None) -> Reading | None:
 
 
 def of_quality(name: str) -> Callable[[Measurement, Median], Reading | None]:
-    """Reads what `Measurement.quality` holds under a name, with its interval where it has one."""
+    """A function that reads a name of `Measurement.quality`, with its interval where it has one."""
 
     def read(m: Measurement, median: Median) -> Reading | None:
         value = m.quality.get(name)

@@ -1,6 +1,6 @@
-"""The one table of metrics: axes, columns, limits, dominance and exports all derive from its rows.
+"""The table of metrics, from whose rows axes, columns, limits, dominance and exports are derived.
 
-A new metric is one row here; `tests/core/records/test_metrics.py` is what every row has to pass.
+A new metric is one row here. `tests/core/records/test_metrics.py` checks every row.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ METRICS: dict[str, Metric] = {row.key: row for row in _ROWS}
 
 
 def metric(name: str) -> Metric:
-    """The metric of this key or short name; Unusable lists what there is."""
+    """The metric of this key or short name; Unusable lists all of them."""
     wanted = name.strip().lower()
     found = METRICS.get(wanted) or next((m for m in METRICS.values() if m.short == wanted), None)
     if found is None:

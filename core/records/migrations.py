@@ -1,4 +1,4 @@
-"""Measurements as earlier versions stored them, brought to the form of today."""
+"""Measurements stored by earlier versions, converted to the current form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOVED = frozenset({"levels", "company", "visits", "ended_early", "anchor_s", "ke
 
 
 def measurement_1_to_2(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 1 kept what changes numbers in `environment`, under names of its own; version 2 in `timing`."""
+    """Version 2 keeps in `timing` what version 1 kept in `environment` under other names."""
     environment = dict(record["environment"])
     levels = environment.pop("levels", None) or {}
     timing = {

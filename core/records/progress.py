@@ -1,4 +1,4 @@
-"""How far long work is, and the shape that all long work has."""
+"""The progress of long work, and the form that all long work has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Steps = Generator[Any, None, Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of long work: how far, of how much, with what is being done and the time left."""
+    """One step of long work: how much is done, of how much, what it is doing, and the time left."""
 
     done: float
     total: float

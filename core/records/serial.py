@@ -1,8 +1,8 @@
 """Records as values JSON can hold, and back, driven by the fields and types of the dataclasses.
 
 For the project file, the measuring process and exports. The measuring process may be a Python that has
-only numpy and torch, so this needs no further library. What is read may come from strangers: a field that
-is unknown, missing or of another type is refused by name.
+only numpy and torch, so this needs no further library. Files may come from anyone, so a field that is
+unknown, missing or of another type is refused by name.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
 
 
 def measurement_from_dict(data: Mapping[str, Any], row: int = 0) -> Measurement:
-    """The measurement of `measurement_to_dict`; ValueError as in `from_plain`, and for a record of an
-    earlier version, whose numbers would otherwise be others."""
+    """The measurement of `measurement_to_dict`. ValueError as in `from_plain`, and for a record of an
+    earlier version, which would give other numbers."""
     found = from_plain(Measurement, data)
     if earlier := sorted(MOVED.intersection(found.environment)):
         raise ValueError(
@@ -78,7 +78,7 @@ def measurement_from_dict(data: Mapping[str, Any], row: int = 0) -> Measurement:
 
 @cache
 def _reader(hint: Any) -> Reader:
-    """What reads a value of this type."""
+    """The function that reads a value of this type."""
     if hint is Any:
         return lambda data, _where: data
     if hint in LEAVES:

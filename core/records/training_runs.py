@@ -16,11 +16,11 @@ from core.arrays import Floats
 class TrainingRuns:
     """A suite of runs as columns: shapes trained on some tokens to some loss.
 
-    `columns` holds float64 columns of one length, at least 'tokens' and 'loss', and what is known of
-    'n_layers', 'd_model', 'n_heads', 'd_ff', 'vocab_size', 'params_total', 'params_non_embedding';
-    any further numeric column is kept (e.g. 'error_17_tasks'). NaN where a row does not say.
-    `labels` holds text columns. `loss_meaning` is 'train average', 'validation' or 'unknown';
-    suites of unlike meaning or unit are never fitted together.
+    `columns` holds float64 columns of one length: 'tokens' and 'loss', where known 'n_layers',
+    'd_model', 'n_heads', 'd_ff', 'vocab_size', 'params_total' and 'params_non_embedding', and any
+    further numeric column (e.g. 'error_17_tasks'). Missing values are NaN. `labels` holds text
+    columns. `loss_meaning` is 'train average', 'validation' or 'unknown'; suites that differ in
+    meaning or unit are never fitted together.
     """
 
     suite: str

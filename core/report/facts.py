@@ -1,4 +1,4 @@
-"""What a report says, as plain values: candidates, laws, limits, sources and the commands to repeat it."""
+"""The content of a report as plain values: candidates, laws, limits, sources, commands to repeat it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from core.records.measurement import Measurement
 from core.records.metrics import METRICS
 from core.table.table import Table
 
-# environment entries worth a reader's time, with their names
+# environment entries shown in a report, with their names
 ENVIRONMENT = {
     "system": "System",
     "python": "Python",
@@ -60,15 +60,15 @@ def chosen_rows(
 
 
 def spread_along(table: Table, frame: Frame, count: int) -> tuple[int, ...]:
-    """At most `count` rows of the front from best y to best x, evenly spaced along the x axis: its
-    neighbours differ too little to be told apart on a page."""
+    """At most `count` rows of the front from best y to best x, evenly spaced along the x axis, since
+    neighbouring rows differ too little to be worth a line each."""
     front = frame.front[::-1]
     if len(front) <= count:
         return tuple(int(row) for row in front)
     x = table.column(frame.x)[front]
     along = np.log(x) if METRICS[frame.x].log and bool((x > 0).all()) else x
-    wanted = np.linspace(along[0], along[-1], count)
-    nearest = np.abs(along[None, :] - wanted[:, None]).argmin(axis=1)
+    even = np.linspace(along[0], along[-1], count)
+    nearest = np.abs(along[None, :] - even[:, None]).argmin(axis=1)
     return tuple(int(front[k]) for k in dict.fromkeys(nearest.tolist()))
 
 
@@ -85,7 +85,7 @@ def facts_of(
     now: datetime | None,
 ) -> dict[str, Any]:
     """Everything on the page as plain values, free of NaN."""
-    told, warn = loss_sentence(fit, laws.loss_message)
+    sentence, warn = loss_sentence(fit, laws.loss_message)
     keys = dict.fromkeys((frame.y, frame.x, "ttft_s", "memory_bytes", "params_total"))
     used = [m for m in contents.measurements if m.device.key == table.device_key]
     sound = tuple(m for m in used if not m.failed)
@@ -114,7 +114,7 @@ def facts_of(
         ],
         "loss_law": {
             "text": loss_text(laws),
-            "sentence": told,
+            "sentence": sentence,
             "warn": warn,
             **(loss_facts(fit) if fit is not None else {}),
         },
@@ -164,7 +164,7 @@ def shape_facts(table: Table, row: int) -> dict[str, Any]:
 
 
 def loss_facts(fit: Fit) -> dict[str, Any]:
-    """The loss law in use: formula, parameters, on what, and errors on runs left out."""
+    """The loss law in use: formula, parameters, its runs, and errors on runs left out."""
     return {
         "title": fit.title,
         "formula": fit.definition.formula,
@@ -179,7 +179,7 @@ def loss_facts(fit: Fit) -> dict[str, Any]:
 
 
 def latency_facts(law: LatencyFit) -> dict[str, Any]:
-    """One latency law: what it predicts, on how much it was fitted, how far it was off."""
+    """One latency law: what it predicts, the number of measurements, and its errors."""
     return {
         "metric": law.metric,
         "runtime": law.runtime.label,
@@ -197,7 +197,7 @@ def _used(law: LatencyFit, table: Table) -> bool:
 
 
 def predicted_note(table: Table, frame: Frame) -> list[str]:
-    """How many of the front's times were never measured."""
+    """A note on how many of the front's times are predicted."""
     guessed = unmeasured_on_front(table, frame)
     if not guessed or not len(frame.front):
         return []
@@ -208,7 +208,7 @@ def predicted_note(table: Table, frame: Frame) -> list[str]:
 
 
 def device_facts(table: Table, sound: Sequence[Measurement]) -> dict[str, Any]:
-    """What the times were measured on."""
+    """The device that times were measured on."""
     if not sound:
         return {"key": table.device_key, "name": "", "memory_bytes": None}
     device = sound[0].device
@@ -216,7 +216,7 @@ def device_facts(table: Table, sound: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def environment_of(sound: Sequence[Measurement]) -> dict[str, str]:
-    """The software that measured; several values of one name are listed."""
+    """The software of the measurements; several values of one name are listed."""
     found: dict[str, str] = {}
     for key, name in ENVIRONMENT.items():
         values = dict.fromkeys(
@@ -254,7 +254,7 @@ def commands(
     table: Table,
     title: str,
 ) -> list[dict[str, str]]:
-    """Commands that give these numbers again, each with what it does."""
+    """Commands that reproduce these numbers, each with its purpose."""
     axes = f"--x {METRICS[frame.x].short} --y {METRICS[frame.y].short}"
     limits = "".join(f" --limit {quote(limit.text)}" for limit in frame.limits)
     device = f" --device {quote(choices.device_key)}" if choices.device_key else ""

@@ -1,6 +1,6 @@
-"""Help pages that follow from tables in the code, as Markdown: metrics, laws, formats.
+"""Help pages made from tables in the code, as Markdown: metrics, laws, formats.
 
-`python -m gui.shell.write_help` writes them to resources/help; a test proves that what is committed is current.
+`python -m gui.shell.write_help` writes them to resources/help; a test checks that they are current.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def laws_page() -> str:
         MADE,
         "A law predicts what was not measured. N is the number of parameters (total or without"
         " embeddings: every fit says which), D the training tokens, d the width, l the number of"
-        " layers, R = d/l. Which law is in use, and how far it was off on shapes left out of its"
-        " fit, stands in the Laws panel; the Trust panel shows the same for latency.",
+        " layers, R = d/l. The Laws panel shows which law is in use, and its errors on shapes left"
+        " out of its fit; the Trust panel shows the same for latency.",
         "## Loss",
     ]
     for law in LAWS.values():
@@ -127,14 +127,14 @@ def formats_page() -> str:
         [
             "# Files",
             MADE,
-            "Drop a file on the window, or use `import` on the command line. What a file is follows"
-            " from what is in it, not from its name; an unknown one is refused with what was looked"
-            " for and what was found.",
+            "Drop a file on the window, or use `import` on the command line. A file is recognised by"
+            " its content, not its name. An unknown file is refused with what was looked for and what"
+            " was found.",
             "## Results that can be read",
-            "They are laid over the candidates, tagged by source: to be seen beside them, in no table"
-            " and on no front. Under the pointer each tells its name, its values and which of the"
-            " limits on the axes it keeps. Where the axes do not show them, the window names axes that"
-            " do. A result of another workload is dashed and marked: it must not be compared.",
+            "They are drawn over the candidates and tagged by source, for comparison only: they enter"
+            " no table and no front. The pointer shows the name and values of each, and which limits"
+            " on the axes it keeps. Where the axes do not show them, the window names axes that do. A"
+            " result of another workload is dashed and marked: it must not be compared.",
             table(
                 ("Tool", "File", "Checked against"),
                 [(r.title, f"`{r.file}`", r.checked_against) for r in result_formats()],

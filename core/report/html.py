@@ -1,7 +1,7 @@
 """A report of a choice as one self-contained HTML page: picture, candidates, laws, how to repeat it.
 
-The page needs nothing from elsewhere. Its body uses only what simple renderers of HTML know, so
-that the window makes a PDF of the same text.
+The page needs no other file. Its body uses only HTML that simple renderers support, so that the
+window makes a PDF of the same text.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ pre { background: #f2f4f7; padding: .8em 1em; white-space: pre-wrap; word-break:
 class Report:
     """A report ready to be written: `svg` is its picture, `body` its HTML with PICTURE where it goes.
 
-    `facts` is what the page says as plain values, free of NaN.
+    `facts` is the content of the page as plain values, free of NaN.
     """
 
     title: str
@@ -120,7 +120,7 @@ def to_html(report: Report) -> str:
 
 
 def heading(facts: dict[str, Any]) -> str:
-    """Title, when and from what it was made, and the sentences, the first one large."""
+    """Title, date, project and version, and the sentences, the first one large."""
     first, *rest = facts["sentences"] or [""]
     lines = [
         f"<h1>{escape(facts['title'])}</h1>",
@@ -132,9 +132,9 @@ def heading(facts: dict[str, Any]) -> str:
 
 
 def legend(table: Table, frame: Frame, facts: dict[str, Any]) -> str:
-    """What the picture shows, for someone who has never seen one."""
+    """A legend of the picture, for someone who has never seen one."""
     x, y = METRICS[frame.x], METRICS[frame.y]
-    told = [
+    parts = [
         f"Every dot is one of {facts['candidates_total']:,} possible models;"
         f" {facts['feasible']:,} keep the limits (blue).",
         f"{y.label} is better {y.better or 'lower'}, {x.label.lower()} is better"
@@ -142,12 +142,12 @@ def legend(table: Table, frame: Frame, facts: dict[str, Any]) -> str:
         f"The dark steps are the front: {facts['front_size']:,} models that no other beats on both.",
     ]
     if len(measured_rows(table, frame)):
-        told.append("Orange: measured.")
+        parts.append("Orange: measured.")
     if 0 < facts["front_size"] <= MOST_FRONT_MARKS:
-        told.append("Marks on the front are full where measured, hollow where predicted.")
+        parts.append("Marks on the front are full where measured, hollow where predicted.")
     if facts["candidates"]:
-        told.append("The star is the chosen one; numbers are those of the table.")
-    return f'<p class="quiet">{escape(" ".join(told))}</p>'
+        parts.append("The star is the chosen one; numbers are those of the table.")
+    return f'<p class="quiet">{escape(" ".join(parts))}</p>'
 
 
 def rows_html(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
@@ -162,7 +162,7 @@ def rows_html(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: boo
 
 
 def limits_part(facts: dict[str, Any]) -> str:
-    """The limits with their text forms and what each hides alone."""
+    """The limits with their text forms and how many candidates each hides alone."""
     if not facts["limits"]:
         return "<h2>Limits</h2><p>None.</p>"
     rows = [
@@ -227,7 +227,7 @@ def card_part(facts: dict[str, Any]) -> str:
 
 
 def laws_part(facts: dict[str, Any]) -> str:
-    """The laws in use with their errors on what was left out of them."""
+    """The laws in use with their errors on shapes and runs left out."""
     law = facts["loss_law"]
     mark = ' class="warn"' if law["warn"] else ""
     lines = ["<h2>Laws</h2>", f"<p{mark}><b>Loss.</b> {escape(law['sentence'])}</p>"]

@@ -24,7 +24,7 @@ LEFT, RIGHT, TOP, BOTTOM = 92, 26, 22, 62
 MARGIN = 0.05
 # of either axis
 MOST_TICKS = 9
-# side of the squares that a crowd of candidates is counted in, so that a million stay one small file
+# side of the squares in which candidates are counted, so that a million of them make a small file
 CELL = 3
 STRENGTHS = (0.28, 0.5, 0.8)
 MOST_FRONT_MARKS = 200
@@ -246,13 +246,13 @@ def cloud(
 
 
 def measured_rows(table: Table, frame: Frame) -> Indices:
-    """The rows with a place on both axes of which one was measured."""
+    """The rows with values on both axes, at least one of them measured."""
     x, y = table.estimates(frame.x), table.estimates(frame.y)
     return np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
 
 
 def measured_marks(table: Table, frame: Frame, px: Floats, py: Floats) -> list[str]:
-    """A diamond for every candidate of which an axis was measured."""
+    """A diamond for every candidate with a measured value on an axis."""
     rows = measured_rows(table, frame)
     if not len(rows):
         return []

@@ -1,7 +1,7 @@
 """Drift correction: how slow the machine was at each moment, estimated from interleaved measurements.
 
 On a machine that is shared (a virtual one, a busy one) everything runs slower for some seconds and
-faster for the next. Points that are timed interleaved are exposed to the same background load. In
+faster for the next. Points that are timed interleaved share the same background load. In
 `log value = point + drift(time)` the drift is estimated from the other points' blocks around a moment,
 and divided out. That is the additive model of a randomised block design (Fisher 1935), with a moving
 window for the blocks.
@@ -26,8 +26,8 @@ def drift_factors(points: Sequence[int], times: Sequence[float], values: Sequenc
 
     `values` are positive block medians of the numbered `points` at `times`. A block's own value never
     enters its factor. The drift is shrunk by how well neighbours predict a block (the least-squares
-    slope, within 0 to 1), so that the factor stays near 1 where blocks scatter for reasons of their
-    own. With fewer than six points it is 1.
+    slope, within 0 to 1), so that the factor stays near 1 where blocks scatter independently. With
+    fewer than six points it is 1.
     """
     who = np.asarray(points, np.intp)
     count = int(who.max()) + 1 if len(who) else 0

@@ -1,8 +1,8 @@
-"""Repetitions: one point measured several times, minutes and processes apart, taken together.
+"""Repetitions: one point measured several times, minutes and processes apart, combined into one.
 
-Blocks of one repetition agree with each other far better than repetitions do: where memory happened to
-lie, which cores the host gave, and what else ran on it stay the same for seconds and change within
-minutes. So from three repetitions on each is one block, and the interval is that between repetitions.
+Blocks of one repetition agree far better than repetitions do: memory placement, the cores that the
+host assigned and the load on it stay the same for seconds and change within minutes. So from three
+repetitions on, each is one block, and the interval is that between repetitions.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ import numpy as np
 from core.records.measurement import Measurement
 from core.samples.statistics import corrected
 
-# another program, a slowed clock or a compiler was at work: a calm repetition is worth more than such a one
+# another program, a slowed clock or a compiler disturbed these; undisturbed repetitions are preferred
 OVERRULED = frozenset({"busy", "throttled", "late-compile"})
 # what the interval of several repetitions accounts for
 ANSWERED = frozenset({"drift", "budget"})
 ENOUGH = 3
-REPETITIONS = 3  # of a point, unless asked otherwise
-# these hold for good: measuring the point again would end the same
+REPETITIONS = 3  # per point, by default
+# these are final: measuring the point again would end the same way
 SETTLED = frozenset({"oom", "unsupported"})
 MOST = 1000  # repetitions of one point
 
 
 def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
-    """One measurement for every key, in order of first appearance; a single one is itself.
+    """One measurement for every key, in order of first appearance; a single one stays as it is.
 
-    Repetitions under the latest one's software count, the disturbed ones among them only when there is
-    no other. Every sample of those is kept, corrected for drift where that is known: two repetitions
-    lie side by side in blocks as they were measured, of three and more each is one block. A flag stays
-    when most repetitions raised it. `timing.repetitions` is their number. A key that only ever failed
-    gives its latest failure.
+    Repetitions under the latest one's software count; disturbed ones only when there are no others.
+    All their samples are kept, corrected for drift where it is known. Two repetitions keep their
+    blocks; of three or more, each is one block. A flag stays when most repetitions have it.
+    `timing.repetitions` is their number. A key with failures only gives its latest failure.
     """
     groups: dict[Any, list[Measurement]] = {}
     for m in measurements:
@@ -44,7 +43,7 @@ def together(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
 
 
 def repetitions_made(measurements: Iterable[Measurement]) -> Counter[Any]:
-    """Repetitions by key; what is known to fail for good counts as repeated often enough."""
+    """Number of repetitions by key; a point with a final failure counts as fully repeated."""
     made: Counter[Any] = Counter()
     for m in measurements:
         if SETTLED.intersection(m.flags):
@@ -60,10 +59,10 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
         return rows[-1]
     last = usable[-1]
     if len(usable) == 1 or last.runtime.served:
-        # a server may be another one, or otherwise set up: only the latest run shows it as it is
+        # the server may have changed between runs, so only the latest run counts
         return last
     alike = [m for m in usable if _software(m) == _software(last)]
-    # what is noted of a repetition that was cut short is not true of all of them
+    # the note of a repetition that was cut short does not hold for all of them
     last = next((m for m in reversed(alike) if not m.timing.ended_early), last)
     calm = [m for m in alike if not OVERRULED.intersection(m.flags)] or alike
     if len(calm) == 1:
@@ -106,6 +105,6 @@ def _samples(repetitions: Sequence[Measurement]) -> dict[str, tuple[tuple[float,
 
 
 def _software(m: Measurement) -> tuple[Any, ...]:
-    """What makes two timings of one point comparable."""
+    """The software and threads that must be equal for two timings of one point to be comparable."""
     known = m.environment
     return (m.source, *(known.get(name) for name in ("torch", "threads", "driver", "kernels")))

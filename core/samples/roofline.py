@@ -1,4 +1,4 @@
-"""How near a measurement comes to the memory floor: bytes a step must read over measured bandwidth."""
+"""The memory floor of a measurement: the bytes a step must read over the measured bandwidth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.samples.statistics import estimate, median_of
 
 
 def floor_s(measurement: Measurement) -> float | None:
-    """Seconds in which the device could read what one decode step must read, at an average context.
+    """Seconds in which the device could read all that a decode step reads, at the average context.
 
     Weights once and the cache of every sequence, at the read bandwidth measured on this device; None
     where that was not measured. A model that fits into a cache may be faster than this.
@@ -24,7 +24,7 @@ def floor_s(measurement: Measurement) -> float | None:
 
 
 def floor_ratio(measurement: Measurement) -> float | None:
-    """Measured time per token over the floor; 1 would be all of the bandwidth. None where unknown."""
+    """Measured time per token over the floor; 1 means full bandwidth. None where unknown."""
     floor, tpot = floor_s(measurement), estimate(measurement, "tpot")
     return None if floor is None or tpot is None else tpot.value / floor
 

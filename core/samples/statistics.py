@@ -1,4 +1,4 @@
-"""What a measurement amounts to: a value with an interval, and nothing its samples do not carry."""
+"""Statistics of a measurement: values with intervals, where its samples suffice."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from core.records.metric import Median
 PHASES = ("ttft", "tpot", "itl", "e2e", "tokens_per_s")
 STATISTICS = ("p50", "mean", "p90", "p95", "p99")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-# a percentile is printed only when at least this many samples lie beyond it
+# a percentile is given only when at least this many samples lie beyond it
 BEYOND = 3
 RESAMPLES = 400
-# below so many blocks Student's t is used, and their correlation is not estimated
+# with fewer blocks Student's t is used, and their correlation is not estimated
 FEW_BLOCKS = 6
-# correlation of neighbouring blocks beyond which nothing more is made of it: intervals of few blocks would
-# grow without holding the truth more often (simulated: 89 % of the time at 6 blocks that correlate by 0.6)
+# correlation of neighbouring blocks is capped here: beyond, intervals of few blocks would grow without
+# holding the truth more often (simulated: 89 % of the time for 6 blocks with a correlation of 0.6)
 MOST_DEPENDENCE = 0.7
 # two-sided 95 % points of Student's t for 1, 2, ... degrees of freedom
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -46,23 +46,23 @@ class Estimate:
 def estimate(
     measurement: Measurement, metric: str, statistic: str = "p50", device_time: bool = False
 ) -> Estimate | None:
-    """A metric of one measurement in seconds (tokens_per_s: tokens a second over the whole batch).
+    """A metric of one measurement in seconds (tokens_per_s: tokens per second of the whole batch).
 
     'tpot' is per request, (e2e - ttft) / (output_tokens - 1), every request counting once; 'itl' is
     the gap between tokens, every token counting once. The blocks of a measurement are the unit of
-    the interval, since samples within one are correlated; what the
-    machine's drift explains is taken out of them (`corrected`). None where nothing was sampled, or too
-    little for the percentile (three samples must lie beyond it). With `device_time` the device's
-    own clock is used. Raises ValueError for an unknown metric or statistic.
+    the interval, since samples within one are correlated. They are corrected for drift where it is
+    known (`corrected`). None without samples, or with too few for the percentile (three must lie
+    beyond it). With `device_time` the device's own clock is used. Raises ValueError for an unknown
+    metric or statistic.
     """
     if metric not in PHASES or statistic not in STATISTICS:
         raise ValueError(f"no such metric or statistic: {metric}:{statistic}")
-    # samples never change, and laws, columns and panels ask for the same few statistics of them
+    # samples never change, and laws, columns and panels need the same few statistics of them
     known: dict[tuple[str, str, bool], Estimate | None] = measurement.estimated
-    asked = (metric, statistic, device_time)
-    if asked not in known:
-        known[asked] = _estimated(measurement, metric, statistic, device_time)
-    return known[asked]
+    key = (metric, statistic, device_time)
+    if key not in known:
+        known[key] = _estimated(measurement, metric, statistic, device_time)
+    return known[key]
 
 
 def _estimated(
@@ -89,7 +89,7 @@ def median_of(measurement: Measurement) -> Median:
 
 
 def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> list[Floats]:
-    """Samples of a metric, one array a block."""
+    """Samples of a metric, one array per block."""
     if measurement.failed:
         return []
     work = measurement.workload
@@ -104,7 +104,7 @@ def metric_blocks(measurement: Measurement, metric: str, suffix: str = "") -> li
         return tokens
     if metric == "tokens_per_s":
         total = work.batch * work.output_tokens
-        # a server may take requests one after another: then the whole round is what a batch took
+        # a server may handle requests one after another, so the whole round is the time of a batch
         whole = samples.get("round" + suffix) or samples.get("e2e" + suffix, [])
         return [total / b for b in whole if b.size and np.all(b > 0)]
     return [b for b in samples.get(metric + suffix, []) if b.size]
@@ -127,7 +127,7 @@ def corrected(measurement: Measurement) -> dict[str, list[Floats]]:
 
 
 def summarise(blocks: Sequence[Floats], statistic: str) -> Estimate | None:
-    """A statistic over all samples with an interval from the blocks; None where they are too few."""
+    """A statistic over all samples with an interval from the blocks; None where there are too few."""
     pooled = np.concatenate(list(blocks))
     n = int(pooled.size)
     if statistic == "p50":
@@ -153,7 +153,7 @@ def summarise(blocks: Sequence[Floats], statistic: str) -> Estimate | None:
 
 
 def ordered_interval(values: Floats) -> tuple[float, float]:
-    """`median_interval` of values in the order of time, widened by how far neighbours agree."""
+    """`median_interval` of values in the order of time, widened by the correlation of neighbours."""
     low, high = median_interval(values)
     return _widened(low, high, float(np.median(values)), dependence(values))
 
@@ -161,7 +161,7 @@ def ordered_interval(values: Floats) -> tuple[float, float]:
 def dependence(values: Floats) -> float:
     """By how much an interval of values in the order of time is wider than if they were independent.
 
-    A machine that is slow for some seconds makes neighbouring blocks alike: n of them are worth as much as
+    A machine that is slow for some seconds makes neighbouring blocks alike: n of them are worth
     n (1 - r) / (1 + r) independent ones (Bayley and Hammersley 1946), r being the correlation of
     neighbours, whose estimate is too small by (1 + 4 r) / n (Marriott and Pope 1954). 1 below six
     values, and where neighbours do not agree.
@@ -182,15 +182,15 @@ def _widened(low: float, high: float, value: float, factor: float) -> tuple[floa
     if factor == 1.0:
         return low, high
     wide = value - factor * (value - low), value + factor * (high - value)
-    # a time cannot be negative, nor a negated speed positive, however little is known of it
+    # a time cannot be negative, nor a negated speed positive
     return (max(0.0, wide[0]), wide[1]) if value >= 0 else (wide[0], min(0.0, wide[1]))
 
 
 def median_interval(values: Floats) -> tuple[float, float]:
     """A 95 % interval for the median of independent values.
 
-    From six values on it is made of order statistics, free of any distribution; below, Student's t,
-    and for one value nothing is known: (0, inf).
+    From six values on it consists of order statistics, free of any distribution. Below it is Student's
+    t, and for one value (0, inf), since nothing is known.
     """
     n = len(values)
     if n < FEW_BLOCKS:
@@ -230,7 +230,7 @@ def _student(centres: Floats, value: float) -> tuple[float, float]:
     if n < 2:
         return (0.0, float("inf")) if value >= 0 else (float("-inf"), 0.0)
     half = float(student_t(n) * centres.std(ddof=1) / n**0.5)
-    # a time cannot be negative, however little is known of it
+    # a time cannot be negative
     low = max(0.0, value - half) if value >= 0 else value - half
     return low, value + half if value >= 0 else min(0.0, value + half)
 
@@ -239,7 +239,7 @@ def _bootstrap(blocks: Sequence[Floats], part: float) -> tuple[float, float]:
     """Interval of a quantile from resampling whole blocks; the same samples give the same interval.
 
     The expanded percentile interval (Hesterberg 2015, section 5.1.3): resamples of few blocks are too
-    much alike, and their plain percentiles hold the truth too seldom.
+    much alike, and their plain percentiles contain the truth too rarely.
     """
     rng = np.random.default_rng(0)
     count = len(blocks)
@@ -253,10 +253,10 @@ def _bootstrap(blocks: Sequence[Floats], part: float) -> tuple[float, float]:
 
 
 def scatter(blocks: Sequence[Sequence[float]], period: int = 1) -> float:
-    """IQR over median of all samples, after removing what depends on the position in a request.
+    """IQR over median of all samples, after removing the dependence on the position in a request.
 
-    A decode step slows as its context grows; with `period` samples a request that trend is taken
-    out first, so that what is left is noise.
+    A decode step slows as its context grows. With `period` samples per request that trend is removed
+    first, so that the rest is noise.
     """
     pooled = np.concatenate([np.asarray(b, float) for b in blocks if len(b)] or [np.zeros(0)])
     if pooled.size < 4:

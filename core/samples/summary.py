@@ -1,4 +1,4 @@
-"""What a measurement found beside its times, in lines to read: nothing unknown is left out silently."""
+"""A measurement in lines of text; a value that is unknown is reported as unknown."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MEMORY = {
 
 
 def summary_lines(m: Measurement) -> tuple[str, ...]:
-    """Lines on the times with their 95 % intervals, how often it was repeated, how near it came to the
-    memory floor, what launching took, memory by part and energy; a failed one has none."""
+    """Lines on times with their 95 % intervals, repetitions, the memory floor, launch overhead, memory
+    by part and energy; none for a failed measurement."""
     if m.failed:
         return ()
     lines = [line for row in METRICS.values() if row.phase and (line := _time(m, row))]
@@ -58,7 +58,7 @@ def _launching(m: Measurement) -> str:
     overhead = launch_overhead_s(m)
     if overhead is None:
         return "Launch overhead: unknown, kernels are counted on GPUs only"
-    return f"Launch overhead: {format_quantity(overhead, 's')} a token in which nothing ran"
+    return f"Launch overhead: {format_quantity(overhead, 's')} per token in which nothing ran"
 
 
 def _memory(m: Measurement) -> str:
@@ -74,5 +74,5 @@ def _energy(m: Measurement) -> str:
     joules, idle = m.energy.get("joules_per_token"), m.energy.get("idle_watts")
     if joules is None:
         return "Energy: unknown, this device does not report it"
-    apart = f"; {format_quantity(idle, 'W')} when idle, not taken off" if idle is not None else ""
-    return f"Energy: {format_quantity(joules, 'J')} a token{apart}"
+    apart = f"; {format_quantity(idle, 'W')} when idle, not subtracted" if idle is not None else ""
+    return f"Energy: {format_quantity(joules, 'J')} per token{apart}"

@@ -1,4 +1,4 @@
-"""Candidates as columns: a shape, a workload, a runtime and training tokens a row."""
+"""Candidates as columns: one shape, workload, runtime and number of training tokens per row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.records.measurement import Point
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Columns of one length: a shape, a workload, a runtime (an index) and training tokens a row."""
+    """Columns of one length: per row a shape, a workload, a runtime (an index) and training tokens."""
 
     shapes: Shapes
     batch: Ints
@@ -50,14 +50,14 @@ class Candidates:
         return self if len(first) == len(self) else self.take(np.sort(first))
 
     def point(self, row: int) -> Point:
-        """What would be measured to know this row."""
+        """The point to measure for this row."""
         workload = Workload(
             int(self.batch[row]), int(self.prompt_tokens[row]), int(self.output_tokens[row])
         )
         return Point(self.shapes.row(row), workload, self.runtimes[self.runtime[row]])
 
     def id_of(self, row: int) -> str:
-        """A stable, readable identity: everything that makes the row what it is."""
+        """A stable, readable identity, made of everything that distinguishes the row."""
         s = self.shapes
         switches = "".join(
             mark for mark, name in SWITCH_MARKS.items() if bool(getattr(s, name)[row])

@@ -1,4 +1,4 @@
-"""A described space of candidates, turned into columns. It predicts and measures nothing."""
+"""A described space of candidates, turned into columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUN_AXES = (
     "tokens",
 )
 FIXED_SWITCHES = tuple(name for name in SWITCHES if name != "tied_embeddings")
-# what a constraint can be set on
+# the properties that a constraint can be set on
 CONSTRAINED = {
     "params_total": lambda s: s.params_total,
     "params_non_embedding": lambda s: s.params_non_embedding,
@@ -83,14 +83,14 @@ class Space:
         return join(parts)
 
     def _nothing(self) -> str:
-        """Why no combination is a candidate."""
+        """The message that no combination is a candidate."""
         rules = "the head size has to divide the width, and the KV heads the heads"
         if not self.constraints:
             return f"the ranges of the space '{self.name}' leave no candidate: {rules}"
         return f"the constraints of the space '{self.name}' leave no candidate; besides, {rules}"
 
     def measurement_points(self, most: int | None = None) -> tuple[Point, ...]:
-        """Shapes worth measuring first: at each size level, shapes of nearly equal parameters spread
+        """The shapes to measure first: at each size level, shapes of nearly equal parameters spread
         evenly over log width/depth, each with every runtime and workload of the space.
 
         `most` caps the number of points; shapes are dropped evenly, never a whole level.
@@ -238,7 +238,7 @@ def _join_shapes(parts: Sequence[Shapes]) -> Shapes:
 
 
 def _spread(shapes: Shapes, params: Floats, near: Indices, level: float, count: int) -> list[int]:
-    """Of the shapes near a size, `count` spread evenly over log width/depth, nearest in size first."""
+    """`count` of the shapes near a size, spread evenly over log width/depth, nearest in size first."""
     if not len(near):
         return []
     ratio = np.log(np.asarray(shapes.aspect_ratio, np.float64)[near])
@@ -260,7 +260,7 @@ def _columns(values: Sequence[tuple[str, float]]) -> tuple[NDArray[Any], Floats]
 
 
 def weights_cache(weights: str, cache: str) -> str:
-    """The cache precision: 'same' follows the weights, or what is computed in beside int8 and fp8."""
+    """The cache precision: 'same' follows the weights, or the compute type of int8 and fp8 weights."""
     if cache != "same":
         return cache
     return {"int8": "fp32", "fp8": "bf16"}.get(weights, weights)

@@ -1,4 +1,4 @@
-"""The TOML file that describes a space: its keys, what each may be, and what is wrong with it."""
+"""The TOML file that describes a space: its keys, their values, and the errors in it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 
 def read_space(path: Path | str) -> Space:
-    """The space described in a TOML file; Unusable names the key that is wrong and what it may be."""
+    """The space described in a TOML file; Unusable names the wrong key and its allowed values."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,9 +79,7 @@ def parse_space(text: str) -> Space:
     axes = _shape_axes(shape) | _run_axes(run, data.get("train", {}))
     combinations = math.prod(len(values) for values in axes.values())
     if combinations > MOST_COMBINATIONS:
-        raise Unusable(
-            f"{combinations:.3g} combinations are too many to look through; coarsen a range"
-        )
+        raise Unusable(f"{combinations:.3g} combinations are too many; coarsen a range")
     measure = data.get("measure", {})
     per_level = measure.get("shapes_per_level", 6)
     if not isinstance(per_level, int) or per_level < 1:

@@ -118,7 +118,7 @@ def test_files_that_are_not_there_or_too_large_are_refused(tmp_path, monkeypatch
     with pytest.raises(Unusable, match="cannot be read"):
         read_text(tmp_path)
     monkeypatch.setattr(module, "LARGEST_BYTES", 10)
-    with pytest.raises(Unusable, match="too large a file of text"):
+    with pytest.raises(Unusable, match="too large for a text file"):
         read_text(written(tmp_path, "x" * 11))
     assert read_text(written(tmp_path, "x" * 10)) == "x" * 10
 

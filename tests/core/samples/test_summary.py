@@ -35,7 +35,7 @@ def test_what_is_known_is_told_with_units():
     assert f"{floor_ratio(m):.2f} times" in line(m, "Memory floor")
     assert "40.0 GB/s" in line(m, "Memory floor")
     assert line(m, "Memory: ") == "Memory: weights 400 MB, most allocated 600 MB"
-    assert line(m, "Energy") == "Energy: 250 mJ a token; 60.0 W when idle, not taken off"
+    assert line(m, "Energy") == "Energy: 250 mJ per token; 60.0 W when idle, not subtracted"
     assert (
         line(m, "Measured")
         == "Measured 3 times, interleaved with 11 others and corrected for drift"
