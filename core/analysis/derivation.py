@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from core.analysis.contents import Contents
 from core.analysis.frame import Frame, make_frame, selected_row
-from core.analysis.pipeline import Laws, make_laws, make_table, refitted, unlike
+from core.analysis.pipeline import Laws, make_laws, make_table, mixed_meanings, refitted
 from core.errors import Unusable
 from core.project.choices import Choices
 from core.records.metrics import METRICS
@@ -98,7 +98,7 @@ def derive(now: Inputs, made: Derived | None) -> Steps[Derived]:
         for key in METRICS:
             table.estimates(key)
             yield Progress(1, 3, "predicting the candidates")
-        notes, message = unlike(contents, table), ""
+        notes, message = mixed_meanings(contents, table), ""
     yield Progress(2, 3, "finding the front")
     frame = make_frame(table, choices) if table is not None else None
     return Derived(now, laws, table, frame, notes, message)

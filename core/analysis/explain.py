@@ -190,7 +190,7 @@ def _step(table: Table, frame: Frame, row: int, to: int) -> str:
     gain = "lower" if y.better != "higher" else "higher"
     return (
         f"The next step up the front ({table.label(to)}) takes {x.format_change(dx)} {direction}"
-        f" {x.label.lower()} and buys {y.format_change(dy)} {gain} {y.label.lower()}."
+        f" {x.label.lower()} and gives {y.format_change(dy)} {gain} {y.label.lower()}."
     )
 
 

@@ -16,9 +16,9 @@ from core.records.metrics import METRICS
 from core.table.estimates import loss_columns
 from core.table.table import Table
 
-# what is known of a model that has a size and training tokens but no exact shape
+# the metrics of a model with a size and training tokens but no exact shape
 PLACED = ("loss", "params_total", "train_tokens", "train_flops", "lifetime_flops")
-# hardly a run supports a law beyond this; a law fitted below overstates what long training gains
+# few runs support a law beyond this; a law fitted below overstates the gain of long training
 MANY_TOKENS_PER_PARAMETER = 100.0
 
 
@@ -26,9 +26,9 @@ MANY_TOKENS_PER_PARAMETER = 100.0
 class CheapestLife:
     """The optimum at the quality of the candidate `label`. `values` holds the metrics of PLACED.
 
-    The law counts parameters in its own way; total parameters and FLOPs are in the proportion to
-    that count that they have in the candidate. `saved` and `saved_on_training_optimum` are shares
-    of the cost of the candidate and of the size that is cheapest to train to the same loss.
+    The law has its own count of parameters. Total parameters and FLOPs are in the same proportion to
+    it as in the candidate. `saved` is relative to the cost of the candidate, and
+    `saved_on_training_optimum` to the cost of the size that is cheapest to train to the same loss.
     """
 
     label: str
@@ -41,7 +41,7 @@ class CheapestLife:
 
     @property
     def mark(self) -> str:
-        """What stands beside the mark on the plot."""
+        """The text beside the mark on the plot."""
         return f"cheapest to train and serve: {self._size}"
 
     @property
@@ -50,7 +50,7 @@ class CheapestLife:
 
     @property
     def caution(self) -> str:
-        """Why the answer should be doubted; empty where nothing speaks against it."""
+        """The reason to doubt the answer; empty where there is none."""
         if self.found.outside:
             return "outside the range the law was fitted on"
         ratio = self.found.tokens / self.found.params
@@ -97,9 +97,9 @@ class CheapestLife:
 def cheapest_life(
     fit: Fit | None, table: Table, row: int | None, intervals: bool = True
 ) -> CheapestLife | None:
-    """The optimum at a row's predicted quality; quicker without intervals.
+    """The optimum at a row's predicted quality; faster without intervals.
 
-    None where no tokens are served, the row has no predicted loss, or the law knows no such size.
+    None where no tokens are served, the row has no predicted loss, or the law has no such optimum.
     """
     served = table.columns.served_tokens
     if row is None or fit is None or not served > 0:

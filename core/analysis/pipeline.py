@@ -148,7 +148,7 @@ def loss_text(laws: Laws) -> str:
     return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss){held}"
 
 
-def unlike(contents: Contents, table: Table) -> tuple[str, ...]:
+def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
     """Warnings where values of different meaning are on one axis."""
     notes = []
     losses = [m for m in table.measured_rows.values() if "loss" in m.quality]

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
     from core.analysis.life_cost import cheapest_life
-    from core.analysis.pipeline import make_laws, make_table, unlike
+    from core.analysis.pipeline import make_laws, make_table, mixed_meanings
     from core.project.demo import open_any
 
     limits: tuple[Limit, ...] = ()
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             *([life.text] if life is not None else []),
             *([worth.text] if worth is not None else []),
         ],
-        "notes": list(unlike(contents, table)),
+        "notes": list(mixed_meanings(contents, table)),
     }
     return human(answer, x.key, y.key), answer
 

@@ -16,20 +16,21 @@ from core.errors import Unusable
 from core.fit.fit import Fit
 from core.laws.columns import params_column
 
-# sizes looked at, around the given one
+# sizes tried, relative to the given one
 SCALES = np.logspace(-3.0, 2.0, 251)
-# and finer ones, in steps of that grid from its best point
+# finer sizes around the best point, in steps of that grid
 BETWEEN = np.linspace(-1.0, 1.0, 101)
-# what data adds to a loss is a power of D in every law: two finite D and an endless one give it
+# in every law the data term is a power of D, which two finite D (this factor apart) and an infinite
+# one determine
 FURTHER = 16.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cheapest:
-    """N and D of lowest cost at one loss, N in the law's own count. `trained_params` and
-    `trained_tokens` are those that are cheapest to train to it, nothing served.
+    """N and D of lowest cost at one loss, N in the law's own count.
 
-    Intervals are 95 % ones over the law's resamples, None where they were not asked for.
+    `trained_params` and `trained_tokens` are cheapest when nothing is served. Intervals are at 95 %
+    over the law's resamples, None where they were not requested.
     """
 
     params: float
@@ -46,9 +47,10 @@ def life_optimum(
 ) -> Cheapest:
     """The N and D that reach a design's loss at the lowest 6 N D + 2 N served.
 
-    A design is the columns of the law as numbers, tokens among them. Other sizes have its width over
+    A design is the columns of the law as numbers, tokens included. Other sizes keep its width over
     depth (both grow as the cube root of N) and its ratio of FFN to attention. Raises Unusable where
-    the fit cannot predict, or no size from a thousandth to a hundred times the design's is cheapest.
+    the fit cannot predict, or where the cheapest size is not between a thousandth and a hundred times
+    the design's.
     """
     size = design[params_column(fit.params)]
     near = design["tokens"]
@@ -71,7 +73,7 @@ def life_optimum(
 
 
 def _columns(design: Mapping[str, float], scale: Floats, tokens: Floats) -> dict[str, Floats]:
-    """The design at other sizes, in its proportions."""
+    """The design at other sizes with the same proportions."""
     powers = {"params_total": 1.0, "params_non_embedding": 1.0, "d_model": 1 / 3, "n_layers": 1 / 3}
     return {k: v * scale ** powers.get(k, 0.0) for k, v in design.items()} | {"tokens": tokens}
 
@@ -81,8 +83,9 @@ def _cheapest(
 ) -> tuple[Floats, Floats]:
     """N and D (K,) of lowest cost from losses (K,3G+1) over the grid, NaN where there is none.
 
-    At each N the loss is c + v D^-beta, so the D that reaches a loss has its closed form. Around the
-    best point of the grid c, v and beta are parabolas in ln N, smooth even where no D is enough.
+    At each N the loss is c + v D^-beta, so the D that reaches a loss has a closed form. Around the
+    best point of the grid c, v and beta are interpolated by parabolas in ln N, which are smooth even
+    where no D is enough.
     """
     count = len(SCALES)
     here, further, endless = (losses[:, i * count : (i + 1) * count] for i in range(3))
@@ -110,7 +113,7 @@ def _cheapest(
 def _lowest(
     room: Floats, data: Floats, beta: Floats, ln_n: Floats, near: float, served_tokens: float
 ) -> tuple[Indices, Floats]:
-    """Where each row costs least, and ln D everywhere."""
+    """The index of lowest cost in each row, and ln D at every point."""
     ln_d = np.log(near) + (data - np.log(room)) / beta
     cost = ln_n + np.log(6.0 * np.exp(ln_d) + 2.0 * served_tokens)
     cost = np.where((room > 0) & (beta > 0) & np.isfinite(cost), cost, np.inf)

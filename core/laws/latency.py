@@ -126,7 +126,7 @@ class Term:
 
 def _cold_bytes(p: Pass) -> Any:
     read = p.shapes.params_read_per_step * p.runtime.weight_bytes
-    # reading prompts writes keys and values anew, so none of them lie in the cache from before
+    # reading a prompt writes new keys and values, so none of them are in the cache already
     kept = read if p.first else read + p.cache_read
     return np.maximum(kept - p.machine.cache_bytes, 0.0)
 

@@ -94,7 +94,7 @@ PUBLISHED: dict[str, Constants] = {
         "chinchilla",
         "free",
         _chinchilla(477.826, 2143.417, 1.81722, 0.34731, 0.36717),
-        BESIROGLU + "; global Huber minimum of its 240 rows, computed anew",
+        BESIROGLU + "; global Huber minimum of its 240 rows, recomputed",
     ),
     "data-constrained": Constants(
         "chinchilla",

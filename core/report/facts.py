@@ -16,7 +16,7 @@ from core.analysis.contents import Contents
 from core.analysis.describe import cell, describe
 from core.analysis.explain import sentences
 from core.analysis.frame import Frame
-from core.analysis.pipeline import Laws, loss_text, unlike
+from core.analysis.pipeline import Laws, loss_text, mixed_meanings
 from core.analysis.validation import loss_sentence, unmeasured_on_front
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit
@@ -119,7 +119,7 @@ def facts_of(
             **(loss_facts(fit) if fit is not None else {}),
         },
         "latency_laws": [latency_facts(law) for law in laws.latency if _used(law, table)],
-        "notes": [*unlike(contents, table), *predicted_note(table, frame)],
+        "notes": [*mixed_meanings(contents, table), *predicted_note(table, frame)],
         "device": device_facts(table, sound),
         "measurements": {
             "used": len(sound),

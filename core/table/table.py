@@ -266,7 +266,7 @@ class Table:
     def _put_together(self, metric: Metric, alone: bool) -> Estimates:
         rows = self._measured_rows
         if metric.phase and changed_by_draft(metric) and not alone:
-            # what was measured without a draft says nothing of the end with one
+            # an end-to-end time measured without a draft does not hold with one
             rows = {row: m for row, m in rows.items() if not self.drafted[row]}
         kinds = [METRICS[key] for key in metric.made_of]
         parts = [self._of(kind, alone) for kind in kinds]

@@ -75,7 +75,9 @@ def reading_from_config(config: Config) -> Reading:
     architecture = _architecture(config, name, family)
     width = config.get("word_embed_proj_dim")
     if width not in (None, architecture.d_model):
-        raise Unusable(f"'word_embed_proj_dim' ({width}) unlike the width is not supported")
+        raise Unusable(
+            f"'word_embed_proj_dim' ({width}) that differs from the width is not supported"
+        )
     if _slides(config):
         notes.append(
             "some layers attend to at most 'sliding_window' tokens; their cache is counted in full"

@@ -7,7 +7,7 @@ from measured import measured, shape, true_tpot, true_ttft
 
 from core.analysis.contents import Contents
 from core.analysis.frame import make_frame
-from core.analysis.pipeline import Laws, make_laws, make_table, unlike
+from core.analysis.pipeline import Laws, make_laws, make_table, mixed_meanings
 from core.errors import Unusable
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, LossChoice, WhatIf
@@ -108,7 +108,7 @@ def test_a_local_model_stands_beside_designs_and_unlike_losses_are_announced(con
     assert table.source("loss", row).kind == "measured"
     assert table.column("bits_per_byte")[row] == 0.9
     assert np.isnan(table.column("train_tokens")[row])
-    assert any("measured on a text of yours" in note for note in unlike(with_model, table))
+    assert any("measured on a text of yours" in note for note in mixed_meanings(with_model, table))
 
 
 def test_devices_are_never_mixed(contents):
@@ -122,7 +122,7 @@ def test_devices_are_never_mixed(contents):
     # one shape is too few for a law: nothing is predicted there, and the reason is given
     assert np.isfinite(theirs.column("tpot_s")).sum() == len(theirs.measured_rows)
     assert "nothing measured yet" in theirs.source("tpot_s", 0).text
-    assert any("2 devices" in note for note in unlike(both, mine))
+    assert any("2 devices" in note for note in mixed_meanings(both, mine))
 
 
 def test_failed_measurements_give_no_latency(contents, laws):
