@@ -1,4 +1,4 @@
-"""A sweep as the window sees it: started, held, cancelled; its results arrive one by one."""
+"""A sweep as the window sees it: started, paused, cancelled; its results arrive one by one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Sweeper = Callable[..., Steps[Any]]
 
 
 class Measuring(QObject):
-    """Runs one sweep at a time in a lane of its own and reports what comes of it by signals.
+    """Runs one sweep at a time in a lane of its own and reports its course by signals.
 
     Between two points it waits until the picture has been made again, so that no fit of this
     process disturbs the timing of the next point.
     """
 
-    refused = Signal(str)  # why what was asked for cannot be done
+    refused = Signal(str)  # why a request cannot be carried out
     changed = Signal(dict)  # parts of `gui.state.state.Sweep`
     measured = Signal(object)  # a Measurement, stored already
     stopped = Signal()  # the user ended it: more may be stored than was reported
@@ -45,10 +45,11 @@ class Measuring(QObject):
         self._quiet.set()
         self._held: threading.Event | None = None
         self._device = ""
+        self._to_show = ("", "")  # project and device measured on, until that is shown
 
     @property
     def running(self) -> bool:
-        """Whether a sweep is under way or held."""
+        """Whether a sweep is under way or paused."""
         return self.lane.job is not None and not self.lane.job.cancelled
 
     def start(
@@ -75,9 +76,9 @@ class Measuring(QObject):
         total: int = 1,
         held: threading.Event | None = None,
     ) -> bool:
-        """Begin what measures `total` things into the project; False, with a message, if it cannot.
+        """Begin work that measures `total` points into the project; False, with a message, if it cannot.
 
-        Setting `held` makes it wait between two of them; without one it cannot be held.
+        Setting `held` pauses it between two of them; without one it cannot be paused.
         """
         if self.running:
             return False
@@ -87,6 +88,7 @@ class Measuring(QObject):
             )
             return False
         self._device = device.key
+        self._to_show = (str(project.path), device.key)
         self._held, quiet = held, self._quiet
         job = Job(lambda: _between(work(project), quiet))
         job.progressed.connect(self._on_progress)
@@ -105,9 +107,11 @@ class Measuring(QObject):
         return True
 
     def pause(self) -> None:
-        """Hold after the point in flight."""
+        """Pause after the point in flight."""
         if self.running and self._held is None:
-            self.refused.emit("a single model is measured in one go; let it end, or stop it")
+            self.refused.emit(
+                "a single model is measured in one go; wait for it to end, or stop it"
+            )
         elif self.running and self._held is not None:
             self._held.set()
             self._change(paused=True)
@@ -126,14 +130,18 @@ class Measuring(QObject):
             self._change(message="stopping")
 
     def on_derived(self, state: State) -> None:
-        """New laws are there: note how well they predict shapes left out, as it falls."""
+        """With new laws: show the device once it has one, and note the error on shapes left out."""
         error = heldout_error(state.laws, self._device)
-        if not self.running or error is None:
+        if error is None:
             return
-        others = any(m.device.key != self._device for m in state.contents.measurements)
-        if others and state.choices.device_key != self._device:
-            # there is a law of this device now: show what was asked to be measured
-            self.wanted.emit(self._device)
+        # on a busy machine the sweep may have ended before its law is there
+        if self._to_show == (state.path, self._device):
+            self._to_show = ("", "")
+            others = any(m.device.key != self._device for m in state.contents.measurements)
+            if others and state.choices.device_key != self._device:
+                self.wanted.emit(self._device)
+        if not self.running:
+            return
         done = sum(
             1 for m in state.contents.measurements if m.device.key == self._device and not m.failed
         )
@@ -141,7 +149,7 @@ class Measuring(QObject):
             self._change(errors=(*state.sweep.errors, (done, error)))
 
     def on_settled(self) -> None:
-        """No fit runs: the next point may be timed."""
+        """Let the next point be timed, since no fit runs."""
         self._quiet.set()
 
     def _change(self, **parts: Any) -> None:
@@ -174,7 +182,7 @@ class Measuring(QObject):
 
 
 def _between(steps: Steps[Any], quiet: threading.Event) -> Steps[Any]:
-    """The same steps, waiting after each result until the window has drawn it."""
+    """The same steps, waiting after each result until the window has shown it."""
     try:
         value = next(steps)
         while True:

@@ -1,4 +1,5 @@
 import sqlite3
+import threading
 
 import pytest
 from tiny_project import DEVICE, SPACE, failed, timed
@@ -10,6 +11,7 @@ from core.project.project import Project
 from core.records.measurement import Device
 from core.records.progress import Progress
 from core.space.space_file import parse_space
+from gui.state import measuring
 
 
 def settle(qtbot, store):
@@ -257,6 +259,43 @@ def test_a_read_only_project_is_not_measured_into(qtbot, store, project_path):
     assert not store.state.sweep.running
     store.choose(x="memory_bytes")
     store.flush()
+
+
+def test_another_device_is_shown_though_its_law_comes_after_the_sweep(qtbot, opened, monkeypatch):
+    other = Device("cuda", "Some GPU", 80 * 2**30)
+    # as on a busy machine: the sweep no longer waits for the fits
+    monkeypatch.setattr(measuring, "QUIET_AT_MOST_S", 0.0)
+    points = parse_space(SPACE).measurement_points()
+    opened.measuring.sweeper = stub_sweeper([timed(p, other) for p in points])
+    opened.measure(points, other)
+    qtbot.waitUntil(lambda: not opened.state.sweep.running)
+    settle(qtbot, opened)
+    assert opened.state.choices.device_key == other.key
+    assert opened.state.table.device_key == other.key
+
+
+def test_a_device_chosen_during_a_sweep_stays(qtbot, opened):
+    other = Device("cuda", "Some GPU", 80 * 2**30)
+    points = parse_space(SPACE).measurement_points()
+    gate = threading.Event()
+
+    def sweeper(project, points, device, *, pause, **options):
+        for point in points:
+            yield project.add_measurement(timed(point, device))
+        while not gate.is_set():
+            yield Progress(len(points), len(points) + 1, "measuring", 5.0)
+            gate.wait(0.01)
+        yield project.add_measurement(timed(points[0], device))
+
+    opened.measuring.sweeper = sweeper
+    opened.measure(points, other)
+    qtbot.waitUntil(lambda: opened.state.choices.device_key == other.key)
+    opened.choose(device_key=DEVICE.key)
+    settle(qtbot, opened)
+    gate.set()
+    qtbot.waitUntil(lambda: not opened.state.sweep.running)
+    settle(qtbot, opened)
+    assert opened.state.choices.device_key == DEVICE.key
 
 
 def test_measuring_another_device_shows_it_once_it_has_a_law(qtbot, opened):
