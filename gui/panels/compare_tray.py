@@ -24,7 +24,7 @@ LEGEND = (
     "● measured   ○ predicted   no mark: counted.   Percent of the baseline with the 95 % interval"
     " of the difference; the errors that two predictions of one law share are left out of it."
 )
-LOW = 330  # pixels of height below which one of the two lines gives way; its text is a tooltip
+LOW = 330  # pixels of height below which one of the two lines is hidden; its text is a tooltip
 MARKS = {"measured": "● ", "predicted": "○ "}
 TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknown": "muted"}
 

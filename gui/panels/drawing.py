@@ -20,7 +20,7 @@ from gui.plot.scene import DARK, LIGHT, Colours
 APART_ACROSS, APART_UP = 50, 28
 # more than a float can hold
 MOST_DECADES = 300
-# colours of up to three laws or devices side by side, told apart by lightness as well
+# colours of up to three laws or devices side by side, distinct in lightness as well
 SERIES = {False: ("#0b5394", "#b45309", "#5b2a86"), True: ("#7cc4ff", "#ffb454", "#d0a8f5")}
 
 
@@ -256,7 +256,7 @@ class Chart(pg.PlotWidget):  # type: ignore[misc]
         event.accept()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Other colours with another palette; the owner draws its marks anew."""
+        """Other colours with another palette; the owner draws its marks again."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._style()

@@ -204,7 +204,7 @@ class Inspector(Panel):
 
 
 def standing(frame: Frame, row: int) -> str:
-    """Where a row stands, in two words."""
+    """Where a row is: on the front, inside or outside the limits."""
     if row in frame.front:
         return "on the front"
     return "inside the limits" if frame.feasible[row] else "outside the limits"

@@ -163,7 +163,7 @@ def _resampled(fit: Fit) -> str:
     if fit.method == "published":
         return "published, not fitted here"
     count = 0 if fit.resamples is None else len(fit.resamples)
-    return f"{count:,} (shapes drawn anew)" if count else "none yet"
+    return f"{count:,} (shapes drawn with replacement)" if count else "none yet"
 
 
 ANSWER_HEADER = (Cell(""), Cell("Question"), Cell("Why"))

@@ -295,7 +295,7 @@ class Laws(Panel):
         key = key_of(fits[place])
         self._shown = [k for k in self._shown if k != key]
         if on and fits[place].theta:
-            # the oldest gives way to a fourth
+            # a fourth one replaces the oldest
             self._shown = [*self._shown, key][-MOST:]
         self._show_table()
         self._show_tab()

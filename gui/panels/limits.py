@@ -189,7 +189,7 @@ class LimitsPanel(Panel):
             if self._in_hand is not None:
                 self._refresh_reach()
 
-    # --- what the hand does ---------------------------------------------------------------------------
+    # --- what the user does ---------------------------------------------------------------------------
 
     @Slot(object, object)
     def on_moved(self, key: tuple[str, str, str], value: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Measuring: on which device, which shapes, how far it is, and results as they arrive."""
+"""Measuring: on which device, which shapes, its progress, and results as they arrive."""
 
 from __future__ import annotations
 
@@ -63,37 +63,37 @@ class MeasurePanel(Panel):
         self.device = QComboBox(self)
         self.device.setAccessibleName("Device")
         self.device.setToolTip("What to measure on")
-        # it takes what room there is; this keeps the row within a small window
+        # it takes the space that is left; this keeps the row within a small window
         self.device.setMinimumContentsLength(9)
         self.device.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.device.activated.connect(lambda _: self._refresh_points(self._store.state))
         self.look = QPushButton("Find GPUs", self)
-        self.look.setToolTip("Start a measuring process and ask it which devices it can use")
+        self.look.setToolTip("Start a measuring process and list the devices it can use")
         self.look.clicked.connect(self.on_look)
         self.threads = QSpinBox(self)
         self.threads.setRange(0, 512)
         self.threads.setSpecialValueText("default")
         self.threads.setAccessibleName("Threads")
-        self.threads.setToolTip("Threads on a CPU; default: one a physical core")
+        self.threads.setToolTip("Threads on a CPU; default: one per physical core")
         self.repetitions = QSpinBox(self)
         self.repetitions.setRange(1, 50)
         self.repetitions.setValue(REPETITIONS)
         self.repetitions.setAccessibleName("Repetitions")
         self.repetitions.setToolTip(
-            "Measure each shape so many times, spread over the sweep and each in a fresh process."
-            " From three on, the interval is that between repetitions: what a machine does from minute to"
-            " minute shows in it."
+            "Measure each shape this many times, spread over the sweep and each in a fresh process."
+            " From three on, the interval is that between repetitions, which includes how the machine"
+            " varies from minute to minute."
         )
         self.repetitions.valueChanged.connect(self.on_repetitions)
         self.interleave = QSpinBox(self)
         self.interleave.setRange(1, 200)
         self.interleave.setAccessibleName("Interleave")
         self.interleave.setToolTip(
-            "On a CPU, hold up to so many shapes in memory and time them interleaved: when others make the"
-            " machine slow for a while, all of them show it, and it is taken out. Worth it on a shared"
-            " or virtual machine; the results of one group arrive together."
+            "On a CPU, hold up to this many shapes in memory and time them interleaved: when other"
+            " programs slow the machine for a while, all of them show it, and it is corrected for. Useful"
+            " on a shared or virtual machine; the results of one group arrive together."
         )
         self.budget = QLineEdit(self)
         self.budget.setPlaceholderText("no limit")
@@ -102,13 +102,13 @@ class MeasurePanel(Panel):
         self.budget.setToolTip("Stop after this time, e.g. 10min or 1h; what was measured is kept")
         self.budget.textChanged.connect(lambda _: self._refresh_sweep(self._store.state))
         self.again = QCheckBox("again", self)
-        self.again.setToolTip("Measure also what this project has measured already")
+        self.again.setToolTip("Also measure what this project has measured already")
         self.again.clicked.connect(self.on_again)
         self.start = QPushButton("Measure", self)
         self.start.setProperty("leading", True)
         self.start.clicked.connect(self.on_start)
         self.pause = QPushButton("Pause", self)
-        self.pause.setToolTip("Hold after the shape that is being measured")
+        self.pause.setToolTip("Pause after the shape that is being measured")
         self.pause.clicked.connect(self.on_pause)
         self.cancel = QPushButton("Stop", self)
         self.cancel.setToolTip("End the sweep; what was measured is kept, and it can be resumed")
@@ -147,7 +147,7 @@ class MeasurePanel(Panel):
                 "First token",
                 "Peak memory",
                 "Over the floor",
-                "Energy a token",
+                "Energy per token",
                 "Flags",
                 "Measured",
             ],
@@ -189,10 +189,10 @@ class MeasurePanel(Panel):
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(4)
         column.addLayout(head)
-        far = QHBoxLayout()
-        far.addWidget(self.bar, 1)
-        far.addWidget(self.trail)
-        column.addLayout(far)
+        progress = QHBoxLayout()
+        progress.addWidget(self.bar, 1)
+        progress.addWidget(self.trail)
+        column.addLayout(progress)
         column.addLayout(foot)
         column.addWidget(lists, 1)
 
@@ -203,7 +203,7 @@ class MeasurePanel(Panel):
         tree.setUniformRowHeights(True)
         tree.setAlternatingRowColors(True)
         tree.setAccessibleName(name)
-        # a last column that is stretched is cut where there is too little room for it
+        # a stretched last column is cut off where there is too little space for it
         tree.header().setStretchLastSection(False)
         tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         return tree
@@ -248,11 +248,11 @@ class MeasurePanel(Panel):
         if before in offered:
             self.device.setCurrentIndex(offered.index(before))
         elif len(offered) > 1:
-            # a GPU was found: it is what a sweep is mostly for
+            # a GPU was found: most sweeps are for one
             self.device.setCurrentIndex(len(offered) - 1)
 
     def chosen(self) -> tuple[Device, ...]:
-        """The device chosen, or the devices that are to work side by side; none before any is known."""
+        """The device chosen, or the devices to share a sweep; empty before any is known."""
         at = self.device.currentIndex()
         return self._offered[at] if 0 <= at < len(self._offered) else ()
 
@@ -264,7 +264,7 @@ class MeasurePanel(Panel):
         self.start.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def planned(self, state: State) -> tuple[Point, ...]:
-        """The points on offer."""
+        """The points that are offered."""
         if self._proposed:
             return self._proposed
         self._problem = ""
@@ -304,7 +304,7 @@ class MeasurePanel(Panel):
         self._refresh_sweep(state)
 
     def _made(self, state: State) -> dict[tuple[object, ...], list[Measurement]]:
-        """Measurements on the device by what was measured."""
+        """Measurements on the chosen device, grouped by what was measured."""
         keys = {device.key for device in self.chosen()}
         found: dict[tuple[object, ...], list[Measurement]] = {}
         for m in state.contents.measurements:
@@ -338,7 +338,7 @@ class MeasurePanel(Panel):
             button.setEnabled(self.device.count() > 0 and not running)
 
     def _plan_text(self) -> str:
-        """What a press on the button would do, and what it could cost."""
+        """What pressing the button would do, and how long it could take."""
         devices, points = self.chosen(), self.ticked()
         if not devices or not points:
             contents = self._store.state.contents
@@ -364,7 +364,7 @@ class MeasurePanel(Panel):
         ).text
 
     def _budget_s(self) -> float | None:
-        """The time to spend, None where none or no time is written."""
+        """The time to spend; None where nothing or no time is written."""
         try:
             return parse_quantity(self.budget.text(), "s")
         except Unusable:
@@ -399,7 +399,7 @@ class MeasurePanel(Panel):
         self.trail.setVisible(bool(sweep.errors))
         self._refresh_start()
 
-    # --- what is asked of it ----------------------------------------------------------------------
+    # --- what the user does -----------------------------------------------------------------------
 
     @Slot()
     def on_look(self) -> None:
@@ -411,25 +411,25 @@ class MeasurePanel(Panel):
 
     @Slot(object)
     def on_looked(self, _: object) -> None:
-        """The look is over."""
+        """Enable the search again."""
         self.look.setEnabled(True)
         self._refresh_sweep(self._store.state)
 
     @Slot(QTreeWidgetItem, int)
     def on_ticked(self, item: QTreeWidgetItem, _column: int) -> None:
-        """A point was ticked or unticked (or only clicked: then it is as it was)."""
+        """Remember whether a point is ticked; a click elsewhere on it changes nothing."""
         self._wanted[item.data(0, POINT)] = item.checkState(0) == Qt.CheckState.Checked
         self._refresh_sweep(self._store.state)
 
     @Slot()
     def on_again(self) -> None:
-        """Tick what is known too, or no longer."""
+        """Tick or untick what is measured already."""
         self._wanted = {}
         self._refresh_points(self._store.state)
 
     @Slot(int)
     def on_repetitions(self, _count: int) -> None:
-        """Tick what was measured less often."""
+        """Tick what has fewer repetitions than wanted."""
         self._refresh_points(self._store.state)
 
     @Slot()
@@ -457,7 +457,7 @@ class MeasurePanel(Panel):
 
     @Slot()
     def on_folder(self) -> None:
-        """Ask for a local model folder to measure."""
+        """Open the dialog for a local model folder."""
         from gui.panels.models import ModelDialog
 
         for device in self.chosen()[:1]:
@@ -466,7 +466,7 @@ class MeasurePanel(Panel):
 
     @Slot()
     def on_endpoint(self) -> None:
-        """Ask for a served model to measure."""
+        """Open the dialog for a served model."""
         from gui.panels.models import EndpointDialog
 
         for device in self.chosen()[:1]:
@@ -474,7 +474,7 @@ class MeasurePanel(Panel):
 
     @Slot()
     def on_pause(self) -> None:
-        """Hold the sweep, or go on."""
+        """Pause the sweep, or go on."""
         if self._store.state.sweep.paused:
             self._store.resume_sweep()
         else:

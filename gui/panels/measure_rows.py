@@ -17,7 +17,7 @@ from core.units import format_quantity, time_text
 
 
 def point_of(point: Point) -> tuple[object, ...]:
-    """What a point's measurement will be known by."""
+    """The key of a point's measurements."""
     return (point.architecture, point.workload, point.runtime, point.model)
 
 
@@ -27,7 +27,7 @@ def repeated(known: Sequence[Measurement]) -> int:
 
 
 def state_of(known: Sequence[Measurement], wanted: int) -> str:
-    """Whether a point was measured, how often, and how it went."""
+    """Whether a point was measured, how often, and with which result."""
     if not known:
         return "to measure"
     made = repeated(known)
@@ -82,19 +82,19 @@ def over_floor_text(m: Measurement) -> str:
 
 
 def flags_text(m: Measurement) -> str:
-    """What the flags of a measurement mean, one a line, and its message."""
+    """What the flags of a measurement mean, one per line, and its message."""
     meanings = [f"{flag}: {FLAGS.get(flag, 'a flag of a newer version')}" for flag in m.flags]
     return "\n".join([*meanings, *([m.message] if m.message else [])])
 
 
 def ended_text(message: str) -> str:
-    """How measuring ended: of its own accord or the user's, or why it could not go on."""
+    """How measuring ended: finished, stopped by the user, or why it failed."""
     ended = message.startswith(("finished", "stopp"))
     return f"The sweep {message}." if ended else message
 
 
 def progress_text(progress: Progress | None, *, paused: bool, message: str) -> str:
-    """How far, what, and how long still."""
+    """How many are done, what is being measured, and the time left."""
     if progress is None:
         return message
     left = progress.seconds_left

@@ -45,12 +45,12 @@ from gui.state.machine import device_text
 from gui.state.store import Store
 
 MOST_TOKENS = 1_000_000
-# typing a path is not looked at letter by letter
+# a path is read once typing pauses, not letter by letter
 LOOK_AFTER_MS = 250
 
 
-class WorkRow(QWidget):
-    """Batch, prompt and output tokens."""
+class WorkloadRow(QWidget):
+    """Fields for batch, prompt and output tokens."""
 
     def __init__(self, start: Workload, parent: QWidget) -> None:
         super().__init__(parent)
@@ -65,14 +65,14 @@ class WorkRow(QWidget):
         row.addStretch(1)
 
     def workload(self) -> Workload:
-        """What is set."""
+        """The workload in the fields."""
         return Workload(self.batch.value(), self.prompt.value(), self.output.value())
 
 
 class RealModelDialog(QDialog):
     """What both dialogs share: a form, a line on what was found, and a button that begins measuring.
 
-    What is asked is looked at off the window's thread; a refusal stands in the dialog itself.
+    The form is checked off the window's thread; the reason for a refusal is shown in the dialog.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class RealModelDialog(QDialog):
         self.setMinimumWidth(560)
 
     def look(self, ask: Callable[[], Any], found: Callable[[Any], None]) -> None:
-        """Ask off this thread; `found` is given the answer unless something newer was asked."""
-        self._look = job = self._store.background(partial(asked, ask), lane="real models")
+        """Call `ask` off this thread, then `found` with its answer unless a newer call was made."""
+        self._look = job = self._store.background(partial(answered, ask), lane="real models")
 
         def returned(answer: Any) -> None:
             if self._look is not job:
@@ -121,25 +121,25 @@ class RealModelDialog(QDialog):
         job.returned.connect(returned)
 
     def done(self, result: int) -> None:
-        """Closed: an answer that still comes is for nobody."""
+        """Close, and drop an answer that arrives later."""
         self._look = None
         super().done(result)
 
     def refuse(self, reason: str) -> None:
-        """Say, here, why it cannot be measured."""
+        """Show in the dialog why it cannot be measured."""
         self.summary.setText(f"× {reason}")
 
     def begin(self, work: Callable[[Project], Steps[Any]]) -> None:
-        """Measure in the measuring lane, and close; the panel shows how far it is."""
+        """Begin to measure and close; the Measure panel shows the progress."""
         if self._store.measuring.running:
-            self.refuse("something is being measured; let it end, or stop it")
+            self.refuse("something is being measured; wait for it to end, or stop it")
         elif self._store.measure_by(work, self._device):
             self.accept()
         else:
             self.refuse(self._store.state.message or "no project is open to measure into")
 
     def chooser(self, line: QLineEdit, choose: Callable[[], str]) -> QWidget:
-        """A line with a button that asks for a path."""
+        """A line with a button to choose a path."""
         button = QPushButton("Choose…", self)
         button.setAutoDefault(False)
 
@@ -170,7 +170,7 @@ class RealModelDialog(QDialog):
         return str(self._settings["folder"] or Path.home())
 
     def usual_workload(self) -> Workload:
-        """What was measured last, so that the model stands beside it."""
+        """The workload measured last, so that the model can be compared with it."""
         measured = self._store.state.contents.measurements
         return measured[-1].workload if measured else Workload()
 
@@ -200,12 +200,12 @@ class ModelDialog(RealModelDialog):
         self.text.setPlaceholderText("none: its loss is not measured")
         self.text.setAccessibleName("Text to measure the loss on")
         self.text.setToolTip("A UTF-8 text file; loss and bits per byte are measured on it")
-        self.work = WorkRow(self.usual_workload(), self)
+        self.work = WorkloadRow(self.usual_workload(), self)
         self.weights = choice("Precision", [("as stored", ""), *((p, p) for p in PRECISIONS)], self)
         runs = [(row.name, row.name) for row in for_folders()]
         self.execution = choice("Runs as", runs, self)
         self.execution.setToolTip(
-            "transformers runs any folder; the others those that are laid out as Llama is"
+            "transformers runs any folder; the others run those with Llama's layout"
         )
         self.form.addRow("&Folder", self.chooser(self.folder, self.ask_folder))
         kinds = "Text (*.txt *.md *.jsonl);;All files (*)"
@@ -228,7 +228,7 @@ class ModelDialog(RealModelDialog):
 
     @Slot()
     def on_changed(self) -> None:
-        """Something else is asked for: what was found no longer counts."""
+        """Drop what was found, since the form has changed."""
         self._plan = None
         self._look = None
         self.measure.setEnabled(False)
@@ -274,7 +274,7 @@ class ModelDialog(RealModelDialog):
 
 
 class EndpointDialog(RealModelDialog):
-    """Asks where a model is served on this machine, and under which name."""
+    """Fields for the address of a server on this machine and the name of its model."""
 
     def __init__(
         self,
@@ -296,18 +296,18 @@ class EndpointDialog(RealModelDialog):
         self.name.setAccessibleName("Model")
         self.name.setPlaceholderText("its name at the endpoint")
         self.key = QLineEdit(self)
-        self.key.setPlaceholderText("where the server asks for one; it is not kept")
+        self.key.setPlaceholderText("where the server needs one; it is not stored")
         self.key.setAccessibleName("Key")
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.config = QLineEdit(self)
-        self.config.setPlaceholderText("as the server says")
+        self.config.setPlaceholderText("as the server reports")
         self.config.setAccessibleName("Config")
         self.config.setToolTip("config.json or GGUF file of the model, where the server names none")
         usual = self.usual_workload()
-        self.work = WorkRow(dataclasses.replace(usual, batch=min(usual.batch, 256)), self)
+        self.work = WorkloadRow(dataclasses.replace(usual, batch=min(usual.batch, 256)), self)
         self.rounds = number(12, 1000, "Rounds of requests", self)
         self.weights = choice(
-            "Precision", [("as its config says", ""), *((p, p) for p in BYTES_PER_ELEMENT)], self
+            "Precision", [("as in its config", ""), *((p, p) for p in BYTES_PER_ELEMENT)], self
         )
         self.form.addRow("&Address", self.url)
         self.form.addRow("&Model", self.name)
@@ -321,7 +321,7 @@ class EndpointDialog(RealModelDialog):
 
     @Slot()
     def on_measure(self) -> None:
-        """Ask the server which shape it serves; begin when that is known."""
+        """Ask the server which shape it serves, then begin."""
         url, name = self.url.text().strip(), self.name.text().strip()
         if not url or not name:
             self.refuse("give the address, and the model's name there")
@@ -333,7 +333,7 @@ class EndpointDialog(RealModelDialog):
         self.look(partial(served_shape, endpoint, config), partial(self.on_shape, endpoint))
 
     def on_shape(self, endpoint: Endpoint, found: tuple[Any, str]) -> None:
-        """The shape is known: begin."""
+        """Begin, since the shape is known."""
         self.measure.setEnabled(True)
         architecture, precision = found
         self.begin(
@@ -349,13 +349,13 @@ class EndpointDialog(RealModelDialog):
         )
 
     def refuse(self, reason: str) -> None:
-        """Say why not; it may be tried again."""
+        """Show why not, and let the user try again."""
         super().refuse(reason)
         self.measure.setEnabled(True)
 
 
-def asked(ask: Callable[[], Any]) -> Steps[Any]:
-    """Steps: the answer, or the refusal as a value, so that it is shown where it was asked."""
+def answered(ask: Callable[[], Any]) -> Steps[Any]:
+    """Steps that return the answer, or the refusal as a value, so that the dialog can show it."""
     yield from ()
     try:
         return ask()
@@ -364,14 +364,14 @@ def asked(ask: Callable[[], Any]) -> Steps[Any]:
 
 
 def model_steps(project: Project, *, plan: ModelPlan, device: Device, **options: Any) -> Steps[Any]:
-    """Steps: the folder measured into the project."""
+    """Steps that measure the folder into the project."""
     return measure_model(plan, device=device, store=project.add_measurement, **options)
 
 
 def endpoint_steps(
     project: Project, *, endpoint: Endpoint, workload: Workload, **options: Any
 ) -> Steps[Any]:
-    """Steps: the endpoint measured into the project."""
+    """Steps that measure the endpoint into the project."""
     return measure_endpoint(endpoint, workload, store=project.add_measurement, **options)
 
 
@@ -386,12 +386,12 @@ def plan_text(plan: ModelPlan) -> str:
     ]
     lines += [f"{note[:1].upper()}{note[1:]}." for note in folder.notes]
     if plan.text is None and folder.has_weights:
-        lines.append("Without a text it has no loss, and stands only on axes of cost.")
+        lines.append("Without a text it has no loss, and is shown only on axes of cost.")
     return "\n".join(lines)
 
 
 def number(value: int, most: int, name: str, parent: QWidget) -> QSpinBox:
-    """A whole number from 1."""
+    """A field for a whole number from 1."""
     box = QSpinBox(parent)
     box.setRange(1, most)
     box.setValue(value)
@@ -400,7 +400,7 @@ def number(value: int, most: int, name: str, parent: QWidget) -> QSpinBox:
 
 
 def choice(name: str, rows: list[tuple[str, str]], parent: QWidget) -> QComboBox:
-    """A choice of words, each with its value."""
+    """A box of texts, each with its value."""
     box = QComboBox(parent)
     box.setAccessibleName(name)
     for text, value in rows:

@@ -36,7 +36,7 @@ class _Item(QTableWidgetItem):
     def __lt__(self, other: QTableWidgetItem) -> bool:
         mine, theirs = self.data(SORT), other.data(SORT)
         if mine is None or theirs is None:
-            # what has no number stands last
+            # what has no number comes last
             return bool(mine is not None) if mine is not theirs else self.text() < other.text()
         return bool(mine < theirs)
 

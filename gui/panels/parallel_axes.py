@@ -1,4 +1,4 @@
-"""Parallel axes under the hand: brushes that are limits, titles that are dragged, lines to pick."""
+"""Parallel axes to work on: brushes set limits, titles are dragged, lines are picked."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from core.records.metrics import METRICS
 from gui.panels.drawing import ink
 
 TITLE, FOOT, SIDE = 46.0, 30.0, 64.0
-PARKED = 5.0  # how far beyond its end of the axis a handle without a limit stands
-REACH = 9.0  # pixels within which a handle is taken
+PARKED = 5.0  # how far beyond its end of the axis a handle without a limit is drawn
+REACH = 9.0  # pixels within which a handle is grabbed
 AXIS_REACH = 14.0
 PICK = 6.0
 NUDGE, FINE = 0.02, 0.002  # of the axis, for the arrow keys

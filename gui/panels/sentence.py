@@ -58,7 +58,7 @@ class SentenceBar(QFrame):
         self.others.setVisible(len(lines) > 1)
 
     def show_text(self, text: str) -> None:
-        """Show one line while something is under the hand."""
+        """Show one line while a limit is dragged."""
         self.first.setText(text)
 
 

@@ -129,6 +129,6 @@ def box(name: str, tip: str) -> QComboBox:
     made.setAccessibleName(name)
     made.setToolTip(tip)
     made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-    # several stand in one row: rather cut a word than make the window's left side wider
+    # several are in one row: a word is cut rather than the window's left side made wider
     made.setMinimumWidth(NARROWEST)
     return made

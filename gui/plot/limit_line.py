@@ -157,7 +157,7 @@ class LimitLine(Layer):
         font.setWeight(QFont.Weight.DemiBold)
         return font
 
-    # --- the hand
+    # --- mouse and keys
 
     def hoverEvent(self, ev: Any) -> None:
         """pyqtgraph asks who wants the mouse here."""

@@ -231,7 +231,7 @@ class Presenter(QWidget):
             self.plot.refresh(self.plot.scene)
         super().resizeEvent(event)
 
-    # --- the hand --------------------------------------------------------------------------------
+    # --- what the user does -----------------------------------------------------------------------
 
     @Slot(object, str, object)
     def on_released(self, key: tuple[str, str, str], side: str, value: float | None) -> None:
