@@ -43,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 2
         text, answer = options.run(options)
+        print(text)
+        if options.json:
+            print(json.dumps(answer, allow_nan=False, default=float))
+        # written here, where a reader who has left can be told from a fault
+        sys.stdout.flush()
     except Unusable as error:
         print(f"paretoscope: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -52,10 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # the reader (head, less) left early: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    print(text)
-    if options.json:
-        print(json.dumps(answer, allow_nan=False, default=float))
     return 0
 
 
