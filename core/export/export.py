@@ -12,7 +12,7 @@ from core.analysis.contents import Contents
 from core.analysis.frame import Frame, rows_of
 from core.analysis.pipeline import Laws, loss_text
 from core.errors import Unusable
-from core.export.formats import format_of, write_shape
+from core.export.formats import format_of, refusal, write_shape
 from core.files import check_target, to_json, write_atomically
 from core.formats.configs.writing import ExportContext, sidecar, sidecar_path
 from core.formats.own.selection import Row, rows_of_table
@@ -106,6 +106,18 @@ def export(
     )
 
 
+def shape_refusal(contents: Contents, table: Table, order: ExportOrder) -> str:
+    """Why `export` could not write the one candidate that an order names, in a format of shapes; empty
+    when it could."""
+    try:
+        # what a context is made of; the other values are only written
+        (row,) = rows_of_table(table, _named(contents, table, order), ("train_tokens",))
+        context = _context(contents, row, order, {})
+    except Unusable as error:
+        return str(error)
+    return refusal(order.format, row.architecture, context)
+
+
 def write_measurements(measurements: Sequence[Measurement], order: ExportOrder) -> Written:
     """Write these measurements as they were made; Unusable where there are none."""
     from core.formats.own.raw_json import write
@@ -197,6 +209,14 @@ def _timed_as(table: Table, row: int) -> tuple[Any, ...]:
 def _shape(
     contents: Contents, row: Row, order: ExportOrder, provenance: Mapping[str, Any]
 ) -> tuple[str, str]:
+    context = _context(contents, row, order, provenance)
+    text = write_shape(order.format, row.architecture, context)
+    return text, sidecar(row.architecture, context, order.format)
+
+
+def _context(
+    contents: Contents, row: Row, order: ExportOrder, provenance: Mapping[str, Any]
+) -> ExportContext:
     needed = row.workload.prompt_tokens + row.workload.output_tokens
     longest = order.max_context
     if longest is None:
@@ -206,7 +226,7 @@ def _shape(
             f"a longest context of {longest} tokens is shorter than prompt + output ({needed})"
         )
     tokens = row.values.get("train_tokens")
-    context = ExportContext(
+    return ExportContext(
         order.name or f"{contents.name}-{row.label}",
         tokens.value if tokens else None,
         row.runtime.weights,
@@ -215,8 +235,6 @@ def _shape(
         row.workload.batch,
         provenance=provenance,
     )
-    text = write_shape(order.format, row.architecture, context)
-    return text, sidecar(row.architecture, context, order.format)
 
 
 def _selection(

@@ -36,10 +36,10 @@ def write_shape(key: str, architecture: Architecture, context: ExportContext) ->
     return row.write(architecture, context)
 
 
-def refusal(key: str, architecture: Architecture, context: ExportContext | None = None) -> str:
-    """Why a format cannot express a shape; empty when it can."""
+def refusal(key: str, architecture: Architecture, context: ExportContext) -> str:
+    """Why a format cannot express a shape in this context; empty when it can."""
     try:
-        write_shape(key, architecture, context or ExportContext())
+        write_shape(key, architecture, context)
     except Unusable as error:
         return str(error)
     return ""

@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
-from core.export.export import ExportOrder, export
-from core.export.formats import format_of, formats, refusal
+from core.export.export import ExportOrder, export, shape_refusal
+from core.export.formats import format_of, formats
 from core.records.progress import Steps
 from core.resources import command_line
 from gui.app.settings import Settings
@@ -262,10 +262,9 @@ def problem_of(state: State, key: str, what: What) -> str:
     if format_of(key).kind == "shape":
         if len(what.identities) != 1:
             return f"{format_of(key).title} describes one candidate; choose the chosen candidate above."
-        row = state.table.find(what.identities[0])
-        if row is not None:
-            reason = refusal(key, state.table.point(row).architecture)
-            return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+        order = ExportOrder(key, Path(), what.identities)
+        reason = shape_refusal(state.contents, state.table, order)
+        return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
     return ""
 
 

@@ -26,7 +26,7 @@ def script(
     Unusable for an 8-bit integer cache, which neither server supports.
     """
     if context.cache == "int8":
-        raise Unusable(f"{server} has no int8 cache; choose fp8 or 16 bits")
+        raise Unusable(f"an int8 cache is not supported by {server}; choose fp8 or 16 bits")
     note = ""
     if context.weights == "int8":
         note = (

@@ -2,14 +2,24 @@
 
 import json
 
+import pytest
+from pictured import SPACE
 from PySide6.QtCore import Qt
 
+from core.analysis.contents import Contents
 from core.analysis.frame import make_frame, rows_of
+from core.analysis.pipeline import Laws
+from core.errors import Unusable
+from core.export.export import ExportOrder, export
 from core.formats.own.table_json import read as read_json
 from core.pareto.limits import parse_limit
+from core.project.choices import Choices
 from core.project.project import Project
+from core.space.space_file import parse_space
+from core.table.table import Table
 from gui.app.settings import Settings
-from gui.panels.export import KEY, ExportDialog
+from gui.panels.export import KEY, ExportDialog, What, problem_of
+from gui.state.state import State
 
 
 def pick(dialog, what, key):
@@ -59,3 +69,26 @@ def test_raw_measurements_of_the_front_are_all_there_are_and_the_dialog_states_i
     assert f"All {count} measurements" in dialog.about.text()
     pick(dialog, "the chosen", "raw")
     assert "measurements of the project" not in dialog.about.text()
+
+
+@pytest.mark.parametrize("cache", ["fp8", "int8"])
+@pytest.mark.parametrize("key", ["vllm", "sglang", "hf"])
+def test_a_shape_is_offered_exactly_where_it_can_be_written(key, cache, tmp_path):
+    """With the precisions of the candidate: no server supports an int8 cache."""
+    run = f'[run]\nweights = ["fp32"]\ncache = "{cache}"\n[train]'
+    table = Table(parse_space(SPACE.replace("[train]", run)).candidates())
+    choices = Choices(x="params_total", y="cache_bytes")
+    frame = make_frame(table, choices)
+    laws, contents = Laws(None, "", (), ()), Contents("drawn", None, (), ())
+    state = State("", contents, choices, laws, table, frame)
+    what = What("the chosen candidate", (table.id_of(0),))
+    order = ExportOrder(key, tmp_path / "out", what.identities)
+    problem = problem_of(state, key, what)
+    if cache == "int8" and key != "hf":
+        assert problem.startswith("An int8 cache is not supported by")
+        with pytest.raises(Unusable) as refused:
+            export(contents, laws, table, frame, order)
+        assert problem.lower() == f"{refused.value}.".lower()
+    else:
+        assert problem == ""
+        assert export(contents, laws, table, frame, order).rows == 1

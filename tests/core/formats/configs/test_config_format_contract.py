@@ -63,11 +63,11 @@ def test_any_shape_is_written_truly_or_refused_with_a_reason(row, tmp_path):
             text = write_shape(row.key, shape, ExportContext())
         except Unusable as error:
             assert len(str(error)) > 20 and "\n" not in str(error)
-            assert refusal(row.key, shape) == str(error)
+            assert refusal(row.key, shape, ExportContext()) == str(error)
         else:
             path.write_text(text)
             assert read_shape(path) == (shape, row)
-            assert refusal(row.key, shape) == ""
+            assert refusal(row.key, shape, ExportContext()) == ""
 
     check()
 

@@ -34,7 +34,7 @@ def test_what_each_format_cannot_say_is_named():
         ("tensorrt_llm", replace(LLAMA_31_8B, norm_bias=True), "norm_bias would become False"),
         ("vllm", replace(LLAMA_31_8B, norm_bias=True), "no Hugging Face family"),
     ):
-        assert reason in refusal(key, shape), key
+        assert reason in refusal(key, shape, ExportContext()), key
     with pytest.raises(Unusable, match="not a format"):
         write_shape("onnx", MORPH_1B, ExportContext())
     with pytest.raises(Unusable, match="format of tables"):
@@ -149,7 +149,7 @@ def test_serve_scripts_run(key, tmp_path):
     trained = served("/models/mine", "--port", "1")
     assert "/models/mine" in trained and "dummy" not in trained
     assert trained[-2:] == ["--port", "1"]
-    with pytest.raises(Unusable, match=r"(vLLM|SGLang) has no int8 cache"):
+    with pytest.raises(Unusable, match=r"an int8 cache is not supported by (vLLM|SGLang)"):
         write_shape(key, MORPH_1B, ExportContext(cache="int8"))
 
 
