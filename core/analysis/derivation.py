@@ -50,12 +50,11 @@ def latency_stale(made: Inputs, now: Inputs) -> bool:
 
 
 def table_stale(made: Inputs, now: Inputs) -> bool:
-    """Whether the table must be made again."""
+    """Whether the table must be made again. Imported results are laid over it and change nothing in it."""
     return (
         loss_stale(made, now)
         or latency_stale(made, now)
         or made.contents.space is not now.contents.space
-        or made.contents.imported is not now.contents.imported
         or _differ(made, now, TABLE_PARTS)
     )
 

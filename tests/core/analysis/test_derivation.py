@@ -6,9 +6,10 @@ import pytest
 from tiny_project import SPACE, timed
 
 from core.analysis.contents import Contents
-from core.analysis.derivation import Inputs, derive, latency_stale, loss_stale, reframed
+from core.analysis.derivation import Inputs, derive, latency_stale, loss_stale, reframed, stale
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices, LossChoice, WhatIf
+from core.records.imported import Estimate, ImportedPoint
 from core.records.progress import outcome
 from core.space.space_file import parse_space
 
@@ -61,6 +62,15 @@ def test_a_measurement_refits_latency_and_keeps_the_loss_law(made):
     assert now.laws.loss is made.laws.loss
     counts = [sum(fit.n for fit in d.laws.latency if fit.metric == "tpot") for d in (made, now)]
     assert counts[1] == counts[0] - 1
+
+
+def test_imported_results_make_nothing_again(made):
+    point = ImportedPoint("m", None, None, "", {"tpot_s": Estimate(0.01)}, "m.json", "tool")
+    contents = replace(made.inputs.contents, imported=(point,))
+    now = Inputs(contents, made.inputs.choices)
+    assert not stale(made.inputs, now)
+    again = outcome(derive(now, made))
+    assert again.table is made.table and again.laws is made.laws
 
 
 def test_another_chosen_row_changes_the_frame_alone(made):

@@ -51,6 +51,17 @@ def test_results_lie_over_the_candidates_with_their_warning(qtbot, window):  # n
     assert plot.scene.overlays == () and not window.plot_view.caution.isVisible()
 
 
+def test_results_appear_at_once_on_the_table_there_is(qtbot, window):  # noqa: F811
+    plot, store = window.plot_view.plot, window.store
+    store.choose(y="ttft_s", y_log=True)
+    qtbot.waitUntil(lambda: store.settled and plot.scene.y_axis.key == "ttft_s", timeout=20_000)
+    table, frame = store.state.table, store.state.frame
+    drop(window, FIXTURES / "vllm_serve.json")
+    qtbot.waitUntil(lambda: len(plot.scene.overlays) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: store.settled, timeout=20_000)
+    assert store.state.table is table and store.state.frame is frame
+
+
 def test_an_unknown_file_shows_what_was_looked_for_and_found(qtbot, window, tmp_path):  # noqa: F811
     strange = tmp_path / "strange.json"
     strange.write_text('{"colour": "red"}')
