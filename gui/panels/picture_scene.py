@@ -65,7 +65,6 @@ def scene_of(
             y_axis,
             source=source_codes(table, x_key, y_key),
             measured=measured_of(table, x_key, y_key),
-            landmarks=landmarks_of(state, x_key, y_key),
             outside=estimates[0].outside | estimates[1].outside,
         )
     overlays = (
@@ -73,15 +72,18 @@ def scene_of(
         if same_points and old is not None and _same_overlays(old, state)
         else overlays_of(state, x_key, y_key)
     )
+    landmarks = (
+        points.landmarks
+        if same_points and old is not None and _same_landmarks(old, state)
+        else landmarks_of(state, x_key, y_key)
+    )
     pinned = tuple(r for r in (table.find(pin) for pin in choices.pins) if r is not None)
     return replace(
         points,
         x_axis=x_axis,
         y_axis=y_axis,
         limits=limits,
-        landmarks=points.landmarks
-        if same_points and old is not None and _same_landmarks(old, state)
-        else landmarks_of(state, x_key, y_key),
+        landmarks=landmarks,
         overlays=overlays,
         selected=frame.selected,
         pinned=pinned,

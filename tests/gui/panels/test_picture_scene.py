@@ -9,6 +9,7 @@ from core.analysis.life_cost import cheapest_life
 from core.analysis.pipeline import Contents, make_laws, make_table
 from core.project.choices import Choices, WhatIf
 from core.space.space_file import parse_space
+from gui.panels import picture_scene
 from gui.panels.picture_scene import landmarks_of, measured_of, scene_of
 from gui.plot.scene import LIGHT
 from gui.state.state import State
@@ -45,6 +46,19 @@ def test_the_mark_is_where_the_axes_say_better(table):
 
 def test_nothing_measured_no_marks(table):
     assert measured_of(table, "params_total", "loss") is None
+
+
+def test_the_cheapest_life_is_sought_once_for_new_points(table, monkeypatch):
+    sought = []
+    monkeypatch.setattr(picture_scene, "cheapest_life", lambda *a, **k: sought.append(a))
+    choices = Choices()
+    contents = Contents("t", None, (), ())
+    laws = make_laws(contents, choices)
+    state = State("p", contents, choices, laws=laws, table=table, frame=make_frame(table, choices))
+    drawn = scene_of(state, LIGHT, None, None)
+    assert len(sought) == 1
+    scene_of(state, LIGHT, drawn, state)
+    assert len(sought) == 1
 
 
 def test_the_cheapest_life_is_a_mark_where_the_axes_know_it_and_follows_the_choice():
