@@ -23,14 +23,13 @@ from core.fit.latency_fit import LatencyFit
 from core.project.choices import Choices, choices_to_dict
 from core.records.measurement import Measurement
 from core.records.metrics import METRICS
+from core.records.software import software_of
 from core.table.table import Table
 
-# environment entries shown in a report, with their names
+# environment entries shown in a report beside the libraries, with their names
 ENVIRONMENT = {
     "system": "System",
     "python": "Python",
-    "torch": "torch",
-    "transformers": "transformers",
     "cuda": "CUDA",
     "driver": "Driver",
     "governor": "CPU governor",
@@ -216,15 +215,15 @@ def device_facts(table: Table, sound: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def environment_of(sound: Sequence[Measurement]) -> dict[str, str]:
-    """The software of the measurements; several values of one name are listed."""
-    found: dict[str, str] = {}
-    for key, name in ENVIRONMENT.items():
-        values = dict.fromkeys(
-            str(m.environment[key]) for m in sound if m.environment.get(key) not in (None, "", 0)
-        )
-        if values:
-            found[name] = ", ".join(values)
-    return found
+    """The machine and the software of the measurements; several values of one name are listed."""
+    found: dict[str, dict[str, None]] = {name: {} for name in ENVIRONMENT.values()}
+    for m in sound:
+        for key, name in ENVIRONMENT.items():
+            if m.environment.get(key) not in (None, "", 0):
+                found[name][str(m.environment[key])] = None
+        for library, release in software_of(m.environment).items():
+            found.setdefault(library, {})[release] = None
+    return {name: ", ".join(values) for name, values in found.items() if values}
 
 
 def runs_facts(contents: Contents, choices: Choices) -> dict[str, Any]:

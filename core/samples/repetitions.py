@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from core.records.measurement import Measurement
+from core.records.software import software_of
 from core.samples.statistics import corrected
 
 # another program, a slowed clock or a compiler disturbed these; undisturbed repetitions are preferred
@@ -107,4 +108,5 @@ def _samples(repetitions: Sequence[Measurement]) -> dict[str, tuple[tuple[float,
 def _software(m: Measurement) -> tuple[Any, ...]:
     """The software and threads that must be equal for two timings of one point to be comparable."""
     known = m.environment
-    return (m.source, *(known.get(name) for name in ("torch", "threads", "driver", "kernels")))
+    settings = (known.get(name) for name in ("threads", "driver", "kernels"))
+    return (m.source, software_of(known), *settings)

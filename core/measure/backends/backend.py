@@ -32,7 +32,11 @@ class Runner(protocol.Runnable, Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What runs, for the record."""
+        """What runs, for the record, in values JSON can hold.
+
+        'software' maps each library it needs besides torch to its version: timings of different
+        versions are not combined.
+        """
         ...
 
     def close(self) -> None:

@@ -318,7 +318,7 @@ class OnnxRunner:
         _onnx, ort = _libraries()
         return {
             "kernels": "onnxruntime",
-            "onnxruntime": ort.__version__,
+            "software": {"onnxruntime": ort.__version__},
             "bytes_read_per_step": self.decoder.bytes_read_per_step,
         }
 

@@ -198,7 +198,7 @@ class GenerateRunner:
 
         return {
             "kernels": "transformers",
-            "transformers": transformers.__version__,
+            "software": {"transformers": transformers.__version__},
             "attention": str(getattr(self._model.config, "_attn_implementation", "")),
             "bytes_read_per_step": self.memory()["weights"] - self._embedding_bytes(),
         }

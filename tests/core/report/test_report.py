@@ -1,12 +1,13 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from measured import measured
+from measured import measured, shape
 
 from core.__main__ import main
 from core.analysis.contents import read_contents
@@ -15,7 +16,7 @@ from core.analysis.pipeline import make_laws, make_table
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices
 from core.project.project import Project
-from core.report.facts import spread_along
+from core.report.facts import environment_of, spread_along
 from core.report.svg import Scale, front_svg, scale
 from core.resources import resource
 from core.space.space_file import read_space
@@ -220,3 +221,19 @@ def test_the_described_rows_are_spread_along_the_front(made):
     x = np.log(table.column("tpot_s")[list(rows)])
     gaps = -np.diff(x)
     assert gaps.min() > 0.5 * gaps.mean()
+
+
+def test_every_library_a_backend_recorded_is_shown_with_its_versions():
+    m = measured(shape(4, 256))
+    seen = [
+        {"python": "3.13", "torch": "2", "software": {"onnxruntime": "1.20"}},
+        {"python": "3.13", "torch": "2", "software": {"a-new-one": "7"}},
+        {"python": "3.13", "torch": "3", "transformers": "5"},
+    ]
+    assert environment_of([replace(m, environment=each) for each in seen]) == {
+        "Python": "3.13",
+        "torch": "2, 3",
+        "onnxruntime": "1.20",
+        "a-new-one": "7",
+        "transformers": "5",
+    }

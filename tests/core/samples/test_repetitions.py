@@ -43,6 +43,35 @@ def test_one_visit_is_itself():
     assert together([m]) == (m,) and together([m])[0] is m
 
 
+@pytest.mark.parametrize("library", ["transformers", "onnxruntime", "a-new-one"])
+def test_versions_of_a_backends_library_are_not_combined(library):
+    old, new = (
+        replace(
+            repetition(0.01 * day, day=day),
+            environment={"torch": "2", "software": {library: str(day)}},
+        )
+        for day in (1, 2)
+    )
+    assert together([old, new]) == (new,)
+    again = replace(new, started_at="2026-01-03T00:00:00", id=3)
+    assert together([old, new, again])[0].timing.repetitions == 2
+
+
+@pytest.mark.parametrize("library", ["transformers", "onnxruntime"])
+def test_versions_in_records_of_before_count_alike(library):
+    """They lay beside torch, not under 'software'."""
+    first, second, other = (
+        replace(repetition(0.01 * day, day=day), environment=environment)
+        for day, environment in (
+            (1, {"torch": "2", library: "5"}),
+            (2, {"torch": "2", "software": {library: "5"}}),
+            (3, {"torch": "2", library: "6"}),
+        )
+    )
+    assert together([first, second])[0].timing.repetitions == 2
+    assert together([first, other]) == (other,)
+
+
 def test_three_visits_have_the_interval_between_them():
     levels = (0.010, 0.012, 0.014)
     rows = [repetition(v, day=i + 1) for i, v in enumerate(levels)]

@@ -133,7 +133,12 @@ def test_it_runs_times_and_describes_itself(row):
         # so that a hang can be noticed
         assert context.pulse.count > before
         assert all(size >= 0 for size in runner.memory().values())
-        json.dumps(runner.describe(), allow_nan=False)
+        described = runner.describe()
+        json.dumps(described, allow_nan=False)
+        # else timings of two versions would be combined
+        software = described.get("software", {})
+        assert all(isinstance(version, str) and version for version in software.values())
+        assert bool(software) == bool(set(row.needs) - {"torch"})
         if row.shared is not None:
             shared = row.shared(point(row), context)
             assert start_runner(point(row), context, shared).request()["e2e"][0] > 0
