@@ -29,16 +29,6 @@ from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
 from core.records.training_runs import TrainingRuns
 from core.units import number, plain_number
 
-__all__ = [
-    "FieldColumns",
-    "Preview",
-    "Reading",
-    "guess_mapping",
-    "load",
-    "preview",
-    "read_runs",
-]
-
 # field -> column of the file (a name, or a guess someone edited)
 FieldColumns = Mapping[str, "str | ColumnGuess"]
 SHOWN_ERRORS = 1000

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from core.errors import Unusable
 from core.fit.row_filter import mask
-from core.formats.runs.columns import SURE
-from core.formats.runs.reading import guess_mapping, load, preview, read_runs
+from core.formats.runs.columns import SURE, guess_mapping
+from core.formats.runs.reading import load, preview, read_runs
 from core.resources import resource
 
 HEADER = "name,n_layers,d_model,params_total,tokens,loss"
