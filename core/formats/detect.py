@@ -9,8 +9,7 @@ from typing import Any
 
 from core.document import open_document
 from core.errors import Unusable
-from core.formats.results.readers import result_formats
-from core.formats.results.reading import read_results
+from core.formats.results.reading import format_of, read_results
 from core.formats.runs.reading import load
 from core.formats.runs.tables import is_parquet
 
@@ -72,7 +71,7 @@ def _document(path: Path) -> Found:
         "hidden_size" in values or (isinstance(inner, Mapping) and "hidden_size" in inner)
     ):
         return Found("model", path, path)
-    named = next((row for row in result_formats() if row.recognises(document)), None)
+    named = format_of(document)
     if named is not None and not named.general:
         return Found("results", path, named.read(document))
     # a table of runs may also look like one of results, which hold losses and sizes too

@@ -53,11 +53,17 @@ def _in_folder(folder: Path) -> list[Path]:
     return sorted(file for file, row in found.items() if not row.repeated(file, found))
 
 
+def format_of(document: Document) -> ResultFormat | None:
+    """The first format that recognises an opened file; None where it holds no known results."""
+    return next((row for row in result_formats() if row.recognises(document)), None)
+
+
 def read_document(document: Document) -> tuple[ImportedPoint, ...]:
-    """The points of an opened file by the first format that recognises it."""
-    for row in result_formats():
-        if row.recognises(document):
-            return row.read(document)
+    """The points of an opened file, read as the format that it is recognised as. Raises Unusable, with
+    what was looked for, when no format recognises it."""
+    row = format_of(document)
+    if row is not None:
+        return row.read(document)
     looked_for = "; ".join(row.looked_for for row in result_formats())
     raise Unusable(
         f"{document.path}: not a known result file; looked for {looked_for}; found {document.found}"

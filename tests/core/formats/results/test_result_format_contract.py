@@ -15,7 +15,7 @@ from core.formats.detect import what_file
 from core.formats.own import table_csv, table_json
 from core.formats.own.selection import Row, Value
 from core.formats.results.readers import ResultFormat, result_formats
-from core.formats.results.reading import read_results
+from core.formats.results.reading import format_of, read_results
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.report.help_pages import formats_page
@@ -58,6 +58,7 @@ def test_its_files_are_its_own_and_read(row, files):
         assert not any(r.recognises(document) for r in others), document.path.name
         points = row.read(document)
         assert points and all(p.metrics and p.tool and p.source for p in points)
+        assert format_of(document) is row
         assert read_results(document.path) == points
         assert what_file(document.path).value == points
 
