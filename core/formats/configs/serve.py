@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
 
 from core.errors import Unusable
 from core.formats.configs import hf_config
@@ -11,31 +12,57 @@ from core.formats.configs.writing import ExportContext, proved
 from core.model.architecture import Architecture
 
 _CONFIG = re.compile(r"<<'CONFIG'\n(.*?)\nCONFIG\n", re.S)
+RANDOM_WEIGHTS = "--load-format dummy --skip-tokenizer-init"
 
 
-def script(
-    architecture: Architecture,
-    context: ExportContext,
-    server: str,
-    program: str,
-    arguments: tuple[str, ...],
-    random_weights: tuple[str, ...],
-) -> str:
-    """A script that serves a trained folder given to it, or else this shape with random weights.
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How a server is started: `program` serves the folder "$model".
 
-    Unusable for an 8-bit integer cache, which neither server supports.
+    `longest` is its option for the longest context in tokens, `most` that for the largest number of
+    sequences at once. `fixed` holds options that every script has. `fp8_cache` names its type of an
+    8-bit cache.
     """
-    if context.cache == "int8":
-        raise Unusable(f"an int8 cache is not supported by {server}; choose fp8 or 16 bits")
+
+    name: str
+    program: str
+    longest: str
+    most: str
+    fixed: tuple[str, ...]
+    fp8_cache: str
+
+    def write(self, architecture: Architecture, context: ExportContext) -> str:
+        """A shell script ending in the server. Raises Unusable when no Hugging Face family expresses
+        the shape, and for an int8 cache, which neither server supports."""
+        if context.cache == "int8":
+            raise Unusable(f"an int8 cache is not supported by {self.name}; choose fp8 or 16 bits")
+        return proved(architecture, _script(architecture, context, self), read, self.name)
+
+    def options(self, context: ExportContext) -> tuple[str, ...]:
+        """The options of a context, each with its value."""
+        given = [
+            f"--dtype {context.dtype}",
+            f"{self.longest} {context.max_context}",
+            f"{self.most} {context.max_batch}",
+            *self.fixed,
+        ]
+        if context.weights == "fp8":
+            given.append("--quantization fp8")
+        if context.cache == "fp8":
+            given.append(f"--kv-cache-dtype {self.fp8_cache}")
+        return tuple(given)
+
+
+def _script(architecture: Architecture, context: ExportContext, server: Server) -> str:
+    """A script that serves a trained folder given to it, or else this shape with random weights."""
     note = ""
     if context.weights == "int8":
         note = (
             "# int8 weights: give a folder quantised beforehand; random weights stay in bfloat16\n"
         )
     config = hf_config.write(architecture, context).rstrip("\n")
-    options = " \\\n    ".join(shlex.join(part.split(" ")) for part in arguments)
-    random = shlex.join(random_weights)
-    text = f"""\
+    options = " \\\n    ".join(shlex.join(part.split(" ")) for part in server.options(context))
+    return f"""\
 #!/bin/sh
 # Serves a trained model folder given as the first argument; without one, this shape with random
 # weights and token numbers for text, which measures speed but answers nonsense.
@@ -48,15 +75,14 @@ if [ -z "$model" ]; then
     cat > "$model/config.json" <<'CONFIG'
 {config}
 CONFIG
-    set -- {random}
+    set -- {RANDOM_WEIGHTS}
 else
     shift
 fi
-exec {program} \\
+exec {server.program} \\
     {options} \\
     "$@"
 """
-    return proved(architecture, text, read, server)
 
 
 def read(text: str) -> Architecture:

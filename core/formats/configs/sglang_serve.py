@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from core.formats.configs import serve
 from core.formats.configs.config_formats import ConfigFormat
-from core.formats.configs.serve import read
-from core.formats.configs.writing import ExportContext
-from core.model.architecture import Architecture
+from core.formats.configs.serve import Server, read
 
-__all__ = ["read", "write"]
-
-
-def write(architecture: Architecture, context: ExportContext) -> str:
-    """A shell script ending in the server; Unusable when no Hugging Face family expresses it."""
-    arguments = [
-        f"--dtype {context.dtype}",
-        f"--context-length {context.max_context}",
-        f"--max-running-requests {context.max_batch}",
-        "--tp-size 1",
-        "--mem-fraction-static 0.9",
-    ]
-    if context.weights == "fp8":
-        arguments.append("--quantization fp8")
-    if context.cache == "fp8":
-        arguments.append("--kv-cache-dtype fp8_e5m2")
-    return serve.script(
-        architecture,
-        context,
-        "SGLang",
-        'python -m sglang.launch_server --model-path "$model"',
-        tuple(arguments),
-        ("--load-format", "dummy", "--skip-tokenizer-init"),
-    )
-
-
+SERVER = Server(
+    name="SGLang",
+    program='python -m sglang.launch_server --model-path "$model"',
+    longest="--context-length",
+    most="--max-running-requests",
+    fixed=("--tp-size 1", "--mem-fraction-static 0.9"),
+    fp8_cache="fp8_e5m2",
+)
 FORMAT = ConfigFormat(
     key="sglang",
     title="SGLang serve script",
@@ -41,5 +20,5 @@ FORMAT = ConfigFormat(
     checked_against="documented server arguments",
     recognises=lambda text, values: not values and "sglang.launch_server" in text,
     read=read,
-    write=write,
+    write=SERVER.write,
 )
