@@ -116,7 +116,7 @@ class Measurement:
     environment: Mapping[str, Any] = field(default_factory=dict)
     started_at: str = ""  # ISO 8601, UTC
     model: str = ""  # name of a real model; empty for a design with random weights
-    source: str = "measured"  # or the name of the file it was imported from
+    source: str = "measured"  # nothing else is written; stored records have it
     id: int = 0  # row in the project; 0: not stored
     # statistics of the samples that were worked out already (`core.samples.statistics.estimate`)
     estimated: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

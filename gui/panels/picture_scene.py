@@ -21,7 +21,6 @@ from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.plot.scene import (
     EXACT,
-    IMPORTED,
     MEASURED,
     PREDICTED,
     Axis,
@@ -180,15 +179,12 @@ def same_views(a: tuple[LimitView, ...], b: tuple[LimitView, ...]) -> bool:
 
 
 def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
-    """Predicted, measured, imported or exact, for every row."""
+    """Predicted, measured or exact, for every row."""
     codes = np.full(len(table), PREDICTED, np.intp)
     exact = table.source(x_key, 0).kind == table.source(y_key, 0).kind == "exact"
     if exact and len(table):
         codes[:] = EXACT
     codes[table.estimates(x_key).measured | table.estimates(y_key).measured] = MEASURED
-    for row, measurement in table.measured_rows.items():
-        if measurement.source != "measured":
-            codes[row] = IMPORTED
     return codes
 
 
@@ -199,12 +195,6 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
     if not len(rows):
         return None
     rows = one_for_each_measurement(table, x_key, y_key, rows)
-    imported = np.array(
-        [
-            row in table.measured_rows and table.measured_rows[row].source != "measured"
-            for row in rows.tolist()
-        ]
-    )
     real = np.array([row in table.names for row in rows.tolist()])
     return Measured(
         x.value[rows],
@@ -212,7 +202,6 @@ def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
         rows,
         (x.low[rows], x.high[rows]),
         (y.low[rows], y.high[rows]),
-        imported,
         real,
     )
 

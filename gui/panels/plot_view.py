@@ -149,8 +149,9 @@ class PlotView(Panel):
         self.measured = QLabel("", self)
         self.measured.setToolTip(
             "An orange dot was measured; the line through it is its 95 % interval. A shape is marked"
-            " once, at the training length with the best value. Squares were measured"
-            " elsewhere and imported, triangles are real models. All other dots are predicted."
+            " once, at the training length with the best value. Triangles are real models. Squares"
+            " are laid over from elsewhere: imported results, other projects and other devices."
+            " All other dots are predicted."
         )
         # the first to go where the window is narrow
         self.measured.setMinimumWidth(1)

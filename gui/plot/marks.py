@@ -36,7 +36,6 @@ class MarksLayer(StillLayer):
         self.large = False
         self._u: Floats = np.empty(0)
         self._v: Floats = np.empty(0)
-        self._imported: Bools = np.empty(0, dtype=bool)
         self._real: Bools = np.empty(0, dtype=bool)
         self._bars: list[tuple[Floats, Floats, bool]] = []
 
@@ -49,12 +48,11 @@ class MarksLayer(StillLayer):
         self._bars = []
         if measured is None:
             self._u = self._v = np.empty(0)
-            self._imported = self._real = np.empty(0, dtype=bool)
+            self._real = np.empty(0, dtype=bool)
         else:
             self._u = view_coordinates(measured.x, x_axis)[:MOST_MARKS]
             self._v = view_coordinates(measured.y, y_axis)[:MOST_MARKS]
             none = np.zeros(len(measured.x), dtype=bool)
-            self._imported = (none if measured.imported is None else measured.imported)[:MOST_MARKS]
             self._real = (none if measured.real is None else measured.real)[:MOST_MARKS]
             for interval, axis, across in (
                 (measured.x_interval, x_axis, True),
@@ -71,15 +69,15 @@ class MarksLayer(StillLayer):
         return self.colours is None or not len(self)
 
     def draw(self, p: QPainter) -> None:
-        """Bars below, marks above; imported ones are squares, real models triangles."""
+        """Bars below, marks above; real models are triangles."""
         assert self.colours is not None
         plane = plane_of(self.view)
         x, y = plane.px(self._u), plane.py(self._v)
         seen = (x >= 0) & (x <= plane.width) & (y >= 0) & (y <= plane.height)
         p.setPen(QPen(QColor(self.colours.measured), 1.2))
         draw_lines(p, self.bar_lines(plane, x, y, seen))
-        paints = (self._paint_dot, self._paint_square, self._paint_triangle)
-        which = np.where(self._imported, 1, np.where(self._real, 2, 0))[seen]
+        paints = (self._paint_dot, self._paint_triangle)
+        which = self._real.astype(np.intp)[seen]
         if self.in_file:
             paint_each(p, paints, which, x[seen], y[seen])
         else:
@@ -126,11 +124,6 @@ class MarksLayer(StillLayer):
     def _paint_dot(self, p: QPainter, at: QPointF) -> None:
         self._ink(p)
         p.drawEllipse(at, self._radius, self._radius)
-
-    def _paint_square(self, p: QPainter, at: QPointF) -> None:
-        self._ink(p)
-        reach = QPointF(self._radius, self._radius)
-        p.drawRect(QRectF(at - reach, at + reach))
 
     def _paint_triangle(self, p: QPainter, at: QPointF) -> None:
         self._ink(p)

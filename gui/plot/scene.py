@@ -9,7 +9,7 @@ from core.arrays import Bools, Floats, Indices
 from core.units import format_quantity
 
 # source code of a point: where its numbers came from
-PREDICTED, MEASURED, IMPORTED, EXACT = range(4)
+PREDICTED, MEASURED, EXACT = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,6 @@ class Measured:
     rows: Indices
     x_interval: tuple[Floats, Floats] | None = None
     y_interval: tuple[Floats, Floats] | None = None
-    imported: Bools | None = None
     real: Bools | None = None  # a real model, not a design with random weights
 
 

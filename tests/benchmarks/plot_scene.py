@@ -56,7 +56,6 @@ def scene(
         rows,
         (x[rows] * 0.94, x[rows] * 1.07),
         (y[rows] - 0.012, y[rows] + 0.012),
-        imported=np.arange(len(rows)) % 5 == 0,
     )
     front = front_indices(x, y, mask)
     source = np.zeros(n, dtype=np.intp)

@@ -1,5 +1,7 @@
 """What of a table becomes a mark on the plot."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_project import SPACE, timed
@@ -10,8 +12,8 @@ from core.analysis.pipeline import Contents, make_laws, make_table
 from core.project.choices import Choices, WhatIf
 from core.space.space_file import parse_space
 from gui.panels import picture_scene
-from gui.panels.picture_scene import landmarks_of, measured_of, scene_of
-from gui.plot.scene import LIGHT
+from gui.panels.picture_scene import landmarks_of, measured_of, scene_of, source_codes
+from gui.plot.scene import LIGHT, MEASURED, PREDICTED
 from gui.state.state import State
 
 
@@ -46,6 +48,16 @@ def test_the_mark_is_where_the_axes_say_better(table):
 
 def test_nothing_measured_no_marks(table):
     assert measured_of(table, "params_total", "loss") is None
+
+
+def test_a_stored_measurement_of_another_source_is_a_measurement():
+    space = parse_space(SPACE)
+    stored = tuple(replace(timed(p), source="old.csv") for p in space.measurement_points())
+    contents = Contents("t", space, stored, ())
+    table = make_table(contents, make_laws(contents, Choices()), Choices())
+    codes = source_codes(table, "tpot_s", "loss")
+    assert set(codes.tolist()) == {PREDICTED, MEASURED}
+    assert set(np.flatnonzero(codes == MEASURED).tolist()) == set(table.measured_rows)
 
 
 def test_the_cheapest_life_is_sought_once_for_new_points(table, monkeypatch):

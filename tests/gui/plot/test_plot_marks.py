@@ -83,13 +83,12 @@ def test_bars_end_where_the_intervals_do(plot):
     ]
 
 
-def test_imported_ones_are_squares_and_real_models_triangles(plot):
+def test_designs_are_dots_and_real_models_triangles(plot):
     marks = measured(3)
     marks = Measured(
         marks.x,
         marks.y,
         marks.rows,
-        imported=np.array([False, True, False]),
         real=np.array([False, False, True]),
     )
     plot.refresh(scene(marks))
@@ -102,8 +101,7 @@ def test_imported_ones_are_squares_and_real_models_triangles(plot):
         ]
         for x, y in zip(marks.x, marks.y, strict=True)
     ]
-    assert corners[0] == [False] * 4
-    assert corners[1] == [True] * 4
+    assert corners[0] == corners[1] == [False] * 4
     # nothing beside its tip, all of its middle
     x, y = plane.px(marks.x[2]), plane.py(marks.y[2])
     assert not is_ink(image, x - 4, y - 4) and not is_ink(image, x + 4, y - 4)

@@ -55,6 +55,14 @@ def test_the_plot_states_why_it_is_empty_instead_of_made_up_numbers(window):  # 
     assert empty_text(replace(nothing, contents=replace(state.contents, imported=({},)))) == ""
 
 
+def test_the_legend_explains_every_shape_of_mark(window):  # noqa: F811
+    text = window.plot_view.measured.toolTip()
+    assert "orange dot was measured" in text and "Triangles are real models" in text
+    # the layer of overlays draws squares, whatever they came from
+    assert "Squares are laid over from elsewhere" in text
+    assert "other projects and other devices" in text
+
+
 def test_the_list_of_the_front_states_why_it_is_empty(qtbot, window):  # noqa: F811
     front = window.show_panel("front_table")
     assert front.view.isVisible() and not front.empty.isVisible()
