@@ -12,7 +12,7 @@ from core.analysis.pipeline import make_laws, make_table
 from core.commands.options import whole
 from core.export.export import ExportOrder, Written, export, write_measurements
 from core.export.formats import format_of, formats
-from core.formats.own.training_plan import TrainingDevice
+from core.formats.own.training_device import TrainingDevice
 from core.project.demo import open_any
 
 HELP = "write a candidate for another tool, or a selection as CSV, JSON or a training plan"
@@ -20,6 +20,7 @@ HELP = "write a candidate for another tool, or a selection as CSV, JSON or a tra
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """P.paretoscope, which candidates, what to write and where."""
+    tables = _keys("selection")
     parser.add_argument("project", metavar="P.paretoscope", help="the project file")
     parser.add_argument(
         "--candidate",
@@ -27,10 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ID",
         help="a candidate's id (from 'frontier --json'); repeatable; without it: the project's"
-        " selected candidate, for csv, json and plan the front, for raw all that was measured",
+        f" selected candidate, for {tables} the front, for {_keys('measurements')} all that was"
+        " measured",
     )
     parser.add_argument(
-        "--top", type=whole, metavar="K", help="for csv, json and plan: at most K rows of the front"
+        "--top", type=whole, metavar="K", help=f"for {tables}: at most K rows of the front"
     )
     parser.add_argument("--to", required=True, choices=tuple(formats()), help="the format")
     parser.add_argument("--out", required=True, metavar="PATH", help="the file to write")
@@ -47,6 +49,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     plan.add_argument("--peak", type=float, metavar="FLOP/S", help="peak of one device")
     plan.add_argument("--price", type=float, metavar="P", help="price of one device-hour")
+
+
+def _keys(kind: str) -> str:
+    """The formats of a kind, for example 'csv, json and plan'."""
+    *most, last = (key for key, row in formats().items() if row.kind == kind)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

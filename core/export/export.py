@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ from core.analysis.frame import Frame, rows_of
 from core.analysis.pipeline import Laws, loss_text
 from core.errors import Unusable
 from core.export.formats import format_of, refusal, write_shape
-from core.files import check_target, to_json, write_atomically
+from core.files import check_target, write_atomically
+from core.formats.configs.config_formats import ConfigFormat
 from core.formats.configs.writing import ExportContext, sidecar, sidecar_path
+from core.formats.own.own_formats import Content, OwnFormat
 from core.formats.own.selection import Row, rows_of_table
-from core.formats.own.training_plan import TrainingDevice
+from core.formats.own.training_device import TrainingDevice
 from core.records.measurement import Measurement, Point
 from core.records.metrics import METRICS
 from core.table.table import Table
 
 # a usual context length of servers, used unless the workload needs a longer one
 USUAL_CONTEXT = 4096
-# formats that hold everything themselves and need no sidecar
-WITHOUT_SIDECAR = ("json", "plan", "raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class ExportOrder:
     training: TrainingDevice | None = None
 
     def check_target(self) -> None:
-        """Raises Unusable when a file of the order cannot be written."""
+        """Raises Unusable for an unknown format and when a file of the order cannot be written."""
         check_target(self.out, self.force)
-        if self.format not in WITHOUT_SIDECAR:
+        form = format_of(self.format)
+        if isinstance(form, ConfigFormat) or form.sidecar is not None:
             check_target(sidecar_path(self.out), self.force)
 
 
@@ -84,21 +85,14 @@ def export(
         )
     rows = rows_of_table(table, _chosen(contents, table, frame, order))
     provenance = provenance_of(contents, laws, table, frame, rows)
-    if form.kind == "shape":
-        text, beside = _shape(contents, rows[0], order, provenance)
+    if isinstance(form, ConfigFormat):
+        files = _write_files(order, *_shape(contents, rows[0], order, provenance))
     else:
-        text, beside = _selection(rows, order, provenance)
-    files = [str(order.out)]
-    if beside:
-        write_atomically(sidecar_path(order.out), beside, order.force)
-        files.append(str(sidecar_path(order.out)))
-    write_atomically(order.out, text, order.force)
-    if text.startswith("#!"):
-        order.out.chmod(order.out.stat().st_mode | stat.S_IXUSR)
+        files = _write_own(form, Content(rows, provenance, order.training), order)
     what = rows[0].label if len(rows) == 1 else f"{len(rows)} candidates"
     return Written(
         order.format,
-        tuple(files),
+        files,
         len(rows),
         f"wrote {what} as {form.title} to {', '.join(files)}",
         tuple(row.identity for row in rows),
@@ -120,15 +114,16 @@ def shape_refusal(contents: Contents, table: Table, order: ExportOrder) -> str:
 
 def write_measurements(measurements: Sequence[Measurement], order: ExportOrder) -> Written:
     """Write these measurements as they were made; Unusable where there are none."""
-    from core.formats.own.raw_json import write
-
+    form = format_of(order.format)
+    if not isinstance(form, OwnFormat) or form.kind != "measurements":
+        raise Unusable(f"'{order.format}' is not a format of measurements")
     if not measurements:
         what = "these candidates were never" if order.candidates else "nothing was"
         raise Unusable(f"{what} measured, so there is nothing raw to write")
-    write_atomically(order.out, write(measurements), order.force)
+    files = _write_own(form, Content(measurements=measurements), order)
     count = len(measurements)
-    text = f"wrote {count} measurement{'' if count == 1 else 's'} to {order.out}"
-    return Written(order.format, (str(order.out),), count, text, order.candidates)
+    text = f"wrote {count} measurement{'' if count == 1 else 's'} to {', '.join(files)}"
+    return Written(order.format, files, count, text, order.candidates)
 
 
 def provenance_of(
@@ -237,29 +232,18 @@ def _context(
     )
 
 
-def _selection(
-    rows: tuple[Row, ...], order: ExportOrder, provenance: Mapping[str, Any]
-) -> tuple[str, str]:
-    from core.formats.own import table_csv, table_json, training_plan
-
-    if order.format == "json":
-        return table_json.write(rows, provenance), ""
-    if order.format == "csv":
-        about = _about_columns({key for row in rows for key in row.values}, provenance)
-        return table_csv.write(rows, provenance), to_json(about)
-    return training_plan.write(rows, provenance, order.training), ""
+def _write_own(form: OwnFormat, content: Content, order: ExportOrder) -> tuple[str, ...]:
+    beside = form.sidecar(content) if form.sidecar is not None else ""
+    return _write_files(order, form.write(content), beside)
 
 
-def _about_columns(keys: Iterable[str], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    known = set(keys)
-    return {
-        "schema_version": 1,
-        "kind": "paretoscope export",
-        "format": "csv",
-        "metrics": {
-            key: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}
-            for key, m in METRICS.items()
-            if key in known
-        },
-        "provenance": dict(provenance),
-    }
+def _write_files(order: ExportOrder, text: str, beside: str) -> tuple[str, ...]:
+    """Write the file of an order and, where there is a text for it, its sidecar; returns their paths."""
+    files = [str(order.out)]
+    if beside:
+        write_atomically(sidecar_path(order.out), beside, order.force)
+        files.append(str(sidecar_path(order.out)))
+    write_atomically(order.out, text, order.force)
+    if text.startswith("#!"):
+        order.out.chmod(order.out.stat().st_mode | stat.S_IXUSR)
+    return tuple(files)

@@ -22,6 +22,7 @@ FORMAT = OwnFormat(
     title="Raw measurements (JSON, every token's time)",
     file="measurements.json",
     checked_against="read back by this program",
+    write=lambda content: write(content.measurements),
     kind="measurements",
 )
 SCHEMA_VERSION = 2

@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from core.errors import Unusable
+from core.files import to_json
 from core.formats.configs.writing import SCHEMA_VERSION
 from core.formats.own.own_formats import OwnFormat
 from core.formats.own.selection import FIELDS, Row, Value
@@ -19,7 +20,14 @@ from core.model.architecture import SIZES, SWITCHES, Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
 
-FORMAT = OwnFormat(key="csv", title="CSV table", file="selection.csv", checked_against="read back")
+FORMAT = OwnFormat(
+    key="csv",
+    title="CSV table",
+    file="selection.csv",
+    checked_against="read back",
+    write=lambda content: write(content.rows, content.provenance),
+    sidecar=lambda content: about_columns(content.rows, content.provenance),
+)
 SHAPE = (*SIZES, *SWITCHES)
 _WORKLOAD = tuple(f.name for f in fields(Workload))
 _RUNTIME = tuple(f.name for f in fields(Runtime))
@@ -85,6 +93,24 @@ def _cell(value: Any) -> str:
         return str(int(value))
     # repr keeps every digit, so that reading back gives the same number
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def about_columns(rows: Sequence[Row], provenance: Mapping[str, Any]) -> str:
+    """The text beside the CSV: what each metric's column is, and the provenance of all."""
+    known = {key for row in rows for key in row.values}
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "paretoscope export",
+            "format": FORMAT.key,
+            "metrics": {
+                key: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}
+                for key, m in METRICS.items()
+                if key in known
+            },
+            "provenance": dict(provenance),
+        }
+    )
 
 
 def read(text: str) -> tuple[Row, ...]:

@@ -17,7 +17,11 @@ from core.records.metrics import METRICS
 from core.records.serial import from_plain
 
 FORMAT = OwnFormat(
-    key="json", title="JSON table", file="selection.json", checked_against="read back"
+    key="json",
+    title="JSON table",
+    file="selection.json",
+    checked_against="read back",
+    write=lambda content: write(content.rows, content.provenance),
 )
 KIND = "paretoscope selection"
 

@@ -10,7 +10,7 @@ from core.formats.own.table_csv import read as read_csv
 from core.formats.own.table_csv import write as write_csv
 from core.formats.own.table_json import read as read_json
 from core.formats.own.table_json import write as write_json
-from core.formats.own.training_plan import TrainingDevice
+from core.formats.own.training_device import TrainingDevice
 from core.formats.own.training_plan import read as read_plan
 from core.formats.own.training_plan import write as write_plan
 from core.model.architecture import Architecture
