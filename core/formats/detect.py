@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.document import open_document
+from core.document import Document, open_document
 from core.errors import Unusable
 from core.formats.results.reading import format_of, read_results
-from core.formats.runs.reading import load
+from core.formats.runs.reading import open_runs, preview
 from core.formats.runs.tables import is_parquet
 
 SQLITE = b"SQLite format 3\0"
@@ -24,8 +24,8 @@ LOOKED_FOR = (
 class Found:
     """What a file holds: kind is 'project', 'space', 'runs', 'results' or 'model'.
 
-    `value` is the path of a project, the text of a space, a `core.formats.runs.reading.Reading`, the
-    imported points, or the path of a model's folder or config.
+    `value` is the path of a project, the text of a space, a `core.formats.runs.reading.Preview`
+    whose runs could be read, the imported points, or the path of a model's folder or config.
     """
 
     kind: str
@@ -58,13 +58,21 @@ def _folder(path: Path) -> Found:
     if (path / "config.json").is_file():
         return Found("model", path, path)
     if (path / "meta.yaml").is_file() or (path / "params").is_dir():
-        return Found("runs", path, load(path))
+        return _runs(path)
     return Found("results", path, read_results(path))
+
+
+def _runs(source: Path | Document) -> Found:
+    """Runs, with the opened file; Unusable where none can be read under the guess."""
+    found = preview(open_runs(source))
+    if found.problem:
+        raise Unusable(found.problem)
+    return Found("runs", found.file.path, found)
 
 
 def _document(path: Path) -> Found:
     if is_parquet(path):
-        return Found("runs", path, load(path))
+        return _runs(path)
     document = open_document(path)
     values, inner = document.object, document.object.get("text_config")
     if "model_type" in values and (
@@ -76,7 +84,7 @@ def _document(path: Path) -> Found:
         return Found("results", path, named.read(document))
     # a table of runs may also look like one of results, which hold losses and sizes too
     try:
-        return Found("runs", path, load(document))
+        return _runs(document)
     except Unusable:
         if named is not None:
             return Found("results", path, named.read(document))

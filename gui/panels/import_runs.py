@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -68,19 +67,20 @@ NOT_HERE = "not in this file"
 
 
 class ImportRuns(QDialog):
-    """Reads the file off the window's thread whenever the mapping changes; stores nothing before OK.
+    """Shows a previewed file, again whenever the mapping changes; stores nothing before OK.
 
-    `taken` carries the name of the suite that was stored.
+    The file is not opened again, and its rows are read off the window's thread. `taken` carries the
+    name of the suite that was stored.
     """
 
     taken = Signal(str)
 
-    def __init__(self, store: Any, path: Path | str, parent: QWidget | None = None) -> None:
+    def __init__(self, store: Any, found: Preview, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty(HELP_PAGE, "formats.md")
         self._store = store
-        self._path = Path(path)
-        self._preview: Preview | None = None
+        self._path = found.file.path
+        self._preview = found
         self._columns: dict[str, QComboBox] = {}
         self._scales: dict[str, QComboBox] = {}
         self._why: dict[str, QLabel] = {}
@@ -88,22 +88,23 @@ class ImportRuns(QDialog):
         self.setWindowTitle(f"Import runs from {self._path.name}")
         self.resize(1080, 640)
         self._build()
-        self._read()
+        self._fill_boxes(found)
+        self._on_read(found)
 
     @property
     def busy(self) -> bool:
-        """Whether the file is being read."""
+        """Whether the rows are being read under another mapping."""
         return self.work.busy
 
     # --- laying out ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.head = QLabel(f"Reading {self._path.name} …")
+        self.head = QLabel()
         self.head.setWordWrap(True)
         self.head.setAccessibleName("What was found")
         self.work = WorkRow(self._store, "import")
         self.work.finished.connect(self._on_read)
-        self.work.ended.connect(self._on_ended)
+        self.work.ended.connect(self._offer)
 
         self.grid = QGridLayout()
         self.grid.setVerticalSpacing(3)
@@ -224,27 +225,18 @@ class ImportRuns(QDialog):
     # --- reading --------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        path, mapping = self._path, self._mapping() if self._touched else None
+        file, mapping = self._preview.file, self._mapping() if self._touched else None
 
         def work() -> Steps[Any]:
             yield from ()
-            return preview(path, mapping)
+            return preview(file, mapping)
 
-        self.work.run(work, f"Reading {path.name}")
+        self.work.run(work, f"Reading {file.path.name}")
 
     @Slot(object)
     def _on_read(self, found: Preview) -> None:
-        first = self._preview is None
         self._preview = found
-        if first:
-            self._fill_boxes(found)
         self._show(found)
-        self._offer()
-
-    @Slot()
-    def _on_ended(self) -> None:
-        if self._preview is None and self.work.text.text():
-            self.head.setText(f"⚠ {self.work.text.text()}")
         self._offer()
 
     @Slot()
@@ -301,8 +293,7 @@ class ImportRuns(QDialog):
                 transform = rest[0] if rest else ""
             chosen[field] = ColumnGuess(column, field, scale, transform, 1.0, "chosen here")
         used = {guess.column for guess in chosen.values()}
-        guesses = self._preview.guess.mapping if self._preview is not None else {}
-        for guess in guesses.values():
+        for guess in self._preview.guess.mapping.values():
             if guess.column not in used:
                 kept = guess.column if guess.column != guess.field else f"{guess.column} (not used)"
                 chosen[kept] = replace(guess, field=kept, scale=1.0, transform="")
@@ -353,8 +344,7 @@ class ImportRuns(QDialog):
 
     @Slot()
     def _offer(self) -> None:
-        found = self._preview
-        good = found is not None and found.reading is not None and not self.busy
+        good = self._preview.reading is not None and not self.busy
         self.ok.setEnabled(good and bool(self.suite.text().strip()))
         taken = {runs.suite for runs in self._store.state.contents.runs}
         name = self.suite.text().strip()
@@ -367,7 +357,7 @@ class ImportRuns(QDialog):
 
     def runs(self) -> TrainingRuns | None:
         """The runs as they would be stored."""
-        reading = self._preview.reading if self._preview is not None else None
+        reading = self._preview.reading
         if reading is None:
             return None
         return replace(

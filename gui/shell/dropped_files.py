@@ -101,7 +101,7 @@ class DroppedFiles(QObject):
         from gui.panels.import_runs import ImportRuns
 
         # which column is which, and what its loss means, is for the user to confirm
-        dialog = ImportRuns(self._store, found.path, self._shell.widget)
+        dialog = ImportRuns(self._store, found.value, self._shell.widget)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 

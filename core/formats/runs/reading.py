@@ -51,23 +51,45 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What a file holds before it is read in: columns, first rows, the guess and every complaint.
+class RunsFile:
+    """A file opened once: its table, and what its columns are guessed to be."""
 
-    `problem` says why the file cannot be read under this guess (empty: it can); `reading` is then
-    None.
+    path: Path
+    table: RawTable
+    guess: Guess
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file holds before it is read in: its first rows, the guess and every complaint.
+
+    `file` can be previewed again under another mapping without being opened again. `problem` says why
+    the file cannot be read under this guess (empty: it can); `reading` is then None.
     """
 
-    kind: str
-    columns: tuple[str, ...]
+    file: RunsFile
     rows: tuple[tuple[Any, ...], ...]
-    guess: Guess
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""
     reading: Reading | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of table, such as 'CSV'."""
+        return self.file.table.kind
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self.file.table.header
+
+    @property
+    def guess(self) -> Guess:
+        """What the columns are guessed to be."""
+        return self.file.guess
 
 
 def read_runs(
@@ -85,16 +107,12 @@ def read_runs(
 
 
 def load(
-    source: str | Path | Document,
+    path: str | Path,
     mapping: FieldColumns | None = None,
     where: Sequence[str] | Mapping[str, str] | None = None,
 ) -> Reading:
-    """Like read_runs, with every row left out and the reason; the source may be an opened file."""
-    if isinstance(source, Document):
-        path, table = source.path, table_of(source)
-    else:
-        path, table = Path(source), read_table(Path(source))
-    reading = _reading(path, table, guess_mapping(table.header, table.rows), mapping)
+    """Like read_runs, with every row left out and the reason."""
+    reading = _reading(open_runs(path), mapping)
     if where:
         try:
             reading = replace(reading, runs=kept(reading.runs, where))
@@ -103,25 +121,27 @@ def load(
     return reading
 
 
-def preview(path: str | Path, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
-    """What a file holds, the first rows, the guess and every complaint; Unusable if unreadable."""
-    path = Path(path)
-    table = read_table(path)
-    guess = guess_mapping(table.header, table.rows)
+def open_runs(source: str | Path | Document) -> RunsFile:
+    """The table in a file, or in an opened document; Unusable where there is none."""
+    if isinstance(source, Document):
+        path, table = source.path, table_of(source)
+    else:
+        path, table = Path(source), read_table(Path(source))
+    return RunsFile(path, table, guess_mapping(table.header, table.rows))
+
+
+def preview(file: RunsFile, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
+    """What an opened file holds under a mapping: the first rows, the guess and every complaint."""
+    table = file.table
     head = table.rows[:shown]
     try:
-        reading = _reading(path, table, guess, mapping)
+        reading = _reading(file, mapping)
     except Unusable as error:
         counts = {"rows": len(table.rows)}
-        return Preview(
-            table.kind, table.header, head, guess, counts=counts, notes=table.notes,
-            problem=str(error),
-        )  # fmt: skip
+        return Preview(file, head, notes=table.notes, counts=counts, problem=str(error))
     return Preview(
-        table.kind,
-        table.header,
+        file,
         head,
-        guess,
         reading.errors,
         reading.warnings,
         reading.notes,
@@ -154,7 +174,8 @@ def _chosen(
     return {f: c for f, c in guess.mapping.items() if c.column not in used} | given
 
 
-def _reading(path: Path, table: RawTable, guess: Guess, mapping: FieldColumns | None) -> Reading:
+def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
+    path, table, guess = file.path, file.table, file.guess
     chosen = _chosen(path, table, guess, mapping)
     _need(path, table, guess, chosen)
     position = {name: i for i, name in enumerate(table.header)}

@@ -22,7 +22,7 @@ def test_every_result_file_is_told_as_results(path):
 def test_run_tables_are_told_as_runs(name):
     found = what_file(resource(f"runs/{name}"))
     assert found.kind == "runs"
-    assert len(found.value.runs) > 50
+    assert len(found.value.reading.runs) > 50
 
 
 def test_a_project_is_told_by_its_content(tmp_path):

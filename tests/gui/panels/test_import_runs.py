@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from core.formats.runs.reading import open_runs, preview
 from core.resources import resource
 from gui.panels.import_runs import ImportRuns
 
@@ -17,10 +18,10 @@ e,50,1.0,3.8,10,512,blue
 
 
 def opened_dialog(qtbot, store, path):
-    dialog = ImportRuns(store, path)
+    dialog = ImportRuns(store, preview(open_runs(path)))
     qtbot.addWidget(dialog)
     dialog.show()
-    qtbot.waitUntil(lambda: dialog._preview is not None and not dialog.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=10_000)
     return dialog
 
 
@@ -110,14 +111,9 @@ def test_meaning_and_name_are_the_users(qtbot, opened):
     assert not dialog.ok.isEnabled()
 
 
-def test_an_unreadable_file_is_reported_and_nothing_stored(qtbot, opened, tmp_path):
-    path = tmp_path / "empty.csv"
-    path.write_text("")
-    dialog = ImportRuns(opened, path)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    qtbot.waitUntil(lambda: not dialog.busy, timeout=10_000)
-    assert "empty" in dialog.head.text()
-    assert not dialog.ok.isEnabled()
-    dialog.reject()
-    assert opened.state.contents.runs == ()
+def test_another_mapping_opens_no_file(qtbot, opened, odd):
+    dialog = opened_dialog(qtbot, opened, odd)
+    odd.unlink()
+    choose(qtbot, dialog, dialog._columns["loss"], "final")
+    assert "3 of 5 rows" in dialog.head.text()
+    assert dialog.runs().suite == "odd"

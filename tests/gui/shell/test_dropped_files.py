@@ -88,6 +88,33 @@ def test_runs_go_to_the_column_mapper(qtbot, window):  # noqa: F811
     dialog.reject()
 
 
+def test_dropped_runs_are_opened_once(qtbot, window, tmp_path, monkeypatch):  # noqa: F811
+    path = tmp_path / "mine.csv"
+    path.write_bytes(resource("runs/gemstones_cooldown_runs.csv").read_bytes())
+    opened, read = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self) or read(self))
+    drop(window, path)
+    qtbot.waitUntil(lambda: window.findChild(ImportRuns) is not None, timeout=20_000)
+    dialog = window.findChild(ImportRuns)
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
+    box = dialog._columns["n_heads"]
+    box.setCurrentIndex(0)
+    box.activated.emit(0)
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=20_000)
+    assert len(dialog.runs()) > 50
+    assert opened.count(path) == 1
+    dialog.reject()
+
+
+def test_an_empty_table_is_reported_and_nothing_stored(qtbot, window, tmp_path):  # noqa: F811
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    drop(window, path)
+    shows_message(qtbot, window, "empty.csv: the file is empty")
+    assert window.findChild(ImportRuns) is None
+    assert window.store.state.contents.runs == ()
+
+
 def test_a_project_is_opened(qtbot, window, project_path, tmp_path):  # noqa: F811
     other = project_like(project_path, tmp_path, "other")
     drop(window, other)

@@ -5,6 +5,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from showing import window  # noqa: F401
 
+from core.formats.runs.reading import open_runs, preview
 from core.laws.loss import LAWS
 from core.records.metrics import METRICS
 from core.resources import resource
@@ -50,7 +51,7 @@ def test_bars_limits_and_dialogs_have_their_own_pages(window):  # noqa: F811
     dialogs = (
         ExportDialog(window.store, window.settings, window),
         ReportDialog(window.store, window.settings, window),
-        ImportRuns(window.store, "runs.csv", window),
+        ImportRuns(window.store, preview(open_runs(resource("runs/morph_runs.csv"))), window),
     )
     assert [page_for(dialog) for dialog in dialogs] == ["formats.md"] * 3
     assert page_for(window.menuBar()) == page_for(window.toolbar) == "keyboard.md"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.errors import Unusable
 from core.fit.row_filter import mask
 from core.formats.runs.columns import SURE, guess_mapping
-from core.formats.runs.reading import load, preview, read_runs
+from core.formats.runs.reading import load, open_runs, preview, read_runs
 from core.resources import resource
 
 HEADER = "name,n_layers,d_model,params_total,tokens,loss"
@@ -310,7 +310,7 @@ def test_a_wandb_chart_gives_the_last_point_of_each_run(tmp_path):
     text = '"tokens","small - val/loss","small - val/loss__MIN","small - val/loss__MAX",'
     text += '"big - val/loss","big - val/loss__MIN","big - val/loss__MAX"\n'
     text += "1e9,3.9,3.9,3.9,3.7,3.7,3.7\n2e9,3.5,3.5,3.5,,,\n4e9,,,,3.1,3.1,3.1\n"
-    shown = preview(write(tmp_path, text))
+    shown = preview(open_runs(write(tmp_path, text)))
     assert shown.kind == "W&B chart"
     assert shown.rows == (("small", "2e9", "3.5"), ("big", "4e9", "3.1"))
     # a chart knows no sizes, and the message says so
@@ -429,7 +429,7 @@ def test_no_bytes_do_anything_but_read_or_be_refused(tmp_path_factory, data):
         path = tmp_path_factory.getbasetemp() / name
         path.write_bytes(data)
         with contextlib.suppress(Unusable):
-            preview(path)
+            preview(open_runs(path))
 
 
 @given(
