@@ -102,7 +102,7 @@ def about_columns(rows: Sequence[Row], provenance: Mapping[str, Any]) -> str:
         {
             "schema_version": SCHEMA_VERSION,
             "kind": "paretoscope export",
-            "format": FORMAT.key,
+            "format": "csv",
             "metrics": {
                 key: {"unit": m.unit, "label": m.label, "better": m.better, "formula": m.formula}
                 for key, m in METRICS.items()
