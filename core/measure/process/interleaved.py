@@ -18,13 +18,8 @@ import numpy as np
 from core.errors import Unsupported, Unusable
 from core.measure.backends.backend import BenchContext, Runner
 from core.measure.backends.registry import backend_of, needed_bytes, start_runner
-from core.measure.process.run_point import (
-    compilations,
-    failed,
-    measure,
-    now_utc,
-    warm_libraries,
-)
+from core.measure.process.record import failed, now_utc, record_of
+from core.measure.process.run_point import compilations, measure, warm_libraries
 from core.measure.timing import protocol
 from core.measure.timing.environment import Watch, snapshot
 from core.measure.timing.memory import (
@@ -238,31 +233,20 @@ def _records(
     for one, factors in zip(loaded, factors_of, strict=True):
         outcome = outcomes[str(one.number)]
         flags = [*standing(outcome, factors, context.settings, one.point.workload), *raised]
-        found[one.number] = Measurement(
-            architecture=one.point.architecture,
-            workload=one.point.workload,
-            runtime=one.point.runtime,
-            device=context.device,
-            samples={k: tuple(v) for k, v in outcome.blocks.items()},
+        found[one.number] = record_of(
+            one.point,
+            outcome,
+            one.runner,
+            context,
+            flags=flags,
             memory_bytes=one.memory_bytes,
-            flags=tuple(dict.fromkeys(flags)),
-            message=outcome.message if "clock" in outcome.flags else "",
-            environment={
-                **environment,
-                **one.runner.describe(),
-                "attempts": outcome.attempts,
-                "warmups": outcome.warmups,
-                "stopped_by": outcome.stopped_by,
-                "seconds": round(outcome.seconds, 3),
-                "seed": context.settings.seed,
-            },
+            environment=environment,
             timing=Timing(
                 drift_factors={phase: tuple(each) for phase, each in factors.items()},
                 interleaved_with=len(loaded) - 1,
                 ended_early=ended_early,
             ),
             started_at=started,
-            model=one.point.model,
         )
     return found
 

@@ -5,10 +5,8 @@ Runs in the measuring process. Whatever goes wrong with the point becomes a flag
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,12 +14,13 @@ from core.errors import Unsupported, Unusable
 from core.measure.backends.backend import BenchContext, Runner
 from core.measure.backends.registry import backend_of, needed_bytes, start_runner
 from core.measure.process.kernels import kernel_seconds
+from core.measure.process.record import failed, now_utc, record_of
 from core.measure.timing import protocol
 from core.measure.timing.environment import Watch, snapshot
 from core.measure.timing.memory import PeakMemory, is_out_of_memory, release, shortage
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Device, Measurement, Point, Timing
+from core.records.measurement import Measurement, Point, Timing
 
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
@@ -56,27 +55,6 @@ def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
     except (Unusable, RuntimeError, MemoryError):
         # what stands in the way of a toy stands in the way of the point, where it is reported
         return
-
-
-def failed(point: Point, device: Device, flag: str, message: str, **more: Any) -> Measurement:
-    """A measurement without samples, with the reason as its message."""
-    return Measurement(
-        architecture=point.architecture,
-        workload=point.workload,
-        runtime=point.runtime,
-        device=device,
-        samples={},
-        flags=(flag,),
-        message=" ".join(message.split()),
-        started_at=now_utc(),
-        model=point.model,
-        **more,
-    )
-
-
-def now_utc() -> str:
-    """ISO 8601, UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def measure(
@@ -152,17 +130,7 @@ def _timed(
     )
     raised, seen = watch.done()
     outcome = outcomes[name]
-    for flag in raised:
-        outcome.flag(flag)
     environment.update(seen)
-    environment.update(runner.describe())
-    environment.update(
-        attempts=outcome.attempts,
-        warmups=outcome.warmups,
-        stopped_by=outcome.stopped_by,
-        seconds=round(outcome.seconds, 3),
-        seed=context.settings.seed,
-    )
     timing = Timing()
     if context.device.kind == "cuda" and outcome.blocks:
         report(f"kernels of {name}", 0.9)
@@ -173,19 +141,16 @@ def _timed(
     if anchor is not None and outcomes[ANCHOR].blocks.get("tpot"):
         medians = [float(np.median(b)) for b in outcomes[ANCHOR].blocks["tpot"]]
         timing = replace(timing, anchor_s=float(np.median(medians)))
-    measurement = Measurement(
-        architecture=point.architecture,
-        workload=point.workload,
-        runtime=point.runtime,
-        device=context.device,
-        samples={k: tuple(v) for k, v in outcome.blocks.items()},
+    measurement = record_of(
+        point,
+        outcome,
+        runner,
+        context,
+        flags=[*outcome.flags, *raised],
         memory_bytes={"needed": needed, **runner.memory(), **peak.read()},
-        flags=tuple(outcome.flags),
-        message=outcome.message if "clock" in outcome.flags else "",
-        timing=timing,
         environment=environment,
+        timing=timing,
         started_at=started,
-        model=point.model,
     )
     if context.energy_s > 0 and not measurement.failed:
         from core.measure.timing.energy import energy_pass

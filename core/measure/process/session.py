@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import Unusable
 from core.measure.backends.registry import backend_of, needed_bytes
-from core.measure.process.run_point import failed
+from core.measure.process.record import failed
 from core.measure.process.worker import Worker, WorkerDied, WorkerHung, child_command
 from core.measure.timing.protocol import Settings
 from core.records.measurement import Device, Measurement, Point
