@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Floats
-from core.commands.fit import add_runs, add_settings, answer_of, number, runs_of, text_of, tying_of
+from core.commands.fit import add_runs, add_settings, answer_of, fit_of, number, text_of
 from core.commands.following import followed
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.fit.optimum import compute_optimal, crossing, crossing_text, optimal_interval
 from core.fit.resample import UNITS, bootstrap, percentiles
-from core.fit.solve import fit
 from core.fit.validate import trust, validation
 from core.laws.columns import params_column
 from core.laws.loss import LAWS
@@ -60,19 +59,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The fit, its intervals, and the requested predictions."""
     if not 0 < options.level < 1:
         raise Unusable("--level must lie between 0 and 1")
-    kept, everything = runs_of(options)
     targets = [(text, columns_of(text, options.params)) for text in options.predict]
     designs = [(text, designs_of(text)) for text in options.cross]
-    found = fit(
-        kept,
-        options.law,
-        tied=tying_of(options),
-        params=options.params,
-        method=options.method,
-        all_rows=everything,
-        delta=options.delta,
-        insist=options.insist,
-    )
+    found, kept, _ = fit_of(options)
     if not found.theta:
         return text_of(found, {}), answer_of(found, {})
     started = monotonic()

@@ -111,6 +111,27 @@ def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
     return kept(everything, options.where), everything
 
 
+def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns]:
+    """The fit that the options ask for, the runs it was fitted to, and all runs of the files.
+
+    Raises Unusable for a delta that is not above zero.
+    """
+    if not options.delta > 0:
+        raise Unusable("--delta must be above zero")
+    chosen, everything = runs_of(options)
+    found = fit(
+        chosen,
+        options.law,
+        tied=tying_of(options),
+        params=options.params,
+        method=options.method,
+        all_rows=everything,
+        delta=options.delta,
+        insist=options.insist,
+    )
+    return found, chosen, everything
+
+
 def _suite(text: str, columns: list[str]) -> TrainingRuns:
     """The bundled suite of this name, or the table in this file."""
     if text in bundled_suites() and not Path(text).exists():
@@ -120,19 +141,7 @@ def _suite(text: str, columns: list[str]) -> TrainingRuns:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The fit as a table of parameters and as JSON."""
-    kept, everything = runs_of(options)
-    if not options.delta > 0:
-        raise Unusable("--delta must be above zero")
-    found = fit(
-        kept,
-        options.law,
-        tied=tying_of(options),
-        params=options.params,
-        method=options.method,
-        all_rows=everything,
-        delta=options.delta,
-        insist=options.insist,
-    )
+    found, _, everything = fit_of(options)
     largest = judge_largest(found, everything) if found.theta else {}
     return text_of(found, largest), answer_of(found, largest)
 

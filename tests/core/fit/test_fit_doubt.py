@@ -486,6 +486,8 @@ def test_bootstrap_says_where_designs_cross(capsys, morph):
         (("bootstrap", "morph", "--law", "chinchilla", "--predict", "1e9,2e10,wide"), "24x2048"),
         (("bootstrap", "morph", "--law", "chinchilla", "--predict=-1,2e10,4x256"), "above zero"),
         (("bootstrap", "morph", "--law", "chinchilla", "--level", "1.5"), "--level"),
+        (("bootstrap", "morph", "--law", "chinchilla", "--delta", "0"), "--delta"),
+        (("fit", "morph", "--law", "chinchilla", "--delta", "-1"), "--delta"),
         (("compare", "morph", "--law", "magic"), "magic"),
     ],
 )
