@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from time import monotonic
 from typing import Any
 
@@ -66,19 +65,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return text_of(found, {}), answer_of(found, {})
     started = monotonic()
     found = followed(validation(found, kept))
-    steps = bootstrap(found, kept, options.resamples, options.unit, options.seed)
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            found = end.value
-            break
-        if sys.stderr.isatty():
-            print(
-                f"\r{progress.text}: {progress.done:.0f}/{progress.total:.0f}",
-                end="",
-                file=sys.stderr,
-            )
+    found = followed(bootstrap(found, kept, options.resamples, options.unit, options.seed))
     seconds = monotonic() - started
     intervals = percentiles(found, options.level)
     sentence, warn = trust(found)
