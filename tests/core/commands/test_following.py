@@ -37,6 +37,15 @@ def test_on_a_terminal_progress_is_one_line_that_is_cleared(capsys, monkeypatch)
     assert "1.0 of 2  half, 3 s left\r" in err and "\ra result\n" in err and err.endswith(" \r")
 
 
+def test_a_bootstrap_leaves_no_progress_on_the_terminal(capsys, monkeypatch):
+    from core.__main__ import main
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["bootstrap", "morph", "--law", "chinchilla", "--resamples", "4"]) == 0
+    err = capsys.readouterr().err
+    assert "resampling" in err and err.endswith(" \r")
+
+
 def test_work_that_fails_or_is_left_is_closed():
     closed = []
 
