@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,103 +83,99 @@ def sweep(
         chosen = replace(chosen, budget_s=chosen.budget_s / repetitions)
     fixed = anchor if isinstance(anchor, Point) else anchor_point(target) if anchor else None
     session = Session(device, chosen, python, threads, fixed, energy_s, hang_s, probe, command)
-    begun = time.monotonic()
-    measured = skipped = 0
-    waited = 0.0
     made = Counter(already)
-    failures: set[Any] = set()
-    pace = _Pace()
+    size = max(1, interleave)
+    queue: Iterator[tuple[int, tuple[Point, ...]]]
     try:
         found = yield from session.open()
         # starting the process and measuring the device are not the user's budget
-        begun = time.monotonic()
-        queue: Iterator[tuple[int, tuple[Point, ...]]] = (
-            (0, group) for group in batched(points, max(1, interleave))
-        )
-        left = 0
-        if listed is not None:
+        tally = _Tally(found, budget_s, listed is not None, made)
+        if listed is None:
+            queue = ((0, group) for group in batched(points, size))
+        else:
             before = [made[p.key(found)] for p in listed]
-            groups = _groups(listed, before, repetitions, seed, max(1, interleave))
-            left = sum(len(group) for _, group in groups)
-            skipped = repetitions * len(listed) - left
+            groups = _groups(listed, before, repetitions, seed, size)
+            tally.left = sum(len(group) for _, group in groups)
+            tally.skipped = repetitions * len(listed) - tally.left
             queue = iter(groups)
         current = 0
         while True:
-            paused_at = time.monotonic()
-            while pause is not None and pause.is_set():
-                yield Progress(measured, measured + left, "paused")
-                time.sleep(0.1)
-            waited += time.monotonic() - paused_at
-            spent = time.monotonic() - begun - waited
-            if budget_s is not None and spent >= budget_s:
+            yield from _paused(pause, tally)
+            spent_s = tally.spent_s()
+            if budget_s is not None and spent_s >= budget_s:
                 break
             number, group = next(queue, (0, ()))
             if not group:
                 break
-            keys = [p.key(found) for p in group]
-            group = tuple(
-                p
-                for p, key in zip(group, keys, strict=True)
-                if key not in failures and not (listed is None and made[key])
-            )
-            skipped += len(keys) - len(group)
-            left = max(0, left - (len(keys) - len(group)))
+            group = tally.due(group)
             if not group:
                 continue
             if number != current:
                 # a repetition has a process of its own: memory lies elsewhere, nothing is left warm
                 session.close()
                 current = number
-            ahead = left if listed is not None else 1
-            allowed = None
-            if budget_s is not None:
-                remaining = budget_s - spent
-                # of a queue that goes on, one group may use a quarter of what is left
-                most = remaining if listed is not None or len(group) == 1 else remaining / 4
-                allowed = min(_share(remaining, ahead), most / len(group))
-            started = time.monotonic()
-            alone = len(group) == 1
-            inner: Steps[Any] = (
-                session.measure(group[0], allowed)
-                if alone
-                else session.measure_interleaved(group, allowed)
-            )
-            name = group[0].label if alone else f"{len(group)} points"
-            try:
-                while True:
-                    step = next(inner)
-                    budget_left = (
-                        None if budget_s is None else budget_s - (time.monotonic() - begun - waited)
-                    )
-                    yield Progress(
-                        measured + len(group) * min(0.99, step.done),
-                        measured + ahead,
-                        f"{name}: {step.text}" if step.text else name,
-                        pace.seconds_left(ahead, time.monotonic() - started, budget_left),
-                    )
-            except StopIteration as end:
-                results: list[Measurement] = [end.value] if alone else end.value
-            except GeneratorExit:
-                # whoever leaves keeps what the interleaved run had measured
-                for m in session.so_far.values():
-                    store(ended_early(m, "it was stopped"))
-                raise
-            finally:
-                inner.close()
-            pace.learn(time.monotonic() - started, len(group))
+            results = yield from _timed(session, group, tally, spent_s, store)
             # all of them before one is yielded: whoever gets it may leave
             kept = [store(result) for result in results]
             for point, result in zip(group, kept, strict=True):
-                key = point.key(found)
-                made[key] += 1
-                if result.failed:
-                    failures.add(key)
-                measured, left = measured + 1, max(0, left - 1)
+                tally.count(point, result)
                 yield result
-        yield Progress(measured, measured + left, "done" if not left else "out of time", 0.0)
-        return Swept(measured, skipped, left, found, time.monotonic() - begun)
+        yield tally.progress("done" if not tally.left else "out of time", 0.0)
+        return Swept(
+            tally.measured, tally.skipped, tally.left, found, time.monotonic() - tally.begun
+        )
     finally:
         session.close()
+
+
+def _paused(pause: threading.Event | None, tally: _Tally) -> Steps[None]:
+    """Wait while `pause` is set; that time is not taken from the budget."""
+    since = time.monotonic()
+    while pause is not None and pause.is_set():
+        yield tally.progress("paused")
+        time.sleep(0.1)
+    tally.waited_s += time.monotonic() - since
+
+
+def _timed(
+    session: Session,
+    group: Sequence[Point],
+    tally: _Tally,
+    spent_s: float,
+    store: Callable[[Measurement], Measurement],
+) -> Steps[list[Measurement]]:
+    """Measure one point alone, or several interleaved; their measurements, not stored yet.
+
+    Whoever leaves meanwhile keeps what the interleaved run had measured.
+    """
+    started = time.monotonic()
+    alone = len(group) == 1
+    allowed_s = tally.allowed_s(len(group), spent_s)
+    inner: Steps[Any] = (
+        session.measure(group[0], allowed_s)
+        if alone
+        else session.measure_interleaved(group, allowed_s)
+    )
+    name = group[0].label if alone else f"{len(group)} points"
+    try:
+        while True:
+            step = next(inner)
+            yield Progress(
+                tally.measured + len(group) * min(0.99, step.done),
+                tally.measured + tally.ahead,
+                f"{name}: {step.text}" if step.text else name,
+                tally.seconds_left(time.monotonic() - started),
+            )
+    except StopIteration as end:
+        results: list[Measurement] = [end.value] if alone else end.value
+    except GeneratorExit:
+        for m in session.so_far.values():
+            store(ended_early(m, "it was stopped"))
+        raise
+    finally:
+        inner.close()
+    tally.pace.learn(time.monotonic() - started, len(group))
+    return results
 
 
 def batched(points: Iterable[Point], size: int) -> Iterator[tuple[Point, ...]]:
@@ -229,3 +225,68 @@ class _Pace:
         each = self._seconds / self._points
         left = max(0.0, each - current_s) + each * (points_left - 1)
         return left if budget_left_s is None else max(0.0, min(left, budget_left_s))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Where a sweep stands: what it measured, skipped and has left, and the time it used."""
+
+    device: Device
+    budget_s: float | None
+    listed: bool  # the points were known from the start
+    made: Counter[Any]  # measurements by key
+    left: int = 0  # of a list
+    measured: int = 0
+    skipped: int = 0
+    failures: set[Any] = field(default_factory=set)  # keys
+    pace: _Pace = field(default_factory=_Pace)
+    begun: float = field(default_factory=time.monotonic)
+    waited_s: float = 0.0
+
+    @property
+    def ahead(self) -> int:
+        """Points that are known to come, the one now measured among them."""
+        return self.left if self.listed else 1
+
+    def spent_s(self) -> float:
+        """Seconds of the budget that are used: those of a pause are not."""
+        return time.monotonic() - self.begun - self.waited_s
+
+    def due(self, group: Sequence[Point]) -> tuple[Point, ...]:
+        """Those that did not fail before and, unless they were listed, were not measured; the others
+        are skipped."""
+        keys = [p.key(self.device) for p in group]
+        found = tuple(
+            p
+            for p, key in zip(group, keys, strict=True)
+            if key not in self.failures and (self.listed or not self.made[key])
+        )
+        self.skipped += len(group) - len(found)
+        self.left = max(0, self.left - (len(group) - len(found)))
+        return found
+
+    def allowed_s(self, points: int, spent_s: float) -> float | None:
+        """Seconds that each point of a group may use; None without a budget."""
+        if self.budget_s is None:
+            return None
+        remaining = self.budget_s - spent_s
+        # of a queue that goes on, one group may use a quarter of what is left
+        most = remaining if self.listed or points == 1 else remaining / 4
+        return min(_share(remaining, self.ahead), most / points)
+
+    def count(self, point: Point, result: Measurement) -> None:
+        """Note that a point was measured, or failed and is not to be tried again."""
+        key = point.key(self.device)
+        self.made[key] += 1
+        if result.failed:
+            self.failures.add(key)
+        self.measured, self.left = self.measured + 1, max(0, self.left - 1)
+
+    def seconds_left(self, current_s: float) -> float | None:
+        """Seconds until the sweep is done, the group now measured having run for a while."""
+        budget_left_s = None if self.budget_s is None else self.budget_s - self.spent_s()
+        return self.pace.seconds_left(self.ahead, current_s, budget_left_s)
+
+    def progress(self, text: str, seconds_left: float | None = None) -> Progress:
+        """Between two groups."""
+        return Progress(self.measured, self.measured + self.left, text, seconds_left)
