@@ -122,8 +122,8 @@ def launched(start: Callable[[], Any], what: str, logger: str) -> Any:
             return start()
         except Exception as error:
             # a launcher raises whatever SSH, the system or the other machine raised
-            lines = [line for line in str(error).strip().splitlines() if line.strip()]
-            reason = lines[0].strip() if lines else type(error).__name__
+            raised = [line for line in str(error).strip().splitlines() if line.strip()]
+            reason = raised[0].strip() if raised else type(error).__name__
             reason = reason.removeprefix("Cluster failed to start: ")
             heard = next((line for line in reversed(lines) if "Error" in line or "No " in line), "")
             raise Unusable(f"{what}: {reason}" + (f" ({heard})" if heard else "")) from error
