@@ -21,6 +21,8 @@ from pathlib import Path
 from core.resources import resource
 
 ROOT = "paretoscope"
+# of its own optional parts those that the program is made of
+PARTS = frozenset({"gui", "measure"})
 FOLDER = "licences"
 LIST = "licences.json"
 # the typeface and the run tables ship their own texts under resources
@@ -73,7 +75,7 @@ def shipped() -> tuple[Licence, ...]:
 def packages(root: str = ROOT) -> tuple[Distribution, ...]:
     """The installed packages that the program needs, and those that they need."""
     found: dict[str, Distribution] = {}
-    wanted: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
+    wanted: list[tuple[str, frozenset[str]]] = [(root, PARTS)]
     seen: set[tuple[str, frozenset[str]]] = set()
     while wanted:
         name, parts = wanted.pop()

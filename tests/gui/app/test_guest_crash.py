@@ -148,7 +148,7 @@ def own_log():
 def write_log(folder):
     """Install in a process of its own: it takes over Qt's messages and Python's fault handler."""
     code = (
-        "import sys; from pathlib import Path; from gui import crash, logs\n"
+        "import sys; from pathlib import Path; from gui.app import crash, logs\n"
         "from PySide6.QtCore import qWarning\n"
         "folder = Path(sys.argv[1]); print(logs.install(folder)); crash.install(folder)\n"
         "for i in range(20_000): logs.logger().info('line %d %s', i, 'x' * 60)\n"

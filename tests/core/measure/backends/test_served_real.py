@@ -256,7 +256,7 @@ def test_a_refusal_is_told_by_its_message_alone():
     ("answer", "reason"),
     [
         # what llama-cpp-python sends for a prompt longer than its context
-        ("", r"without a token; its own log may say why \(has it a context of 203 tokens"),
+        ("", r"without a token; its own log may have the reason \(has it a context of 203 tokens"),
         (ALL_HELD_BACK, "without any text, though it counts 24 tokens"),
         (INTERRUPTED, "early, after 1 of 3 tokens; .* takes one request at a time"),
     ],
