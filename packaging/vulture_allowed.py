@@ -68,3 +68,6 @@ _.goodput_lookahead
 _.required_tar
 _.tokens_gained
 _.tokens_per_s
+
+# shown to scripts in resources/help/python.md
+_.read_runs

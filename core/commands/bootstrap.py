@@ -60,28 +60,37 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         raise Unusable("--level must lie between 0 and 1")
     targets = [(text, columns_of(text, options.params)) for text in options.predict]
     designs = [(text, designs_of(text)) for text in options.cross]
-    found, kept, _ = fit_of(options)
+    found, kept, _, report = fit_of(options)
+    reading = {"reading": report.plain()}
     if not found.theta:
-        return text_of(found, {}), answer_of(found, {})
+        return f"{report.text()}\n{text_of(found, {})}", answer_of(found, {}) | reading
     started = monotonic()
     found = followed(validation(found, kept))
     found = followed(bootstrap(found, kept, options.resamples, options.unit, options.seed))
     seconds = monotonic() - started
     intervals = percentiles(found, options.level)
     sentence, warn = trust(found)
-    answer = answer_of(found, {}) | {
-        "resamples": 0 if found.resamples is None else len(found.resamples),
-        "unit": options.unit,
-        "level": options.level,
-        "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
-        "predictions": [prediction(found, text, c, options.level) for text, c in targets],
-        "crossings": [crossing_of(found, text, pair, options.level) for text, pair in designs],
-        "heldout": {k: number(v) for k, v in found.heldout.items()},
-        "trust": sentence,
-        "warn": warn,
-        "seconds": seconds,
-    }
-    lines = [text_of(found, {}), f"{answer['resamples']} resamples of {options.unit}s:"]
+    answer = (
+        answer_of(found, {})
+        | reading
+        | {
+            "resamples": 0 if found.resamples is None else len(found.resamples),
+            "unit": options.unit,
+            "level": options.level,
+            "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
+            "predictions": [prediction(found, text, c, options.level) for text, c in targets],
+            "crossings": [crossing_of(found, text, pair, options.level) for text, pair in designs],
+            "heldout": {k: number(v) for k, v in found.heldout.items()},
+            "trust": sentence,
+            "warn": warn,
+            "seconds": seconds,
+        }
+    )
+    lines = [
+        report.text(),
+        text_of(found, {}),
+        f"{answer['resamples']} resamples of {options.unit}s:",
+    ]
     for name, (low, high) in intervals.items():
         lines.append(f"  {name:>10} {low:.6g} to {high:.6g}")
     for each in answer["predictions"]:

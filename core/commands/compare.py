@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The table, best held-out error first."""
-    kept, _ = runs_of(options)
+    kept, _, report = runs_of(options)
     found = followed(comparison(kept, options.method, options.law, options.params or CONVENTIONS))
     sentence, warn = trust(found.fits[0]) if found.fits else ("No law could be fitted.", True)
     answer = {
@@ -51,8 +51,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "best": sentence,
         "warn": warn,
         "note": CAVEAT,
+        "reading": report.plain(),
     }
-    text = text_of(found, len(kept), sentence)
+    text = f"{report.text()}\n{text_of(found, len(kept), sentence)}"
     if options.published:
         beside = published_on(kept)
         answer["published"] = beside.rows()

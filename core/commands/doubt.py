@@ -35,14 +35,14 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """What the runs can and cannot tell apart, then the settings, worst first."""
     from core.fit.resample import with_resamples
 
-    runs, everything = runs_of(options)
+    runs, everything, report = runs_of(options)
     settings = {"tied": options.tied, "params": options.params, "method": options.method}
     base = fit(runs, options.law, all_rows=everything, insist=True, **settings)
     if not base.theta:
         raise Unusable(f"the {options.law} law cannot be fitted to these runs: {base.message}")
     answers = can_answer(with_resamples(base, runs, options.resamples), runs)
     moved = followed(sensitivity(base, runs))
-    lines = [f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
+    lines = [report.text(), f"Can {len(runs)} runs of {runs.suite} answer? ({base.title})"]
     lines += [f"  {answer.verdict:<7}{answer.question} {answer.why}" for answer in answers]
     lines.append(
         "What the prediction depends on, worst first (shift in % of the largest size's loss):"
@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     answer = {
         "suite": runs.suite,
         "law": options.law,
+        "reading": report.plain(),
         "answers": [{"question": a.question, "verdict": a.verdict, "why": a.why} for a in answers],
         "sensitivity": [
             {

@@ -14,8 +14,9 @@ from core.fit.mixing import mixed
 from core.fit.row_filter import kept
 from core.fit.solve import METHODS, fit
 from core.fit.validate import judge_largest
-from core.formats.runs.reading import read_runs
-from core.formats.runs.suites import bundled_suites, suite
+from core.formats.runs.reading import Reading, load
+from core.formats.runs.report import Report, joined
+from core.formats.runs.suites import bundled_suites, load_suite
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
@@ -100,25 +101,28 @@ def tying_of(options: argparse.Namespace) -> bool | str:
     return "own-shape-exponent" if options.own_shape_exponent else bool(options.tied)
 
 
-def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns]:
-    """The runs to fit and all runs of the file, or of all files with `--together`."""
-    suites = [_suite(text, options.column) for text in options.runs]
+def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns, Report]:
+    """The runs to fit, all runs of the file (of all files with `--together`), and what reading did."""
+    readings = [_reading(text, options.column) for text in options.runs]
+    suites = [reading.runs for reading in readings]
     if len(suites) > 1 and not options.together:
         raise Unusable(
             f"{' and '.join(s.suite for s in suites)} are fitted as one only with --together"
         )
     everything = mixed(suites) if len(suites) > 1 else suites[0]
-    return kept(everything, options.where), everything
+    report = joined({reading.runs.suite: reading.report for reading in readings})
+    return kept(everything, options.where), everything, report
 
 
-def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns]:
-    """The fit that the options ask for, the runs it was fitted to, and all runs of the files.
+def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns, Report]:
+    """The fit that the options ask for, the runs it was fitted to, all runs of the files, and what
+    reading them did.
 
     Raises Unusable for a delta that is not above zero.
     """
     if not options.delta > 0:
         raise Unusable("--delta must be above zero")
-    chosen, everything = runs_of(options)
+    chosen, everything, report = runs_of(options)
     found = fit(
         chosen,
         options.law,
@@ -129,21 +133,22 @@ def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns
         delta=options.delta,
         insist=options.insist,
     )
-    return found, chosen, everything
+    return found, chosen, everything, report
 
 
-def _suite(text: str, columns: list[str]) -> TrainingRuns:
-    """The bundled suite of this name, or the table in this file."""
+def _reading(text: str, columns: list[str]) -> Reading:
+    """The bundled suite of this name, or the table in this file, as read."""
     if text in bundled_suites() and not Path(text).exists():
-        return suite(text)
-    return read_runs(Path(text), pairs(columns, "--column") or None)
+        return load_suite(text)
+    return load(Path(text), pairs(columns, "--column") or None)
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """The fit as a table of parameters and as JSON."""
-    found, _, everything = fit_of(options)
+    """What was read, the fit as a table of parameters, and both as JSON."""
+    found, _, everything, report = fit_of(options)
     largest = judge_largest(found, everything) if found.theta else {}
-    return text_of(found, largest), answer_of(found, largest)
+    text = f"{report.text()}\n{text_of(found, largest)}"
+    return text, answer_of(found, largest) | {"reading": report.plain()}
 
 
 def answer_of(found: Fit, largest: dict[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,8 @@ MEANINGS = (
 )
 UNITS = ("nats/token", "bits/token", "bits/byte")
 NOT_HERE = "not in this file"
+# rows named in the notes; the others are counted
+MOST_SHOWN = 1000
 
 
 class ImportRuns(QDialog):
@@ -339,7 +341,10 @@ class ImportRuns(QDialog):
         self.table.show_rows(header, cells, sortable=False)
         problems = [*found.errors, *found.warnings]
         notes = [f"Assumed: {note}" for note in found.notes]
-        self.notes.setPlainText("\n".join([*problems, *notes]) or "Every row can be imported.")
+        shown = [*notes, *problems[:MOST_SHOWN]]
+        if len(problems) > MOST_SHOWN:
+            shown.append(f"and {len(problems) - MOST_SHOWN:,} more")
+        self.notes.setPlainText("\n".join(shown) or "Every row can be imported.")
         self.tabs.setTabText(1, f"Rows left out and odd ({len(problems):,})")
 
     @Slot()

@@ -38,18 +38,20 @@ def repeats(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str
 def outliers(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:
     """Losses far from a smooth surface through the others: quadratic in ln N and ln D, robust.
 
-    Far is more than 6 robust standard deviations and 10 %. Fewer than 12 runs give no message.
+    Far is more than 6 robust standard deviations and 10 %. Fewer than 12 runs are compared with a
+    plane, fewer than 7 give no message.
     """
     size = next((runs.columns[f] for f in SIZES if f in runs.columns), None)
     if size is None:
         return []
     known = np.isfinite(size) & np.isfinite(runs.columns["tokens"])
-    if known.sum() < 12:
+    if known.sum() < 7:
         return []
     n, d = np.log(size[known]), np.log(runs.columns["tokens"][known])
     observed = np.log(runs.columns["loss"][known])
     n, d = n - n.mean(), d - d.mean()
-    basis = np.stack([np.ones_like(n), n, d, n * n, n * d, d * d], axis=1)
+    terms = [np.ones_like(n), n, d, n * n, n * d, d * d]
+    basis = np.stack(terms if n.size >= 12 else terms[:3], axis=1)
     weights = np.ones_like(n)
     residual = observed - observed.mean()
     for _ in range(20):

@@ -25,13 +25,14 @@ from core.formats.runs.columns import (
     meaning_of,
 )
 from core.formats.runs.oddities import SIZES, outliers, repeats
+from core.formats.runs.report import SHOWN, Report
 from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
 from core.records.training_runs import TrainingRuns
 from core.units import number, plain_number
 
 # field -> column of the file (a name, or a guess someone edited)
 FieldColumns = Mapping[str, "str | ColumnGuess"]
-SHOWN_ERRORS = 1000
+LEFT_OUT = "; left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,11 @@ class Reading:
 
     `errors` has one line per row left out, `warnings` one per row kept but odd (outliers, repeats),
     `notes` the assumptions made about the file. `counts` holds 'rows', 'read', 'errors',
-    'duplicates', 'missing', 'repeats', 'outliers' and 'unfinished'.
+    'duplicates', 'missing', 'repeats', 'outliers' and 'unfinished'. `report` is the same in short.
     """
 
     runs: TrainingRuns
+    report: Report
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -199,10 +201,10 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
         if wrong:
             problems[row] = wrong
     arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
-    notes = [*table.notes, *_derive(arrays)]
+    derived = [*table.notes, *_derive(arrays)]
     _impossible(chosen, arrays, problems, counts)
     good = np.array([row not in problems for row in range(1, len(table.rows) + 1)], dtype=bool)
-    errors = [f"{table.where(row)}: {text}; left out" for row, text in sorted(problems.items())]
+    errors = [f"{table.where(row)}: {text}{LEFT_OUT}" for row, text in sorted(problems.items())]
     if not good.any():
         raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
     runs = _runs(path, table, guess, chosen, arrays).take(good)
@@ -214,12 +216,36 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
         "repeats": len(again),
         "outliers": len(far),
     }
-    notes += [
+    notes = derived + [
         f"{c.field}: column '{c.column}' ({c.reason})"
         for c in chosen.values()
         if c.confidence < 0.9 or c.scale != 1.0 or c.transform
     ]
-    return Reading(runs, tuple(errors[:SHOWN_ERRORS]), tuple(far + again), tuple(notes), counts)
+    if len(again) > SHOWN:
+        others = f"{len(again)} rows have the size and tokens of another row, kept as other runs"
+        again_in_short = [f"{others}: {again[0]}; ..."]
+    else:
+        again_in_short = again
+    report = Report(
+        len(table.rows),
+        tuple(line.removesuffix(LEFT_OUT) for line in errors),
+        _guessed(chosen, mapping),
+        tuple(derived),
+        tuple(far + again_in_short),
+    )
+    return Reading(runs, report, tuple(errors), tuple(far + again), tuple(notes), counts)
+
+
+def _guessed(
+    chosen: Mapping[str, ColumnGuess], mapping: FieldColumns | None
+) -> dict[str, tuple[str, str]]:
+    """Column and reason of every field that was guessed; a column called like its field is certain."""
+    return {
+        name: (guess.column, guess.reason)
+        for name, guess in chosen.items()
+        if name not in (mapping or {})
+        and (guess.column != name or guess.scale != 1.0 or guess.transform)
+    }
 
 
 def _need(path: Path, table: RawTable, guess: Guess, chosen: Mapping[str, ColumnGuess]) -> None:

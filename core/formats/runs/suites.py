@@ -10,7 +10,7 @@ import numpy as np
 from core.arrays import Floats
 from core.errors import Unusable
 from core.formats.runs.columns import ColumnGuess
-from core.formats.runs.reading import read_runs
+from core.formats.runs.reading import Reading, load
 from core.formats.runs.tables import read_table
 from core.model.architecture import Architecture, rounded_ffn
 from core.model.workload import Workload
@@ -103,6 +103,11 @@ def bundled_suites() -> tuple[str, ...]:
 
 def suite(name: str) -> TrainingRuns:
     """A bundled suite with its source, licence and the meaning of its loss; Unusable if unknown."""
+    return load_suite(name).runs
+
+
+def load_suite(name: str) -> Reading:
+    """Like suite, with what reading did."""
     if name not in SUITES:
         raise Unusable(f"no bundled suite '{name}'; there are {', '.join(SUITES)}")
     about = SUITES[name]
@@ -115,13 +120,14 @@ def suite(name: str) -> TrainingRuns:
         or field.startswith("params_")
     }
     mapping["loss"] = ColumnGuess(about.loss_column, "loss")
-    runs = read_runs(resource(f"runs/{about.file}"), mapping)
+    reading = load(resource(f"runs/{about.file}"), mapping)
+    runs = reading.runs
     columns = dict(runs.columns)
     if about.loss_column != "loss":
         columns[about.loss_column] = columns["loss"]
     if name == "overtraining":
         columns |= _open_lm_columns(runs)
-    return replace(
+    runs = replace(
         runs,
         suite=name,
         columns=columns,
@@ -130,6 +136,7 @@ def suite(name: str) -> TrainingRuns:
         source=about.source,
         licence=about.licence,
     )
+    return replace(reading, runs=runs)
 
 
 def _open_lm_columns(runs: TrainingRuns) -> dict[str, Floats]:
