@@ -235,15 +235,16 @@ def detail(table: Table, row: int) -> str:
 def crossings(table: Table, rows: Sequence[int], base: int, law: Fit | None) -> tuple[str, ...]:
     """Where the loss of each candidate crosses the baseline's as both are trained on more tokens.
 
-    The law predicts designs only, not trained models. A design that does not cross the baseline has
+    The law predicts designs only, of 16 bits and more, not trained models. A design that does not cross the baseline has
     no sentence.
     """
-    if law is None or not law.ok or base in table.names:
+    low = table.candidates.below_16_bits
+    if law is None or not law.ok or base in table.names or low[base]:
         return ()
     found = []
     names = dict(zip(rows, distinct_labels(table, rows), strict=True))
     for row in rows:
-        if row == base or row in table.names:
+        if row == base or row in table.names or low[row]:
             continue
         there, here = (
             {k: float(v[0]) for k, v in loss_columns(table.candidates.take(np.array([i]))).items()}

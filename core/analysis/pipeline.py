@@ -149,13 +149,19 @@ def loss_text(laws: Laws) -> str:
 
 
 def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
-    """Warnings where values of different meaning are on one axis."""
+    """Warnings where values of different meaning are on one axis, and where low precision hides losses."""
     notes = []
     losses = [m for m in table.measured_rows.values() if "loss" in m.quality]
     if losses:
         notes.append(
             "Losses of local models were measured on a text of yours; the law's losses were not."
             " Compare models with models and designs with designs."
+        )
+    low = int((table.candidates.below_16_bits & np.isnan(table.column("loss"))).sum())
+    if low:
+        notes.append(
+            f"{low:,} of {len(table):,} candidates have weights or a cache below 16 bits: what they"
+            " cost in loss is not known, so that a front of loss leaves them out."
         )
     devices = {m.device.key for m in contents.measurements if not m.failed}
     if len(devices) > 1:

@@ -51,15 +51,14 @@ def snapshot(table: Table, frame: Frame) -> Snapshot:
 
 
 def why_nothing(table: Table, frame: Frame) -> str:
-    """Why there is no best candidate: the limits, or a metric without a value under this what-if."""
-    for key in (frame.x, frame.y):
-        described = table.column(key)[: table.described]
-        if len(described) and not np.isfinite(described).any():
-            return (
-                f"No described candidate has a value for {METRICS[key].label.lower()} like this:"
-                f" {table.source(key, 0).text}."
-            )
-    return nothing_feasible(table, frame)
+    """Why there is no best candidate: the limits, or metrics without a value under this what-if."""
+    reasons = [
+        f"No described candidate has a value for {METRICS[key].label.lower()} like this:"
+        f" {table.source(key, 0).text}."
+        for key in dict.fromkeys((frame.x, frame.y))
+        if table.described and not np.isfinite(table.column(key)[: table.described]).any()
+    ]
+    return " ".join(reasons) or nothing_feasible(table, frame)
 
 
 def as_described(contents: Contents, laws: Laws, choices: Choices) -> Snapshot:

@@ -70,6 +70,14 @@ class Runtime:
         return BYTES_PER_ELEMENT[self.cache]
 
     @property
+    def below_16_bits(self) -> str:
+        """What is stored in fewer than 16 bits, e.g. 'int8 weights and an fp8 cache'; '' for nothing."""
+        low = [f"{self.weights} weights"] if self.weight_bytes < 2 else []
+        if self.cache_bytes < 2:
+            low.append(f"an {self.cache} cache")
+        return " and ".join(low)
+
+    @property
     def label(self) -> str:
         """E.g. 'eager, fp32'."""
         return f"{self.execution}, {self.weights}" + (

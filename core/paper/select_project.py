@@ -107,7 +107,10 @@ def the_workload(table: Table, name: str, wanted: Workload | None) -> Workload:
 
 
 def rows_of(table: Table, workload: Workload) -> Indices:
-    """Rows of a workload, one per shape and runtime: training tokens are set by the method."""
+    """Rows of a workload, one per shape and runtime: training tokens are set by the method.
+
+    Those below 16 bits are left out, since no law here predicts their loss.
+    """
     c = table.candidates
     mask = (
         (c.batch == workload.batch)
@@ -115,10 +118,15 @@ def rows_of(table: Table, workload: Workload) -> Indices:
         & (c.output_tokens == workload.output_tokens)
     )
     mask[list(table.names)] = False
-    rows = np.flatnonzero(mask)
-    if not len(rows):
+    if not mask.any():
         raise Unusable(
             f"every candidate with {workload.label} is a trained model: nothing to select"
+        )
+    rows = np.flatnonzero(mask & ~c.below_16_bits)
+    if not len(rows):
+        raise Unusable(
+            f"every candidate with {workload.label} has weights or a cache below 16 bits: what they"
+            " cost in loss is not known"
         )
     columns: list[NDArray[Any]] = [getattr(c.shapes, f.name)[rows] for f in fields(Shapes)]
     # a measured row comes before a predicted copy of itself

@@ -135,6 +135,15 @@ class Measurement:
         return bool(FAILED_FLAGS.intersection(self.flags)) or not self.samples
 
     @property
+    def scored_as_it_runs(self) -> bool:
+        """Whether `quality` holds for how it runs: scored in the precision of its weights, or both in 16
+        bits and more. A text is scored without a cache, so never for a cache below 16 bits."""
+        run = self.runtime
+        if not run.below_16_bits:
+            return True
+        return run.cache_bytes >= 2 and self.environment.get("scored_in") == run.weights
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """Identity of what was measured; measurements with equal keys are repetitions."""
         return (self.model, self.architecture, self.workload, self.runtime, self.device.key)

@@ -184,11 +184,14 @@ def one_value(value: float | None) -> Reading | None:
 
 
 def of_quality(name: str) -> Callable[[Measurement, Median], Reading | None]:
-    """A function that reads a name of `Measurement.quality`, with its interval where it has one."""
+    """A function that reads a name of `Measurement.quality`, with its interval where it has one.
+
+    None where the model was scored in another precision than it runs in, below 16 bits.
+    """
 
     def read(m: Measurement, median: Median) -> Reading | None:
         value = m.quality.get(name)
-        if value is None:
+        if value is None or not m.scored_as_it_runs:
             return None
         return Reading(
             value, m.quality.get(f"{name}_low", value), m.quality.get(f"{name}_high", value)

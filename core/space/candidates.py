@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Floats, Ints
+from core.arrays import Bools, Floats, Ints
 from core.model.architecture import SWITCHES, Shapes
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Point
@@ -30,6 +30,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.shapes)
+
+    @property
+    def below_16_bits(self) -> Bools:
+        """True where weights or cache are stored in fewer than 16 bits, (n,)."""
+        return np.array([bool(r.below_16_bits) for r in self.runtimes], np.bool_)[self.runtime]
 
     def take(self, indices: NDArray[Any]) -> Candidates:
         """The rows at the given indices or under the given mask."""

@@ -68,13 +68,16 @@ def loss_estimates(
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
 ) -> Estimates:
-    """Loss by the law; for the named rows, which are real models, as measured or unknown."""
+    """Loss by the law; for the named rows, which are real models, as measured or unknown.
+
+    The law's runs say nothing about weights or a cache below 16 bits, so that such rows are unknown.
+    """
     rows = len(c)
     value, low, high = np.full((3, rows), np.nan)
     outside = np.zeros(rows, np.bool_)
     if law is not None and law.ok:
         # for a measured shape no number of training tokens is stated
-        trained = np.isfinite(c.train_tokens)
+        trained = np.isfinite(c.train_tokens) & ~c.below_16_bits
         columns = {k: v[trained] for k, v in loss_columns(c).items()}
         value[trained] = law.predict(columns)
         low[trained], high[trained] = law.interval(columns)

@@ -20,7 +20,7 @@ from core.model.workload import Runtime
 from core.pareto.limits import STATISTICS
 from core.records.measurement import Measurement, Point
 from core.records.metric import Metric
-from core.records.metrics import METRICS, of_phase
+from core.records.metrics import METRICS, NOT_TRAINED, of_phase
 from core.samples.repetitions import together
 from core.samples.statistics import estimate
 from core.space.candidates import Candidates, join
@@ -40,6 +40,13 @@ from core.table.estimates import (
 from core.table.speculative import DraftedTimes, Drafting, draft_row, with_draft
 
 Kept = TypeVar("Kept")
+
+# why a quality is unknown below 16 bits, and what to do
+LOW_DESIGN = (
+    "what {low} cost in loss is not known: the loss law's runs do not tell; with 16 bits or more it is"
+    " predicted"
+)
+LOW_MODEL = "it was scored in a higher precision; what {low} cost in quality was not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +303,15 @@ class Table:
             if not np.isfinite(self._of(part).value[row]):
                 return self._missing(part, row)
         why = metric.unknown_because
+        if metric.group == "Quality" and row in self._measured_rows:
+            m = self._measured_rows[row]
+            if m.quality and not m.scored_as_it_runs:
+                return LOW_MODEL.format(low=m.runtime.below_16_bits)
         if row in self.names and metric.model_unknown_because:
             why = metric.model_unknown_because
+        elif metric.law == "loss" and self._loss is not None and self._loss.ok:
+            low = self.runtime_of(row).below_16_bits
+            why = LOW_DESIGN.format(low=low) if low else NOT_TRAINED
         return why.format(runtime=self.runtime_of(row).label, loss_law=self._loss_text)
 
 

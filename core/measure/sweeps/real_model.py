@@ -121,6 +121,7 @@ def measure_model(
         # losses on two texts do not compare, so it is kept which one it was
         digest = hashlib.sha256(plan.text.read_bytes()).hexdigest()
         facts |= {"text": plan.text.name, "text_sha256": digest}
+        facts["scored_in"] = plan.point.runtime.weights
 
     def keep(m: Measurement) -> Measurement:
         if "unsupported" in m.flags:

@@ -66,6 +66,7 @@ def test_a_folder_stands_in_the_table_as_a_real_model(tiny, text, tmp_path, caps
     )
     assert m.workload == Workload(1, 6, 5)
     assert m.environment["model_weights"] == "files"
+    assert m.environment["scored_in"] == "fp32"
     assert m.environment["text"] == "text.txt" and len(m.environment["text_sha256"]) == 64
     # the loss is the engine's own, taken in another process
     steps = measure_quality(read_folder(tiny), text, dtype="fp32", threads=1)
