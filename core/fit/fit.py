@@ -9,6 +9,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
+from core.fit.left_out import LeftOut
 from core.laws.columns import fit_columns, log_columns
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
@@ -35,7 +36,8 @@ class Fit:
 
     `theta` holds the law's parameters in their own units, tied ones left out. `resamples` (B,P)
     holds the parameters found on B resamples, columns in theta's order. `ranges` are the fitted
-    ranges of N, D, R. `heldout` holds relative errors on runs left out of a fit, by name.
+    ranges of N, D, R. `heldout` holds relative errors on runs left out of a fit, by name, and
+    `left_out` the predictions behind them; both are empty until the fit is judged.
     `withheld` is the reason why no predictions are given. `scatter` is the residual standard
     deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
     which theta is well conditioned.
@@ -67,6 +69,7 @@ class Fit:
     scatter: float = float("nan")
     centre: Mapping[str, float] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
+    left_out: LeftOut | None = None
 
     @property
     def ok(self) -> bool:

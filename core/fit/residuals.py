@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import Floats
-from core.fit.fit import Fit
-from core.fit.groups import groups_of
-from core.fit.resample import bootstrap_starts, refit
-from core.fit.solve import problem_of
-from core.laws.columns import fit_columns, params_column
+from core.fit.fit import Fit, predicted
+from core.fit.leaving_out import left_out
+from core.fit.left_out import rms
+from core.laws.columns import fit_columns
 from core.records.training_runs import TrainingRuns
 
 
@@ -44,34 +42,26 @@ def residuals(fit: Fit, runs: TrainingRuns) -> Residuals:
     if not fit.theta:
         nothing = np.zeros(0)
         return Residuals(fit, (), *(nothing,) * 6, left_out=False)
-    problem, usable = problem_of(fit, runs)
-    kept = runs.take(usable)
+    found = left_out(fit, runs, cuts=False)
+    kept = runs.take(found.rows)
     columns = fit_columns(kept)
-    groups = groups_of(kept, "shape")
     observed = columns["loss"]
-    distinct = int(groups.max()) + 1
-    weights = (groups[None, :] != np.arange(distinct)[:, None]).astype(np.float64)
-    left_out = fit.n > 0 and distinct >= 3 and weights.sum(axis=1).min() >= len(fit.theta)
-    if left_out:
-        found = refit(problem, weights, bootstrap_starts(fit, problem))
-        predicted = problem.value(found.theta)[groups, np.arange(observed.size)]
-    else:
-        predicted = problem.value(fit.vector()[None])[0]
+    guess = found.by_shape.predicted if found.by_shape is not None else predicted(fit, kept)
     unknown = np.full(observed.size, np.nan)
     width, depth = columns.get("d_model", unknown), columns.get("n_layers", unknown)
     return Residuals(
         fit,
         kept.names,
         observed,
-        predicted,
-        predicted / observed - 1.0,
-        columns[params_column(fit.params)],
-        columns["tokens"],
+        guess,
+        guess / observed - 1.0,
+        found.size,
+        found.tokens,
         width / depth,
-        left_out,
+        found.by_shape is not None,
     )
 
 
 def mean_error(found: Residuals) -> float:
     """Root mean square of the relative errors; NaN without rows."""
-    return float(np.sqrt(np.mean(found.error**2))) if len(found.error) else math.nan
+    return rms(found.error)

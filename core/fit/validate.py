@@ -9,11 +9,10 @@ import numpy as np
 
 from core.arrays import Floats, Indices
 from core.fit.fit import Fit, predicted
-from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
-from core.fit.minimise import Problem
-from core.fit.resample import bootstrap_starts, refit
-from core.fit.solve import problem_of
-from core.laws.columns import fit_columns, params_column
+from core.fit.groups import contests, pairs_right, rank_correlation, sizes_of
+from core.fit.leaving_out import left_out
+from core.fit.left_out import LeftOut
+from core.laws.columns import params_column
 from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
 
@@ -48,9 +47,10 @@ def validate(fit: Fit, runs: TrainingRuns) -> Fit:
 
 
 def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
-    """Steps: leave every shape out once, and the largest size once; returns the fit, judged.
+    """Steps: leave every shape out once, the largest size once, and what lies beyond several cuts.
 
-    `heldout` holds relative errors as fractions.
+    Returns the fit, judged. `left_out` holds every prediction of a run left out. `heldout` sums them
+    up as relative errors, in fractions.
     Over left-out shapes: 'shape_rms' ('shape_rms_low' and 'shape_rms_high': its 95 % interval),
     'shape_median' and 'shape_worst'. Over the largest size, predicted from the rest: 'largest_rms',
     'largest_worst', 'largest_bias' (mean, signed), and 'extrapolation_per_log', the error per unit of
@@ -63,47 +63,28 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     """
     if not fit.theta:
         return fit
-    problem, usable = problem_of(fit, runs)
-    kept = runs.take(usable)
-    columns = fit_columns(kept)
-    size = columns[params_column(fit.params)]
-    starts = bootstrap_starts(fit, problem)
-    yield Progress(0, 2, "leaving shapes out one at a time")
-    heldout = _shapes(fit, problem, kept, starts, size)
-    yield Progress(1, 2, "leaving the largest size out")
-    heldout |= _largest(fit, problem, kept, starts, size)
-    heldout |= _information(fit, kept)
-    yield Progress(2, 2, "judged")
-    return replace(fit, heldout=heldout)
+    yield Progress(0, 1, "leaving out shapes, sizes and tokens")
+    found = left_out(fit, runs)
+    kept = runs.take(found.rows)
+    heldout = _shapes(found, kept) | _largest(found, kept) | _information(fit, kept)
+    yield Progress(1, 1, "judged")
+    return replace(fit, heldout=heldout, left_out=found)
 
 
-def _shapes(
-    fit: Fit,
-    problem: Problem,
-    runs: TrainingRuns,
-    starts: Floats,
-    size: Floats,
-) -> dict[str, float]:
-    groups, loss = groups_of(runs, "shape"), runs.columns["loss"]
-    distinct = int(groups.max()) + 1
-    needed = len(fit.theta)
-    weights = (groups[None, :] != np.arange(distinct)[:, None]).astype(np.float64)
-    if distinct < 3 or weights.sum(axis=1).min() < needed:
+def _shapes(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
+    if found.by_shape is None:
         return {}
-    found = refit(problem, weights, starts)
-    every = problem.value(found.theta)
-    guess = every[groups, np.arange(loss.size)]
-    error = guess / loss - 1.0
-    low, high = _spread(error, groups)
+    error = found.by_shape.error
+    low, high = _spread(error, found.shapes)
     answer = {
         "shape_rms_low": low,
         "shape_rms_high": high,
-        "shapes": float(distinct),
-        "shape_rms": float(np.sqrt(np.mean(error**2))),
+        "shapes": float(found.shapes.max() + 1),
+        "shape_rms": found.by_shape.rms,
         "shape_median": float(np.median(np.abs(error))),
         "shape_worst": float(np.abs(error).max()),
     }
-    return answer | _ranks("", runs, guess, size)
+    return answer | _ranks("", runs, found.by_shape.predicted, found.size)
 
 
 def _spread(error: Floats, groups: Indices, count: int = 2000) -> tuple[float, float]:
@@ -117,30 +98,20 @@ def _spread(error: Floats, groups: Indices, count: int = 2000) -> tuple[float, f
     return float(low), float(high)
 
 
-def _largest(
-    fit: Fit, problem: Problem, runs: TrainingRuns, starts: Floats, size: Floats
-) -> dict[str, float]:
-    loss = runs.columns["loss"]
-    classes = sizes_of(size)
-    out = classes == classes.max()
-    rest = ~out
-    if classes.max() < 1 or rest.sum() < len(fit.theta):
+def _largest(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
+    if found.largest is None:
         return {}
-    found = refit(problem, rest.astype(np.float64)[None], starts)
-    guess = problem.value(found.theta)[0]
-    error = guess[out] / loss[out] - 1.0
-    beyond = float(np.log(size[out].max() / size[rest].max()))
-    rms = float(np.sqrt(np.mean(error**2)))
+    out, guesses = found.largest.places, found.largest.guesses
+    factor, missed = found.largest.factor, guesses.rms
     answer = {
-        "largest_runs": float(out.sum()),
-        "largest_rms": rms,
-        "largest_worst": float(np.abs(error).max()),
-        "largest_bias": float(error.mean()),
-        "largest_factor": float(np.exp(beyond)),
-        "extrapolation_per_log": rms / max(beyond, 0.2),
+        "largest_runs": float(out.size),
+        "largest_rms": missed,
+        "largest_worst": float(np.abs(guesses.error).max()),
+        "largest_bias": guesses.bias,
+        "largest_factor": factor,
+        "extrapolation_per_log": missed / max(float(np.log(factor)), 0.2),
     }
-    ranks = _ranks("largest_", runs.take(out), guess[out], size[out])
-    return answer | ranks
+    return answer | _ranks("largest_", runs.take(out), guesses.predicted, found.size[out])
 
 
 def _ranks(prefix: str, runs: TrainingRuns, guess: Floats, size: Floats) -> dict[str, float]:
