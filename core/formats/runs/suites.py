@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,8 +126,7 @@ def load_suite(name: str) -> Reading:
     columns = dict(runs.columns)
     if about.loss_column != "loss":
         columns[about.loss_column] = columns["loss"]
-    if name == "overtraining":
-        columns |= _open_lm_columns(runs)
+    columns |= _shape_columns(name, runs)
     runs = replace(
         runs,
         suite=name,
@@ -139,32 +139,69 @@ def load_suite(name: str) -> Reading:
     return replace(reading, runs=runs)
 
 
-def _open_lm_columns(runs: TrainingRuns) -> dict[str, Floats]:
-    """Non-embedding parameters, FFN width and vocabulary of open_lm shapes, NaN where they do not fit.
+def _shape_columns(name: str, runs: TrainingRuns) -> dict[str, Floats]:
+    """What the suite's source says of its shapes beyond the table's own columns.
 
-    open_lm's shape follows from layers and width alone (multi-head attention, SwiGLU of 8/3 rounded
-    up to 256, vocabulary 50432, untied). It is used where it gives params_total exactly.
+    It is stated only for a run whose counts of parameters follow from it exactly, and kept as the
+    table has it (or NaN) for all others. `tied_embeddings` and `gated_ffn` are 0 or 1.
     """
-    vocab_size = 50432
-    columns = {
-        k: np.full(len(runs), np.nan) for k in ("params_non_embedding", "d_ff", "vocab_size")
-    }
+    names = (
+        "params_non_embedding",
+        "n_heads",
+        "n_kv_heads",
+        "d_ff",
+        "vocab_size",
+        "tied_embeddings",
+        "gated_ffn",
+        "ffn_to_attention",
+    )
+    known = runs.columns
+    columns = {k: known[k].copy() if k in known else np.full(len(runs), np.nan) for k in names}
     for i in range(len(runs)):
-        d_model = int(runs.columns["d_model"][i])
-        shape = Architecture(
-            int(runs.columns["n_layers"][i]),
-            d_model,
-            1,
-            1,
-            d_model,
-            rounded_ffn(d_model),
-            vocab_size,
-        )
-        if shape.params_total == runs.columns["params_total"][i]:
-            columns["params_non_embedding"][i] = shape.params_non_embedding
-            columns["d_ff"][i] = shape.d_ff
-            columns["vocab_size"][i] = vocab_size
+        shape = SHAPES[name](runs, i)
+        counts = {"params_total": shape.params_total}
+        counts["params_non_embedding"] = shape.params_non_embedding
+        if all(count == known[k][i] for k, count in counts.items() if k in known):
+            for k, column in columns.items():
+                column[i] = float(getattr(shape, k))
     return columns
+
+
+def _morph_shape(runs: TrainingRuns, i: int) -> Architecture:
+    """Multi-head attention, a gated FFN, untied embeddings; heads and FFN width are in the table."""
+    n_layers, d_model, n_heads, d_ff, vocab_size = (
+        int(runs.columns[k][i]) for k in ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
+    )
+    return Architecture(n_layers, d_model, n_heads, n_heads, d_model // n_heads, d_ff, vocab_size)
+
+
+def _gemstone_shape(runs: TrainingRuns, i: int) -> Architecture:
+    """Heads of 128, half as many (rounded down) for keys and values, a gated FFN of 4 times the
+    width, untied embeddings: the only plain split of the counts, 15 d^2 a layer (14.67 at 3 heads)."""
+    n_layers, d_model, vocab_size = (
+        int(runs.columns[k][i]) for k in ("n_layers", "d_model", "vocab_size")
+    )
+    n_heads = d_model // 128
+    return Architecture(n_layers, d_model, n_heads, n_heads // 2, 128, 4 * d_model, vocab_size)
+
+
+def _open_lm_shape(runs: TrainingRuns, i: int) -> Architecture:
+    """open_lm's own shape: multi-head attention (heads by the run's name, '..._h=8-0.25', or of 128 as
+    in its open_lm_1b.json and open_lm_7b.json), a gated FFN of 8/3 of the width rounded up to 256, a
+    vocabulary of 50,432, untied embeddings."""
+    n_layers, d_model = int(runs.columns["n_layers"][i]), int(runs.columns["d_model"][i])
+    heads = re.search(r"_h=(\d+)", runs.names[i])
+    n_heads = int(heads[1]) if heads else d_model // 128
+    return Architecture(
+        n_layers, d_model, n_heads, n_heads, d_model // n_heads, rounded_ffn(d_model), 50432
+    )
+
+
+SHAPES: Mapping[str, Callable[[TrainingRuns, int], Architecture]] = {
+    "morph": _morph_shape,
+    "gemstones": _gemstone_shape,
+    "overtraining": _open_lm_shape,
+}
 
 
 def landmarks() -> tuple[Landmark, ...]:
@@ -191,14 +228,9 @@ def landmarks() -> tuple[Landmark, ...]:
 def _trained(mark: Landmark, runs: TrainingRuns) -> Landmark:
     """The landmark with the shape, loss and tokens of its run added."""
     i = runs.names.index(mark.run)
-    n_layers, d_model, n_heads, d_ff, vocab_size = (
-        int(runs.columns[k][i]) for k in ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
-    )
     return replace(
         mark,
-        architecture=Architecture(
-            n_layers, d_model, n_heads, n_heads, d_model // n_heads, d_ff, vocab_size
-        ),
+        architecture=_morph_shape(runs, i),
         loss=float(runs.columns["loss"][i]),
         tokens=float(runs.columns["tokens"][i]),
     )

@@ -3,6 +3,7 @@ import pytest
 
 from core.errors import Unusable
 from core.formats.runs.suites import bundled_suites, landmarks, suite
+from core.model.architecture import Architecture
 
 ROWS = {"morph": 76, "gemstones": 199, "overtraining": 104}
 
@@ -52,6 +53,29 @@ def test_non_embedding_counts_of_open_lm_shapes_follow_from_the_shape():
     j = morph.names.index("1B_v1@20N")
     assert runs.columns["params_total"][i] == morph.columns["params_total"][j]
     assert runs.columns["params_non_embedding"][i] == morph.columns["params_non_embedding"][j]
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "ffn"),
+    [("morph", (1, 1), (8 / 3, 3)), ("gemstones", (2, 3), (4, 4)), ("overtraining", (1, 1), (8 / 3, 3))],
+)  # fmt: skip
+def test_a_suite_states_the_shapes_whose_counts_it_reproduces(name, groups, ffn):
+    columns = suite(name).columns
+    for i in range(ROWS[name]):
+        n_layers, d_model, n_heads, n_kv_heads, d_ff, vocab_size = (
+            int(columns[k][i])
+            for k in ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab_size")
+        )
+        shape = Architecture(
+            n_layers, d_model, n_heads, n_kv_heads, d_model // n_heads, d_ff, vocab_size
+        )
+        assert shape.params_total == columns["params_total"][i]
+        assert shape.params_non_embedding == columns["params_non_embedding"][i]
+        assert columns["ffn_to_attention"][i] == shape.ffn_to_attention
+    assert (columns["tied_embeddings"] == 0).all() and (columns["gated_ffn"] == 1).all()
+    group, ratio = columns["n_heads"] / columns["n_kv_heads"], columns["d_ff"] / columns["d_model"]
+    assert (group.min(), group.max()) == groups
+    assert (ratio.min(), ratio.max()) == pytest.approx(ffn)
 
 
 def test_an_unknown_suite_is_named_with_the_known_ones():
