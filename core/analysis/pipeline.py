@@ -18,6 +18,7 @@ from core.fit.fit import Fit
 from core.fit.latency import fit_latency
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit, fit_memory
+from core.laws.unseen import unseen
 from core.model.workload import Runtime
 from core.project.choices import Choices, WhatIf
 from core.space.candidates import Candidates
@@ -100,6 +101,7 @@ def make_table(
         described,
         loss=laws.loss,
         loss_text=loss_text(laws),
+        loss_unseen=_unseen(laws.loss),
         latency=laws.latency,
         memory=laws.memory,
         measurements=contents.measurements,
@@ -146,6 +148,10 @@ def loss_text(laws: Laws) -> str:
     missed = fit.heldout.get("shape_rms")
     held = f", off by {missed:.1%} on shapes left out" if missed is not None else ""
     return f"{fit.law} law on {fit.n} runs of {fit.suite} ({fit.loss_meaning} loss){held}"
+
+
+def _unseen(fit: Fit | None) -> str:
+    return unseen(fit.definition, fit.params) if fit is not None and fit.ok else ""
 
 
 def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:

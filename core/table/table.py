@@ -15,6 +15,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit
+from core.laws.unseen import OF_RUNNING
 from core.model.architecture import Shapes
 from core.model.workload import Runtime
 from core.pareto.limits import STATISTICS
@@ -66,6 +67,7 @@ class Table:
         *,
         loss: LossFit | None = None,
         loss_text: str = "no loss law",
+        loss_unseen: str = "",
         latency: Sequence[LatencyFit] = (),
         memory: Sequence[MemoryFit] = (),
         measurements: Sequence[Measurement] = (),
@@ -78,6 +80,7 @@ class Table:
         self.described = len(candidates) if candidates is not None else 0
         self._loss = loss
         self._loss_text = loss_text
+        self._loss_unseen = loss_unseen
         known = [m.device.bandwidth_bytes_per_s for m in usable if m.device.bandwidth_bytes_per_s]
         self._latency = {
             (fit.runtime, fit.metric): fit
@@ -154,7 +157,7 @@ class Table:
 
     def _predicted_text(self, metric: Metric, row: int) -> str:
         if metric.law == "loss":
-            return self._loss_text
+            return "; ".join(filter(None, (self._loss_text, self._loss_unseen)))
         if metric.law == "memory":
             return memory_text(self._memory.get(self.runtime_of(row)))
         if metric.made_of:
@@ -336,12 +339,24 @@ def measured_text(m: Measurement, key: str) -> str:
     repetitions, others = m.timing.repetitions, m.timing.interleaved_with
     count += f"{repetitions} repetitions, " if repetitions > 1 else ""
     count += f"interleaved with {others} others and corrected for drift, " if others else ""
+    if METRICS[key].group == "Quality":
+        count = scored_text(m)
     software = m.environment.get("torch", "")
     flags = f"; {', '.join(m.flags)}" if m.flags else ""
     when = m.started_at[:16].replace("T", " ")
     return (
         f"{count}{m.device.name}, {m.runtime.label}"
         f"{', torch ' + str(software) if software else ''}, {when}{flags}"
+    )
+
+
+def scored_text(m: Measurement) -> str:
+    """How a real model's quality came about, and what it does not depend on."""
+    tokens = m.quality.get("tokens")
+    on = f" on {tokens:,.0f} tokens of {m.environment.get('text', 'a text')}" if tokens else ""
+    return (
+        f"scored in {m.environment.get('scored_in') or m.runtime.weights}{on}; {OF_RUNNING} leave it as"
+        " it is; timed on "
     )
 
 

@@ -29,7 +29,7 @@ from core.analysis.explain import nothing_feasible
 from core.analysis.frame import Frame, rows_of
 from core.records.metrics import METRICS
 from core.table.table import Table
-from gui.panels.metric_box import metric_tip
+from gui.panels.metric_box import in_lines, metric_tip
 from gui.panels.metric_tree import MARKS
 from gui.panels.view import Panel
 from gui.state.state import State
@@ -225,7 +225,7 @@ class FrontModel(QAbstractTableModel):
             if index.column() == 0:
                 return self.table.id_of(row)
             source = self.table.source(self._keys[index.column() - 1], row)
-            return f"{source.kind}: {source.text}"
+            return in_lines(f"{source.kind}: {source.text}")
         return None
 
     def headerData(

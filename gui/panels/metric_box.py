@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from core.records.metrics import METRICS
 from core.table.table import Table
 
 NARROWEST, WIDEST = 72, 184
+TIP_WIDTH = 100  # letters in a line of a tooltip
 # arrow and frame beside the text
 BESIDE_TEXT = 34
 BETTER = {"lower": "lower is better", "higher": "higher is better", "": "no better direction"}
@@ -118,6 +120,11 @@ def metric_menu(
         action.triggered.connect(lambda _=False, key=metric.key: choose(key))
         menu.addAction(action)
     return menu
+
+
+def in_lines(text: str) -> str:
+    """A text for a tooltip, in lines that fit the screen."""
+    return textwrap.fill(text, TIP_WIDTH)
 
 
 def metric_tip(metric: Metric) -> str:

@@ -15,7 +15,7 @@ from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.table.table import Table
 from core.units import SCALES, digits, format_quantity, scale_for
-from gui.panels.metric_box import metric_tip
+from gui.panels.metric_box import in_lines, metric_tip
 
 INTERVAL_WIDTH = 110
 # a filled mark is measured, as in the plot
@@ -121,7 +121,8 @@ def metric_lines(table: Table, row: int) -> Iterator[Line]:
         if metric.group != group:
             group = metric.group
             yield Line(group, heading=True)
-        tip = f"{metric_tip(metric)}\n{KINDS[source.kind]}: {source.text}"
+        told = in_lines(f"{KINDS[source.kind]}: {source.text}")
+        tip = f"{metric_tip(metric)}\n{told}"
         yield Line(name, value, between, tip + (f"\n95 % interval: {between}" if between else ""))
 
 
