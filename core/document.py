@@ -32,6 +32,7 @@ class Document:
     CSV has a header of unique names and as many cells of text in every row; JSON lines have an
     object in every record. `lines` holds the line of the file on which each row or record begins.
     `problems` are incomplete rows: their cells were padded or cut, their record is empty.
+    `comments` are the lines that begin with '#' above the header of a CSV.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Document:
     records: tuple[Mapping[str, Any], ...] = ()
     lines: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    comments: tuple[str, ...] = ()
 
     @cached_property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
@@ -266,6 +268,7 @@ def _csv(path: Path, text: str) -> Document:
         cells=tuple(rows),
         lines=tuple(lines),
         problems=tuple(problems),
+        comments=tuple(line.strip() for line in content[:above] if line.startswith("#")),
     )
 
 

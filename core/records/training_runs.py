@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from core.arrays import Floats
 
+LOSS_MEANINGS = ("validation", "train average", "unknown")
+LOSS_UNITS = ("nats/token", "bits/token", "bits/byte")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRuns:

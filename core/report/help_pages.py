@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.export.formats import formats
 from core.formats.results.readers import result_formats
+from core.formats.runs.about import KEYS
 from core.laws.downstream import ERROR_LAWS, GADRE
 from core.laws.latency import TERMS
 from core.laws.loss import LAWS
@@ -148,11 +149,18 @@ def formats_page() -> str:
                 ],
             ),
             "Each written shape is read back and must give the same architecture.",
+            "## Tables of training runs",
+            "A loss, the training tokens, and a size or shape in every row; CSV, JSON, JSON lines,"
+            " Parquet, an export of W&B or a folder of MLflow. Columns are recognised by their names"
+            " and units. `fit`, `compare`, `bootstrap` and `doubt` tell what reading did: rows left"
+            " out, columns guessed, what was derived, rows that look odd.",
+            "A CSV can say what it holds, in lines above its header such as `# loss meaning:"
+            " validation`. The bundled tables do. All lines are optional, other comments are passed"
+            " over, and what you choose by hand goes before.",
+            table(("Line", "What it says"), [(f"`# {k}: ...`", v) for k, v in KEYS.items()]),
             "## Also read",
             "- **Projects** (`.paretoscope`): everything measured and chosen, one file.\n"
             "- **Spaces** (`.toml`): the described candidates; see the Space panel.\n"
-            "- **Training runs** (CSV, JSON, JSON lines, Parquet, W&B export, MLflow folder): a loss,"
-            " the training tokens, and a size or shape in every row.\n"
             "- **Models**: a folder with `config.json` (and safetensors or GGUF headers).",
         ]
     )

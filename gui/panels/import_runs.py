@@ -26,8 +26,9 @@ from PySide6.QtWidgets import (
 
 from core.formats.runs.columns import BIG, SURE, ColumnGuess
 from core.formats.runs.reading import Preview, preview
+from core.formats.runs.suites import bundled_suites
 from core.records.progress import Steps
-from core.records.training_runs import TrainingRuns
+from core.records.training_runs import LOSS_UNITS, TrainingRuns
 from gui.panels.drawing import tones
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import HELP_PAGE
@@ -62,7 +63,6 @@ MEANINGS = (
     ("train average", "training loss averaged over the run"),
     ("unknown", "the file does not say"),
 )
-UNITS = ("nats/token", "bits/token", "bits/byte")
 NOT_HERE = "not in this file"
 # rows named in the notes; the others are counted
 MOST_SHOWN = 1000
@@ -180,7 +180,9 @@ class ImportRuns(QDialog):
         self.grid.addWidget(why, row, 3)
 
     def _about_form(self) -> QGridLayout:
-        self.suite = QLineEdit(self._path.stem)
+        named = self._preview.file.suite
+        # a copy of a bundled table stands beside it, not in its place
+        self.suite = QLineEdit(self._path.stem if named in bundled_suites() else named)
         self.suite.setAccessibleName("Name of the suite")
         self.suite.setToolTip("What the runs are called in the project")
         self.suite.textChanged.connect(self._offer)
@@ -194,13 +196,13 @@ class ImportRuns(QDialog):
         self.unit = QComboBox()
         self.unit.setAccessibleName("Unit of the loss")
         self.unit.setToolTip("Unit of the loss as it is stored")
-        self.unit.addItems(UNITS)
-        self.source = QLineEdit(self._path.name)
+        self.unit.addItems(LOSS_UNITS)
+        self.source = QLineEdit(self._preview.file.source)
         self.source.setAccessibleName("Source")
         self.source.setToolTip(
             "Where the runs come from; it is shown beside everything they predict"
         )
-        self.licence = QLineEdit()
+        self.licence = QLineEdit(self._preview.file.about.get("licence", ""))
         self.licence.setAccessibleName("Licence")
         self.licence.setToolTip("Under which licence the runs may be used")
         self.use = QCheckBox("Fit the plot's loss law to these runs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.units import factor_of, number, plain_number
@@ -64,6 +64,7 @@ LETTERS: Mapping[str, str] = {
     "l": "n_layers",
 }
 ROWS_LOOKED_AT = 2000
+NAMED_IN_FILE = "named in the file"
 SURE = 0.5  # below this a guess is shown but not used until someone confirms it
 
 
@@ -130,6 +131,29 @@ def guess_mapping(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Guess
         taken.get(name) or ColumnGuess(name, "", confidence=0.0, reason=rest) for name in header
     )
     return _with_loss(columns)
+
+
+def stated(guess: Guess, about: Mapping[str, str]) -> Guess:
+    """The guess with what the file says of its loss: the column, the meaning, the unit."""
+    columns = guess.columns
+    loss = about.get("loss column", "")
+    if loss:
+        chosen = replace(as_field(loss, "loss", ()), reason=NAMED_IN_FILE)
+        other = replace(chosen, field="", confidence=0.0, reason="kept under its own name")
+        columns = tuple(
+            chosen if c.column == loss
+            else replace(other, column=c.column) if c.field == "loss"
+            else c
+            for c in columns
+        )  # fmt: skip
+    found = _with_loss(columns)
+    says = [key for key in ("loss meaning", "loss unit") if key in about]
+    return replace(
+        found,
+        loss_meaning=about.get("loss meaning", found.loss_meaning),
+        loss_unit=about.get("loss unit", found.loss_unit),
+        loss_reason="the file says so" if says else found.loss_reason,
+    )
 
 
 def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:

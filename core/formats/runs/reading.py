@@ -14,7 +14,9 @@ from core.arrays import Floats
 from core.document import Document
 from core.errors import Unusable
 from core.fit.row_filter import kept
+from core.formats.runs.about import about_of
 from core.formats.runs.columns import (
+    NAMED_IN_FILE,
     SURE,
     WHOLE,
     ColumnGuess,
@@ -23,9 +25,11 @@ from core.formats.runs.columns import (
     guess_mapping,
     is_plain,
     meaning_of,
+    stated,
 )
 from core.formats.runs.oddities import SIZES, outliers, repeats
 from core.formats.runs.report import SHOWN, Report
+from core.formats.runs.shapes import shape_columns
 from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
 from core.records.training_runs import TrainingRuns
 from core.units import number, plain_number
@@ -54,11 +58,27 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class RunsFile:
-    """A file opened once: its table, and what its columns are guessed to be."""
+    """A file opened once: its table, what its columns are guessed to be, and what it says of itself.
+
+    `about` holds the known keys of the lines above the header; `wrong` names those with a value that
+    cannot be used.
+    """
 
     path: Path
     table: RawTable
     guess: Guess
+    about: Mapping[str, str] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def suite(self) -> str:
+        """What the runs are called: as the file says, else as the file is called."""
+        return self.about.get("suite", self.path.stem)
+
+    @property
+    def source(self) -> str:
+        """Where the runs come from: as the file says, else the file's name."""
+        return self.about.get("source", self.path.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +149,9 @@ def open_runs(source: str | Path | Document) -> RunsFile:
         path, table = source.path, table_of(source)
     else:
         path, table = Path(source), read_table(Path(source))
-    return RunsFile(path, table, guess_mapping(table.header, table.rows))
+    about, wrong = about_of(table.comments, table.header)
+    guess = stated(guess_mapping(table.header, table.rows), about)
+    return RunsFile(path, table, guess, about, tuple(wrong))
 
 
 def preview(file: RunsFile, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
@@ -207,7 +229,10 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
     errors = [f"{table.where(row)}: {text}{LEFT_OUT}" for row, text in sorted(problems.items())]
     if not good.any():
         raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
-    runs = _runs(path, table, guess, chosen, arrays).take(good)
+    runs = _runs(file, chosen, arrays).take(good)
+    if "shapes" in file.about:
+        runs, more = _with_shapes(runs, file.about["shapes"])
+        derived += more
     rows = np.flatnonzero(good) + 1
     again, far = repeats(runs, rows, table), outliers(runs, rows, table)
     counts |= {
@@ -231,9 +256,9 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
         tuple(line.removesuffix(LEFT_OUT) for line in errors),
         _guessed(chosen, mapping),
         tuple(derived),
-        tuple(far + again_in_short),
+        (*file.wrong, *far, *again_in_short),
     )
-    return Reading(runs, report, tuple(errors), tuple(far + again), tuple(notes), counts)
+    return Reading(runs, report, tuple(errors), (*file.wrong, *far, *again), tuple(notes), counts)
 
 
 def _guessed(
@@ -244,6 +269,7 @@ def _guessed(
         name: (guess.column, guess.reason)
         for name, guess in chosen.items()
         if name not in (mapping or {})
+        and guess.reason != NAMED_IN_FILE
         and (guess.column != name or guess.scale != 1.0 or guess.transform)
     }
 
@@ -338,14 +364,28 @@ def _one_size(arrays: Mapping[str, Floats]) -> bool:
     return sum(f in arrays for f in (*SIZES, "n_layers")) == 1
 
 
+def _with_shapes(runs: TrainingRuns, rule: str) -> tuple[TrainingRuns, list[str]]:
+    """The runs with the columns that follow from the shapes of `rule`, and a note of them."""
+    more = shape_columns(rule, runs)
+    new = [name for name in more if name not in runs.columns]
+    if not new:
+        return runs, []
+    note = (
+        f"{', '.join(new)}: by the shapes of {rule}, where they have exactly the row's parameters"
+    )
+    return replace(runs, columns={**runs.columns, **more}), [note]
+
+
 def _runs(
-    path: Path,
-    table: RawTable,
-    guess: Guess,
+    file: RunsFile,
     chosen: Mapping[str, ColumnGuess],
     arrays: Mapping[str, Floats],
 ) -> TrainingRuns:
+    table, loss = file.table, chosen["loss"]
     columns = dict(arrays)
+    if loss.column == file.about.get("loss column") and not loss.transform:
+        # a table with several losses keeps each under its own name
+        columns[loss.column] = columns["loss"]
     labels: dict[str, tuple[str, ...]] = {}
     used = {c.column for c in chosen.values()}
     for index, name in enumerate(table.header):
@@ -361,13 +401,17 @@ def _runs(
         names = [str(row[index]).strip() or f"row {i}" for i, row in enumerate(table.rows, 1)]
     else:
         names = [f"row {i}" for i in range(1, len(table.rows) + 1)]
-    meaning, unit, _ = meaning_of(chosen["loss"].column)
+    meaning, unit, _ = meaning_of(loss.column)
+    guessed = file.guess.of("loss")
+    if guessed is not None and guessed.column == loss.column:
+        meaning, unit = file.guess.loss_meaning, file.guess.loss_unit
     return TrainingRuns(
-        suite=path.stem,
+        suite=file.suite,
         names=tuple(names),
         columns=columns,
         labels=labels,
         loss_meaning=meaning,
         loss_unit=unit,
-        source=path.name,
+        source=file.source,
+        licence=file.about.get("licence", ""),
     )

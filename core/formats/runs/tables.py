@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ class RawTable:
     """A header, rows of cells (text, numbers, None) and where each row stands in the file.
 
     `lines` holds the line of each row where the file has lines, else it is empty. `problems` are rows
-    that could not be split into cells: (row number, line or 0, what is wrong).
+    that could not be split into cells: (row number, line or 0, what is wrong). `comments` are the
+    lines that begin with '#' above the header of a CSV.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class RawTable:
     lines: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
 
     def where(self, row: int) -> str:
         """E.g. 'row 17 (line 18)'; rows count from 1 and leave the header out."""
@@ -66,7 +68,14 @@ def table_of(document: Document) -> RawTable:
     """
     path = document.path
     if document.kind == "csv":
-        table = RawTable("CSV", document.header, document.cells, document.lines, document.problems)
+        table = RawTable(
+            "CSV",
+            document.header,
+            document.cells,
+            document.lines,
+            document.problems,
+            comments=document.comments,
+        )
         return _wandb_chart(path, table) or _wandb_runs(table) or table
     if document.kind == "jsonl":
         return _of_records(path, "JSON lines", document.records, document.lines, document.problems)
@@ -86,7 +95,7 @@ def _wandb_runs(table: RawTable) -> RawTable | None:
     names = set(table.header)
     if not ("State" in names and names & {"Name", "ID"} and names & {"Runtime", "Created", "User"}):
         return None
-    return RawTable("W&B runs", table.header, table.rows, table.lines, table.problems)
+    return replace(table, kind="W&B runs")
 
 
 def _wandb_chart(path: Path, table: RawTable) -> RawTable | None:

@@ -1,5 +1,3 @@
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +10,7 @@ from known_shapes import (
     shapes,
 )
 
+from core.document import open_document
 from core.formats.configs.hf import reading_from_config
 from core.model.architecture import (
     SIZES,
@@ -71,8 +70,7 @@ def test_parameters_equal_what_transformers_builds(model_type):
 
 
 def morph_rows():
-    with (resource("runs") / "morph_runs.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = open_document(resource("runs/morph_runs.csv")).rows
     unique = {r["name"].split("@")[0]: r for r in rows}
     return list(unique.values())
 

@@ -1,9 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 
+from core.__main__ import main
 from core.errors import Unusable
-from core.formats.runs.suites import bundled_suites, landmarks, suite
+from core.formats.runs.reading import read_runs
+from core.formats.runs.suites import MORPH_SOURCE, SUITES, bundled_suites, landmarks, suite
 from core.model.architecture import Architecture
+from core.resources import resource
 
 ROWS = {"morph": 76, "gemstones": 199, "overtraining": 104}
 
@@ -27,6 +32,39 @@ def test_each_suite_says_what_its_loss_is():
     assert suite("morph").loss_meaning == "train average"
     assert suite("gemstones").loss_meaning == "validation"
     assert suite("overtraining").loss_meaning == "validation"
+
+
+@pytest.mark.parametrize("name", bundled_suites())
+def test_a_bundled_table_opened_as_a_file_is_the_suite(name, tmp_path):
+    # under another name and in another folder: what it means travels in the file
+    path = tmp_path / "copy.csv"
+    path.write_bytes(resource(f"runs/{SUITES[name]}").read_bytes())
+    copy, runs = read_runs(path), suite(name)
+    assert copy.names == runs.names and copy.labels == runs.labels
+    assert set(copy.columns) == set(runs.columns)
+    for column, values in runs.columns.items():
+        assert np.array_equal(values, copy.columns[column], equal_nan=True)
+    for part in ("suite", "loss_meaning", "loss_unit", "source", "licence"):
+        assert getattr(copy, part) == getattr(runs, part)
+
+
+@pytest.mark.parametrize("name", bundled_suites())
+def test_a_bundled_table_opened_as_a_file_gives_the_same_fit(name, capsys):
+    def answer(runs):
+        assert main(["fit", runs, "--law", "chinchilla", "--tied", "--json"]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert answer(name) == answer(str(resource(f"runs/{SUITES[name]}")))
+
+
+def test_the_source_of_the_published_models_is_that_of_their_runs():
+    assert suite("morph").source == MORPH_SOURCE
+
+
+def test_a_bundled_table_is_not_counted_twice(capsys):
+    words = ["fit", "morph", str(resource("runs/morph_runs.csv")), "--together"]
+    assert main([*words, "--law", "chinchilla"]) != 0
+    assert "given twice" in capsys.readouterr().err
 
 
 def test_the_fit_set_of_the_paper_is_marked():
