@@ -141,7 +141,7 @@ def compare_rows(
         tuple(detail(few, row) for row in rows),
         tuple(shown),
         differences,
-        unlike_rows(few, rows, base),
+        (*unlike_rows(few, rows, base), *outside_runs(table, found)),
         missing,
         crossings(few, rows, base, laws.loss),
     )
@@ -272,11 +272,21 @@ def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]
             "Losses of local models were measured on a text of yours, the others are predicted by a"
             " law: compare them with care."
         )
-    outside = [row for row in rows if table.estimates("loss").outside[row]]
-    if outside:
-        names = ", ".join(table.label(row) for row in outside)
-        notes.append(f"Outside the range the loss law was fitted on: {names}.")
     return tuple(notes)
+
+
+def outside_runs(table: Table, identities: Sequence[str]) -> tuple[str, ...]:
+    """A warning that names the candidates outside what the runs behind the loss law had, and in what.
+
+    Judged in the whole table: a few rows hold constant what all of them vary.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for identity in identities:
+        row = _row(table, identity)
+        if names := table.outside_columns("loss", row):
+            found.setdefault(names, []).append(table.label(row))
+    each = [f"{', '.join(labels)} in {', '.join(names)}" for names, labels in found.items()]
+    return (f"Outside the runs behind the loss law: {'; '.join(each)}.",) if each else ()
 
 
 # -----------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ def describe(table: Table, row: int) -> dict[str, Any]:
             known[key] |= {"low": low, "high": high}
         if estimates.outside[row]:
             known[key]["outside_fitted_range"] = True
+            if names := table.outside_columns(key, row):
+                known[key]["outside"] = list(names)
     return {
         "id": table.id_of(row),
         "label": table.label(row),

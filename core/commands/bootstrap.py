@@ -154,7 +154,7 @@ def prediction(found: Fit, text: str, columns: dict[str, Floats], level: float) 
     loss = found.predict(columns)
     low, high = found.interval(columns, level)
     low_run, high_run = found.interval(columns, level, scatter=True)
-    outside = bool(found.outside(columns)[0])
+    outside = list(found.reach(columns).names(0))
     return answer | {
         "loss": number(loss[0]),
         "low": number(low[0]),
@@ -162,7 +162,7 @@ def prediction(found: Fit, text: str, columns: dict[str, Floats], level: float) 
         "low_one_run": number(low_run[0]),
         "high_one_run": number(high_run[0]),
         "outside": outside,
-        "message": "outside the fitted range of N, D or R" if outside else "ok",
+        "message": f"outside the runs in {', '.join(outside)}" if outside else "ok",
     }
 
 
@@ -170,7 +170,7 @@ def prediction_text(each: dict[str, Any], level: float) -> str:
     """One prediction for people."""
     if each["loss"] is None:
         return f"  {each['asked']}: withheld: {each['message']}"
-    mark = " (outside the fitted range)" if each["outside"] else ""
+    mark = f" ({each['message']})" if each["outside"] else ""
     return (
         f"  {each['asked']}: loss {each['loss']:.4f}, {100 * level:g} % interval "
         f"{each['low']:.4f} to {each['high']:.4f}, of one run {each['low_one_run']:.4f} to "

@@ -10,6 +10,7 @@ import numpy as np
 from core.arrays import Bools, Floats
 from core.errors import Unusable
 from core.fit.left_out import LeftOut
+from core.fit.reach import Reach, reach_of
 from core.laws.columns import fit_columns, log_columns
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
@@ -35,8 +36,8 @@ class Fit:
     the reason in `message`.
 
     `theta` holds the law's parameters in their own units, tied ones left out. `resamples` (B,P)
-    holds the parameters found on B resamples, columns in theta's order. `ranges` are the fitted
-    ranges of N, D, R. `heldout` holds relative errors on runs left out of a fit, by name, and
+    holds the parameters found on B resamples, columns in theta's order. `ranges` are those that the
+    runs had of N, D, R and of other columns of designs, by the keys of `core.fit.reach`. `heldout` holds relative errors on runs left out of a fit, by name, and
     `left_out` the predictions behind them; both are empty until the fit is judged.
     `withheld` is the reason why no predictions are given. `scatter` is the residual standard
     deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
@@ -195,8 +196,12 @@ class Fit:
     # -----------------------------------------------------------------------------------------
 
     def outside(self, columns: Columns) -> Bools:
-        """True where N, D or (for a law of shape) R lies outside what was fitted."""
-        return self.distance(columns) > 1e-9
+        """True where a row lies outside what the runs had, in any column of `reach`."""
+        return self.reach(columns).anywhere(len(columns["tokens"]))
+
+    def reach(self, columns: Columns) -> Reach:
+        """Where rows lie outside what the runs had, by column."""
+        return reach_of(self.ranges, self.params, columns)
 
     def distance(self, columns: Columns) -> Floats:
         """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside, 1 if unknown."""

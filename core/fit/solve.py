@@ -12,6 +12,7 @@ from core.errors import Unusable
 from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
 from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend, linear_solve
+from core.fit.reach import known_ranges
 from core.fit.row_filter import kept as matching
 from core.laws.columns import fit_columns, log_columns, params_column
 from core.laws.law import Law, Tying
@@ -113,7 +114,7 @@ def fit(
         float(best.objective[0]),
         bool(best.converged[0]),
         "" if best.converged[0] else STILL_FALLING,
-        ranges(chosen, columns, params, usable),
+        known_ranges(columns, params, usable),
     )
     if not np.isfinite(found.vector()).all():
         return start.failed("the search diverged: an exponent grew too large for a number")
@@ -225,22 +226,6 @@ def natural(
                     value = value * np.exp(sign * values[leader] * c)
         shown[p.name] = value
     return shown
-
-
-def ranges(
-    law: Law, columns: Mapping[str, Floats], params: str, usable: Bools
-) -> dict[str, tuple[float, float]]:
-    """Fitted range of N, D and, where shapes are known, of R; natural units."""
-    ranged = {"N": columns[params_column(params)], "D": columns["tokens"]}
-    if "d_model" in columns and "n_layers" in columns:
-        ranged["R"] = columns["d_model"] / columns["n_layers"]
-    found = {}
-    for symbol, values in ranged.items():
-        known = values[usable]
-        known = known[np.isfinite(known) & (known > 0)]
-        if known.size:
-            found[symbol] = (float(known.min()), float(known.max()))
-    return found
 
 
 # ---------------------------------------------------------------------------------------------

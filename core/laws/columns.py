@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from core.arrays import Floats
 from core.errors import Unusable
+from core.model.architecture import Counts
 from core.records.training_runs import TrainingRuns
 
 CONVENTIONS = ("total", "non-embedding")
@@ -82,3 +84,23 @@ def log_columns(
                 # gated FFN and multi-head attention: 3 d f over 4 d^2
                 logs[symbol] = log("d_ff", symbol) - log("d_model", symbol) + np.log(0.75)
     return logs
+
+
+def design_columns(shape: Counts) -> dict[str, Any]:
+    """The columns of a shape, or of many, that laws read or hold against the runs; tokens left out."""
+    return {
+        name: np.asarray(getattr(shape, name), np.float64)
+        for name in (
+            "params_total",
+            "params_non_embedding",
+            "d_model",
+            "n_layers",
+            "ffn_to_attention",
+            "n_heads",
+            "n_kv_heads",
+            "d_ff",
+            "vocab_size",
+            "tied_embeddings",
+            "gated_ffn",
+        )
+    }

@@ -14,6 +14,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
+from core.laws.columns import design_columns
 from core.model.architecture import Architecture, Shapes
 from core.units import format_quantity
 
@@ -111,14 +112,7 @@ class Selection:
 
 def columns_of(shapes: Shapes, tokens: float) -> dict[str, Floats]:
     """The columns loss laws read, for shapes trained on this number of tokens."""
-    return {
-        "params_total": np.asarray(shapes.params_total, np.float64),
-        "params_non_embedding": np.asarray(shapes.params_non_embedding, np.float64),
-        "tokens": np.full(len(shapes), float(tokens)),
-        "d_model": shapes.d_model.astype(np.float64),
-        "n_layers": shapes.n_layers.astype(np.float64),
-        "ffn_to_attention": np.asarray(shapes.ffn_to_attention, np.float64),
-    }
+    return {**design_columns(shapes), "tokens": np.full(len(shapes), float(tokens))}
 
 
 def select(

@@ -14,6 +14,8 @@ import numpy as np
 from core.arrays import Bools, Floats
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import PEAKS, MemoryFit
+from core.fit.reach import Reach
+from core.laws.columns import design_columns
 from core.model.workload import Runtime
 from core.records.measurement import Measurement
 from core.records.metric import Columns, Metric
@@ -45,8 +47,8 @@ class LossFit(Protocol):
         """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
         ...
 
-    def outside(self, columns: Mapping[str, Floats]) -> Bools:
-        """True where a row lies outside the fitted range."""
+    def reach(self, columns: Mapping[str, Floats]) -> Reach:
+        """Where rows lie outside what the law's runs had, by column."""
         ...
 
 
@@ -67,6 +69,7 @@ def loss_estimates(
     law: LossFit | None,
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
+    reach: Reach,
 ) -> Estimates:
     """Loss by the law; for the named rows, which are real models, as measured or unknown.
 
@@ -74,14 +77,12 @@ def loss_estimates(
     """
     rows = len(c)
     value, low, high = np.full((3, rows), np.nan)
-    outside = np.zeros(rows, np.bool_)
+    outside = reach.anywhere(rows)
     if law is not None and law.ok:
-        # for a measured shape no number of training tokens is stated
-        trained = np.isfinite(c.train_tokens) & ~c.below_16_bits
+        trained = has_loss(c)
         columns = {k: v[trained] for k, v in loss_columns(c).items()}
         value[trained] = law.predict(columns)
         low[trained], high[trained] = law.interval(columns)
-        outside[trained] = law.outside(columns)
     measured = np.zeros(rows, np.bool_)
     for row in names:
         # a real model has its measured loss, or none
@@ -90,6 +91,20 @@ def loss_estimates(
         measured[row] = found is not None
         outside[row] = False
     return frozen(value, low, high, measured, outside)
+
+
+def has_loss(c: Candidates) -> Bools:
+    """True where a law may predict the loss: training tokens are stated, which a measured shape has
+    none of, and nothing is below 16 bits."""
+    return np.isfinite(c.train_tokens) & ~c.below_16_bits
+
+
+def loss_reach(c: Candidates, law: LossFit | None) -> Reach:
+    """Where candidates lie outside what the law's runs had; nowhere without a law."""
+    trained = has_loss(c)
+    if law is None or not law.ok or not trained.any():
+        return Reach()
+    return law.reach({k: v[trained] for k, v in loss_columns(c).items()}).spread(trained)
 
 
 def timed_estimates(
@@ -193,16 +208,8 @@ def only_measured(rows: int, metric: Metric, measured_rows: Mapping[int, Measure
 
 
 def loss_columns(candidates: Candidates) -> dict[str, Floats]:
-    """The columns that loss laws read."""
-    s = candidates.shapes
-    return {
-        "params_total": np.asarray(s.params_total, np.float64),
-        "params_non_embedding": np.asarray(s.params_non_embedding, np.float64),
-        "tokens": candidates.train_tokens,
-        "d_model": s.d_model.astype(np.float64),
-        "n_layers": s.n_layers.astype(np.float64),
-        "ffn_to_attention": np.asarray(s.ffn_to_attention, np.float64),
-    }
+    """The columns that loss laws read and hold against their runs."""
+    return {**design_columns(candidates.shapes), "tokens": candidates.train_tokens}
 
 
 def certain(value: Floats) -> Estimates:

@@ -15,6 +15,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import MemoryFit
+from core.fit.reach import Reach
 from core.laws.unseen import OF_RUNNING
 from core.model.architecture import Shapes
 from core.model.workload import Runtime
@@ -33,6 +34,7 @@ from core.table.estimates import (
     frozen,
     loss_columns,
     loss_estimates,
+    loss_reach,
     made_estimates,
     memory_estimates,
     only_measured,
@@ -150,10 +152,43 @@ class Table:
             return Source("exact", "counted from the shape")
         if estimates.measured[row]:
             return Source("measured", measured_text(self._measured_rows[row], key))
-        beyond = "; outside the range it was fitted on" if estimates.outside[row] else ""
+        beyond = self._beyond(key, row)
         if self.drafted[row] and changed_by_draft(metric):
             return Source("predicted", self._drafted_text(metric, row) + beyond)
         return Source("predicted", self._predicted_text(metric, row) + beyond)
+
+    @property
+    def reach(self) -> Reach:
+        """Where rows lie outside what the runs behind the loss law had."""
+        return self._kept("reach", lambda: loss_reach(self.candidates, self._loss))
+
+    @property
+    def like_runs(self) -> Bools | None:
+        """True for rows whose loss the runs can speak for, as far as the columns tell them apart.
+
+        A measured loss and rows without one count as such. None where all rows are alike in that.
+        """
+
+        def find() -> Bools | None:
+            loss = self.estimates("loss")
+            return self.reach.like_the_runs(np.isfinite(loss.value) & ~loss.measured)
+
+        return self._kept("like runs", find)
+
+    def outside_columns(self, key: str, row: int) -> tuple[str, ...]:
+        """The columns in which a row lies outside what the runs behind its loss had; empty for a
+        metric that is not a loss."""
+        of_loss = METRICS[key].law == "loss" and self.estimates(key).outside[row]
+        return self.reach.names(row) if of_loss else ()
+
+    def _beyond(self, key: str, row: int) -> str:
+        """The end of a source's text where the number is an extrapolation."""
+        if METRICS[key].law != "loss":
+            outside = self.estimates(key).outside[row]
+            return "; outside the range it was fitted on" if outside else ""
+        names = self.outside_columns(key, row)
+        notes = [f"outside the runs in {', '.join(names)}"] if names else []
+        return "".join(f"; {note}" for note in (*notes, *self.reach.constant))
 
     def _predicted_text(self, metric: Metric, row: int) -> str:
         if metric.law == "loss":
@@ -264,7 +299,7 @@ class Table:
         if metric.made_of:
             return self._put_together(metric, alone)
         if metric.law == "loss":
-            return loss_estimates(c, metric, self._loss, measured, self.names)
+            return loss_estimates(c, metric, self._loss, measured, self.names, self.reach)
         if metric.law == "memory":
             return memory_estimates(c, self._memory, measured, self.device_key)
         if not metric.phase:

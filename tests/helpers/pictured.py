@@ -3,6 +3,7 @@
 import numpy as np
 
 from core.analysis.frame import make_frame
+from core.fit.reach import Reach
 from core.project.choices import Choices
 from core.space.space_file import parse_space
 from core.table.table import Table
@@ -35,8 +36,8 @@ class Law:
         middle = self.predict(columns)
         return middle + self.shifts[0], middle + self.shifts[-1]
 
-    def outside(self, columns):
-        return np.zeros(len(columns["tokens"]), bool)
+    def reach(self, columns):
+        return Reach()
 
 
 def pictured(spread, **choices):

@@ -398,8 +398,8 @@ def test_bootstrap_command(capsys):
                  "--resamples", "100", "--predict", "1.44e9,29e9,24x2048",
                  "--predict", ",29e12,12x3072", "--train-flops", "1e21")  # fmt: skip
     first, second = got["predictions"]
-    assert first["low"] < first["loss"] < first["high"] and not first["outside"]
-    assert second["outside"] and second["params"] == 1668885504
+    assert first["low"] < first["loss"] < first["high"] and first["outside"] == []
+    assert second["outside"] == ["training tokens"] and second["params"] == 1668885504
     assert got["resamples"] == 100 and set(got["intervals"]) == set(got["theta"])
     low, high = got["optimum"]["intervals"]["tokens_per_parameter"]
     assert low < got["optimum"]["tokens_per_parameter"] < high
