@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.arrays import Floats, Indices
+from core.arrays import Bools, Floats, Indices
 from core.records.training_runs import TrainingRuns
 
-# sizes closer than this factor count as one size
+# sizes within this factor count as one size where no law says better
 SAME_SIZE = 1.22
+# training tokens within this factor count as one budget
+SAME_BUDGET = 1.03
 SHAPE_COLUMNS = ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
 
 
@@ -27,31 +29,58 @@ def groups_of(runs: TrainingRuns, unit: str) -> Indices:
     return np.asarray(np.unique(table, axis=0, return_inverse=True)[1]).reshape(-1)
 
 
-def sizes_of(params: Floats) -> Indices:
-    """Size class of every run, smallest first: a new class starts where N jumps by 22 % or more."""
-    order = np.argsort(params, kind="stable")
-    jumps = np.diff(np.log(params[order])) > np.log(SAME_SIZE)
-    classes = np.empty(params.size, dtype=np.intp)
-    classes[order] = np.concatenate([[0], np.cumsum(jumps)])
-    return classes
+def shapes_known(runs: TrainingRuns) -> Bools:
+    """True for runs whose width and depth are both known."""
+    width, depth = (
+        runs.columns.get(name, np.full(len(runs), np.nan)) for name in ("d_model", "n_layers")
+    )
+    return np.asarray(np.isfinite(width) & np.isfinite(depth) & (width > 0) & (depth > 0))
 
 
-def contests(runs: TrainingRuns, params: Floats) -> list[Indices]:
+def levels_of(values: Floats, factor: float) -> Indices:
+    """Level of every positive value, smallest first: no level is wider than the factor.
+
+    Complete linkage: of two neighbouring levels, those that together are narrowest are joined first,
+    as long as the largest value over the smallest stays within the factor. A chain of close values
+    is therefore never one level.
+    """
+    distinct, place = np.unique(np.log(values), return_inverse=True)
+    low, high = distinct.copy(), distinct.copy()
+    # the last digit of a logarithm must not keep a value from a level that it closes
+    limit = np.log(factor) + 1e-9
+    while low.size > 1:
+        widths = high[1:] - low[:-1]
+        narrowest = int(np.argmin(widths))
+        if widths[narrowest] > limit:
+            break
+        low, high = np.delete(low, narrowest + 1), np.delete(high, narrowest)
+    return np.asarray(np.searchsorted(high, distinct)[place.reshape(-1)])
+
+
+def sizes_of(params: Floats, factor: float = SAME_SIZE) -> Indices:
+    """Size class of every run, smallest first: the sizes of one class lie within the factor."""
+    return levels_of(params, factor)
+
+
+def contests(runs: TrainingRuns, params: Floats, factor: float = SAME_SIZE) -> list[Indices]:
     """Sets of runs that a law should rank: one size, one budget (within 3 %), one training set.
 
-    Every set holds at least two shapes; a shape trained twice is represented by its first run.
+    `factor` is how far apart two sizes may lie and still count as one. Every set holds at least two
+    shapes; a shape trained twice is represented by its first run. Runs without a known shape are in
+    no set.
     """
     tokens = runs.columns["tokens"]
     shapes = groups_of(runs, "shape")
+    known = shapes_known(runs)
     data = np.array(runs.labels.get("train_dataset", ("",) * len(runs)), dtype=object)
-    sizes = sizes_of(params)
+    sizes = sizes_of(params, factor)
     found = []
     for size in np.unique(sizes):
         for name in np.unique(data):
-            here = np.flatnonzero((sizes == size) & (data == name))
-            order = here[np.argsort(tokens[here], kind="stable")]
-            breaks = np.flatnonzero(np.diff(np.log(tokens[order])) > np.log(1.03)) + 1
-            for part in np.split(order, breaks):
+            here = np.flatnonzero((sizes == size) & (data == name) & known)
+            budgets = levels_of(tokens[here], SAME_BUDGET)
+            for budget in np.unique(budgets):
+                part = here[budgets == budget]
                 first = np.unique(shapes[part], return_index=True)[1]
                 if first.size >= 2:
                     found.append(part[np.sort(first)])

@@ -9,9 +9,10 @@ import numpy as np
 
 from core.arrays import Floats, Indices
 from core.fit.fit import Fit, predicted
-from core.fit.groups import contests, pairs_right, rank_correlation, sizes_of
+from core.fit.groups import SAME_SIZE, contests, pairs_right, rank_correlation, sizes_of
 from core.fit.leaving_out import left_out
 from core.fit.left_out import LeftOut
+from core.fit.one_size import size_factor
 from core.laws.columns import params_column
 from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
@@ -20,7 +21,9 @@ from core.records.training_runs import TrainingRuns
 def judge_largest(fit: Fit, runs: TrainingRuns) -> dict[str, Any]:
     """Relative errors and rank correlation on the runs of the largest size in the table.
 
-    'in_fit' says whether the fit's range reaches that size. Empty where nothing can be predicted.
+    Sizes within 22 % are one size. The rank correlation is the mean over sets of shapes with one
+    budget, None where there is no such set. 'in_fit' says whether the fit's range reaches that size.
+    Empty where nothing can be predicted.
     """
     guess = predicted(fit, runs)
     loss = runs.columns["loss"]
@@ -36,7 +39,7 @@ def judge_largest(fit: Fit, runs: TrainingRuns) -> dict[str, Any]:
         "observed": [float(v) for v in loss[largest]],
         "predicted": [float(v) for v in guess[largest]],
         "relative_errors": [float(v) for v in errors],
-        "rank_correlation": rank_correlation(loss[largest], guess[largest]),
+        "rank_correlation": _mean_rank(runs.take(largest), guess[largest], size[largest]),
         "in_fit": bool(size[largest].min() <= fit.ranges.get("N", (0.0, 0.0))[1] * 1.0001),
     }
 
@@ -57,7 +60,8 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     ln N beyond the rest.
     'rank' and 'largest_rank' are mean rank correlations at one size and budget. 'pairs' of equal size
     were compared, and the share 'pairs_right' of them was put in the right order. Both are of
-    left-out predictions.
+    left-out predictions, and are there only where the table has shapes to rank. One size is what the
+    law's own error cannot tell apart (`size_factor`), and 22 % among the largest.
     'aic' and 'bic' are of log residuals. They treat rows as independent, and so favour laws with
     many parameters.
     """
@@ -66,12 +70,13 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     yield Progress(0, 1, "leaving out shapes, sizes and tokens")
     found = left_out(fit, runs)
     kept = runs.take(found.rows)
-    heldout = _shapes(found, kept) | _largest(found, kept) | _information(fit, kept)
+    heldout = _shapes(found, kept, size_factor(fit, kept))
+    heldout |= _largest(found, kept) | _information(fit, kept)
     yield Progress(1, 1, "judged")
     return replace(fit, heldout=heldout, left_out=found)
 
 
-def _shapes(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
+def _shapes(found: LeftOut, runs: TrainingRuns, one_size: float) -> dict[str, float]:
     if found.by_shape is None:
         return {}
     error = found.by_shape.error
@@ -84,7 +89,7 @@ def _shapes(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
         "shape_median": float(np.median(np.abs(error))),
         "shape_worst": float(np.abs(error).max()),
     }
-    return answer | _ranks("", runs, found.by_shape.predicted, found.size)
+    return answer | _ranks("", runs, found.by_shape.predicted, found.size, one_size)
 
 
 def _spread(error: Floats, groups: Indices, count: int = 2000) -> tuple[float, float]:
@@ -111,26 +116,38 @@ def _largest(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
         "largest_factor": factor,
         "extrapolation_per_log": missed / max(float(np.log(factor)), 0.2),
     }
-    return answer | _ranks("largest_", runs.take(out), guesses.predicted, found.size[out])
+    ranks = _ranks("largest_", runs.take(out), guesses.predicted, found.size[out], SAME_SIZE)
+    return answer | ranks
 
 
-def _ranks(prefix: str, runs: TrainingRuns, guess: Floats, size: Floats) -> dict[str, float]:
+def _ranks(
+    prefix: str, runs: TrainingRuns, guess: Floats, size: Floats, one_size: float
+) -> dict[str, float]:
     loss = runs.columns["loss"]
     right = pairs = 0
-    rhos = []
-    for here in contests(runs, size):
+    sets = contests(runs, size, one_size)
+    for here in sets:
         r, p = pairs_right(loss[here], guess[here])
         right, pairs = right + r, pairs + p
-        rho = rank_correlation(loss[here], guess[here])
-        if here.size >= 3 and rho is not None:
-            rhos.append(rho)
     found = {}
     if pairs:
         found[f"{prefix}pairs"] = float(pairs)
         found[f"{prefix}pairs_right"] = right / pairs
-    if rhos:
-        found[f"{prefix}rank"] = float(np.mean(rhos))
+    rank = _mean_rho([here for here in sets if here.size >= 3], loss, guess)
+    if rank is not None:
+        found[f"{prefix}rank"] = rank
     return found
+
+
+def _mean_rank(runs: TrainingRuns, guess: Floats, size: Floats) -> float | None:
+    """Mean rank correlation over the sets of shapes of one size and budget; None without one."""
+    return _mean_rho(contests(runs, size), runs.columns["loss"], guess)
+
+
+def _mean_rho(sets: list[Indices], loss: Floats, guess: Floats) -> float | None:
+    every = [rank_correlation(loss[here], guess[here]) for here in sets]
+    known = [rho for rho in every if rho is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _information(fit: Fit, runs: TrainingRuns) -> dict[str, float]:
@@ -168,7 +185,8 @@ def judged_as_it_is(fit: Fit, runs: TrainingRuns) -> Fit:
         "runs_worst": float(np.abs(error).max()),
         "runs_bias": float(error.mean()),
     }
-    ranks = _ranks("", runs.take(known), guess[known], size[known])
+    seen = runs.take(known)
+    ranks = _ranks("", seen, guess[known], size[known], size_factor(fit, seen))
     return replace(fit, heldout=heldout | ranks)
 
 
@@ -189,7 +207,9 @@ def trust(fit: Fit) -> tuple[str, bool]:
         return text + ".", True
     if "shape_rms" not in held:
         return "Not yet tested on runs left out of the fit.", True
-    text = f"Predicts shapes it has not seen to ±{100 * held['shape_rms']:.1f} %"
+    # a table without widths and depths has sizes, not shapes
+    unseen = "shapes" if "R" in fit.ranges else "sizes"
+    text = f"Predicts {unseen} it has not seen to ±{100 * held['shape_rms']:.1f} %"
     warn = held["shape_rms"] > 0.02
     if "pairs_right" in held:
         share = held["pairs_right"]
