@@ -7,14 +7,18 @@ from typing import Any
 
 from core.commands.fit import add_runs, runs_of
 from core.commands.following import followed
-from core.fit.compare import Comparison, comparison
+from core.fit.compare import Comparison, comparison, named
+from core.fit.fit import Fit
+from core.fit.left_out import Cut
 from core.fit.solve import METHODS
 from core.fit.validate import trust
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.paper.published import OTHER_LOSS, Published, published_on
+from core.units import format_quantity
 
 CAVEAT = "AIC and BIC treat rows as independent; runs of one shape are not"
+NOTHING = "No law could be fitted."
 HELP = "fit every loss law in both N conventions and judge each on runs left out"
 
 
@@ -39,7 +43,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The table, best held-out error first."""
     kept, _, report = runs_of(options)
     found = followed(comparison(kept, options.method, options.law, options.params or CONVENTIONS))
-    sentence, warn = trust(found.fits[0]) if found.fits else ("No law could be fitted.", True)
+    sentence, warn = trust(found.fits[0]) if found.fits else (NOTHING, True)
     answer = {
         "suite": found.suite,
         "method": found.method,
@@ -48,12 +52,15 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "loss_unit": kept.loss_unit,
         "source": kept.source,
         "laws": found.rows(),
+        "proposed": None if found.proposed is None else named(found.proposed),
+        "proposal": found.sentences(),
+        "trust": None if found.proposed is None else trust(found.proposed)[0],
         "best": sentence,
         "warn": warn,
         "note": CAVEAT,
         "reading": report.plain(),
     }
-    text = f"{report.text()}\n{text_of(found, len(kept), sentence)}"
+    text = f"{report.text()}\n{text_of(found, len(kept))}"
     if options.published:
         beside = published_on(kept)
         answer["published"] = beside.rows()
@@ -61,7 +68,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return text, answer
 
 
-def text_of(found: Comparison, count: int, sentence: str) -> str:
+def text_of(found: Comparison, count: int) -> str:
     """The table for people; errors in percent."""
     head = (
         f"{'law':<16}{'exponents':<20}{'N':<15}{'objective':>13}{'R2':>9}"
@@ -71,7 +78,7 @@ def text_of(found: Comparison, count: int, sentence: str) -> str:
         f"{found.suite}, {count} runs, {found.method}; errors are of runs left out of the fit, in %",
         head,
     ]
-    for f in found.fits:
+    for place, f in enumerate(found.fits):
         held = f.heldout
 
         def percent(key: str, held: Any = held) -> str:
@@ -88,14 +95,68 @@ def text_of(found: Comparison, count: int, sentence: str) -> str:
             f"{shape:>22}{percent('largest_rms'):>14}{plain('rank'):>7}{plain('pairs_right'):>7}"
             f"{plain('aic', 1):>9}{plain('bic', 1):>9}"
             + ("" if f.ok else "  withheld" if f.withheld else "  failed")
+            + _mark(found, place)
         )
+    lines += _naive_lines(found)
     lines += dict.fromkeys(
         f"withheld: {f.withheld}" if f.withheld else f"failed: {f.message}"
         for f in found.fits
         if not f.ok
     )
     lines += [f"{law:<16}{ty:<20}{n:<15}  not fitted: {why}" for law, ty, n, why in found.missing]
-    return "\n".join([*lines, CAVEAT, sentence])
+    shown = found.proposed or next(iter(found.fits), None)
+    sentence = trust(shown)[0] if shown is not None else NOTHING
+    return "\n".join([*lines, *_cut_lines(found.proposed), CAVEAT, *found.sentences(), sentence])
+
+
+def _mark(found: Comparison, place: int) -> str:
+    """What the runs say of a law beside the others, for the end of its line."""
+    standing = found.standings.each[place]
+    if standing is None:
+        return ""
+    if standing.same_as is not None:
+        return "  the same law"
+    if place == found.standings.proposed:
+        return "  proposed"
+    return "  tie" if standing.tie else ""
+
+
+def _naive_lines(found: Comparison) -> list[str]:
+    """The naive predictions in each count of N, under the columns of the laws."""
+    shown: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
+    for f in found.fits:
+        if f.left_out is not None and f.left_out.by_shape is not None and f.params not in shown:
+            largest = f.left_out.largest
+            beyond = largest.guesses.naive_rms if largest is not None else {}
+            shown[f.params] = (f.left_out.by_shape.naive_rms, beyond)
+    return [
+        f"{name:<36}{params:<15}{'':>22}{100 * error:>22.2f}"
+        + (f"{100 * beyond[name]:>14.2f}" if name in beyond else f"{'-':>14}")
+        + "  no law"
+        for params, (shape, beyond) in shown.items()
+        for name, error in shape.items()
+    ]
+
+
+def _cut_lines(fit: Fit | None) -> list[str]:
+    """Every cut of one law beside the naive predictions; errors in percent."""
+    cuts = fit.left_out.cuts if fit is not None and fit.left_out is not None else ()
+    if fit is None or not cuts:
+        return []
+    names = list(cuts[0].guesses.naive_rms)
+    head = f"{'fitted below':<16}{'up to times':>12}{'runs':>6}{'error':>8}{'mean':>8}"
+    head += "".join(f"{name:>17}" for name in names)
+    return [f"{fit.title} beyond several cuts; errors in %", head, *map(_cut_line, cuts)]
+
+
+def _cut_line(cut: Cut) -> str:
+    guesses = cut.guesses
+    where = f"{cut.column} = {format_quantity(cut.below, 'count', 3)}"
+    return (
+        f"{where:<16}{cut.factor:>12.1f}{len(guesses):>6}{100 * guesses.rms:>8.2f}"
+        f"{100 * guesses.bias:>+8.2f}"
+        + "".join(f"{100 * value:>17.2f}" for value in guesses.naive_rms.values())
+    )
 
 
 def published_text(beside: Published) -> str:

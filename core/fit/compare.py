@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from core.errors import Unusable
 from core.fit.fit import Fit
+from core.fit.left_out import Cut, Guesses
 from core.fit.solve import fit
+from core.fit.standing import Standing, Standings, standings
 from core.fit.validate import validation
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
@@ -22,20 +24,72 @@ from core.records.training_runs import TrainingRuns
 class Comparison:
     """Fits of one suite, best first by held-out error; failed ones come last.
 
-    `missing` holds law, tying, convention and reason of those that could not be tried.
+    `standings` says which of them the runs cannot tell apart, in the order of `fits`. `missing`
+    holds law, tying, convention and reason of those that could not be tried.
     """
 
     suite: str
     method: str
     fits: tuple[Fit, ...]
     missing: tuple[tuple[str, str, str, str], ...] = ()
+    standings: Standings = field(default_factory=lambda: Standings(()))
+
+    @property
+    def proposed(self) -> Fit | None:
+        """The simplest of the laws that tie with the best; None where nothing could be compared."""
+        place = self.standings.proposed
+        return None if place is None else self.fits[place]
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain dictionary per fit, free of NaN."""
-        return [row(f) for f in self.fits] + [
+        found = []
+        for one, standing in zip(self.fits, self.standings.each, strict=True):
+            same = None if standing is None else standing.same_as
+            as_other = None if same is None else named(self.fits[same])
+            found.append(row(one) | standing_row(standing) | {"same_as": as_other})
+        return found + [
             {"law": law, "tying": tying, "params": params, "ok": False, "message": why}
             for law, tying, params, why in self.missing
         ]
+
+    def sentences(self) -> list[str]:
+        """Which law is proposed and why, what is one law under two names, and what is not compared."""
+        stand, chosen = self.standings, self.proposed
+        if chosen is None:
+            return ["No law is proposed: none could be judged on shapes left out of its fit."]
+        told = [f"Proposed: {chosen.title}: {_why(stand)}."]
+        pairs = list(zip(self.fits, stand.each, strict=True))
+        told += [
+            f"{one.title} predicts the same as {self.fits[s.same_as].title}: they count as one."
+            for one, s in pairs
+            if s is not None and s.same_as is not None
+        ]
+        if stand.runs < stand.used:
+            told.append(
+                f"Compared over the {stand.runs} of {stand.used} runs that every law could use."
+            )
+        apart = [one.title for one, s in pairs if s is None and one.ok and one.left_out]
+        if apart:
+            told.append(f"Not compared, being fitted to other runs: {', '.join(apart)}.")
+        return told
+
+
+def _why(stand: Standings) -> str:
+    each = [s for s in stand.each if s is not None and s.same_as is None]
+    ties = sum(s.tie for s in each)
+    if len(each) == 1:
+        return "the only law that could be judged"
+    if ties == 1:
+        return (
+            "every other law misses shapes left out by more, beyond one standard error over"
+            f" {stand.shapes} shapes"
+        )
+    return f"the simplest of {ties} laws that these runs cannot tell apart"
+
+
+def named(fit: Fit) -> dict[str, str]:
+    """What distinguishes one fit of a comparison from the others."""
+    return {"law": fit.law, "tying": fit.tied, "params": fit.params}
 
 
 def comparison(
@@ -66,9 +120,19 @@ def comparison(
             continue
         judged = yield from validation(found, runs)
         fits.append(judged)
-    fits.sort(key=lambda f: (not f.ok, f.heldout.get("shape_rms", np.inf)))
+    stand = standings(fits)
+    order = sorted(range(len(fits)), key=lambda i: _worth(fits[i], stand.each[i]))
     yield Progress(len(tasks), len(tasks), "compared")
-    return Comparison(runs.suite, method, tuple(fits), tuple(missing))
+    return Comparison(
+        runs.suite, method, tuple(fits[i] for i in order), tuple(missing), stand.ordered(order)
+    )
+
+
+def _worth(fit: Fit, standing: Standing | None) -> tuple[bool, bool, float]:
+    """Sorts fits: those compared by their error there, then the others, then those that failed."""
+    if standing is not None:
+        return False, False, standing.rms
+    return not fit.ok, True, fit.heldout.get("shape_rms", np.inf)
 
 
 def row(fit: Fit) -> dict[str, Any]:
@@ -102,5 +166,52 @@ def row(fit: Fit) -> dict[str, Any]:
         "pairs_right": held.get("pairs_right"),
         "aic": held.get("aic"),
         "bic": held.get("bic"),
+        "coverage95_shape": held.get("coverage95_shape"),
+        "heldout": heldout(fit),
         "warnings": list(fit.warnings),
+    }
+
+
+def standing_row(standing: Standing | None) -> dict[str, Any]:
+    """Whether a law ties with the best, and by how much its mean squared error is larger."""
+    if standing is None:
+        return {"tie_with_best": None, "excess": None, "excess_standard_error": None}
+    known = np.isfinite(standing.standard_error)
+    return {
+        "tie_with_best": standing.tie,
+        "excess": standing.excess,
+        "excess_standard_error": standing.standard_error if known else None,
+    }
+
+
+def heldout(fit: Fit) -> dict[str, Any]:
+    """Errors on runs left out of a fit, as fractions, beside those of naive predictions.
+
+    'shape' is over shapes left out, 'largest' over the largest size, and 'cuts' has one entry per
+    cut by size or tokens. Each is None, or empty, where it could not be tried.
+    """
+    left = fit.left_out
+    if left is None:
+        return {"shape": None, "largest": None, "cuts": []}
+    return {
+        "shape": None if left.by_shape is None else _errors(left.by_shape),
+        "largest": None if left.largest is None else _cut(left.largest),
+        "cuts": [_cut(cut) for cut in left.cuts],
+    }
+
+
+def _cut(cut: Cut) -> dict[str, Any]:
+    where = {"column": cut.column, "below": cut.below, "factor": cut.factor}
+    return where | _errors(cut.guesses)
+
+
+def _errors(guesses: Guesses) -> dict[str, Any]:
+    def finite(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
+    return {
+        "runs": len(guesses),
+        "rms": finite(guesses.rms),
+        "bias": finite(guesses.bias),
+        "naive": {name: finite(value) for name, value in guesses.naive_rms.items()},
     }

@@ -25,6 +25,12 @@ class Guesses:
     def __len__(self) -> int:
         return len(self.observed)
 
+    def take(self, places: Indices) -> Guesses:
+        """The runs at these places."""
+        return Guesses(
+            self.observed[places], self.predicted[places], self.nearest[places], self.power[places]
+        )
+
     @property
     def error(self) -> Floats:
         """The law's error on every run."""

@@ -221,4 +221,20 @@ def trust(fit: Fit) -> tuple[str, bool]:
             f" {100 * held['largest_rms']:.1f} %"
         )
         warn = warn or held["largest_rms"] > 0.03
-    return text + ".", warn or not fit.converged
+    beaten, badly = no_better_than(fit.left_out)
+    return text + beaten + ".", warn or badly or not fit.converged
+
+
+def no_better_than(left: LeftOut | None) -> tuple[str, bool]:
+    """Where predictions without a law are as good, as part of a sentence, and whether to warn."""
+    text, warn = "", False
+    if left is not None and left.by_shape is not None:
+        name, error = min(left.by_shape.naive_rms.items(), key=lambda item: item[1])
+        if error <= left.by_shape.rms:
+            text, warn = f"; on such shapes the {name} does as well (±{100 * error:.1f} %)", True
+    cuts = left.cuts if left is not None else ()
+    lost = sum(min(c.guesses.naive_rms.values()) <= c.guesses.rms for c in cuts)
+    if lost:
+        text += f"; beyond {lost} of {len(cuts)} cuts by size or tokens it does no better than without a law"
+        warn = warn or 2 * lost >= len(cuts)
+    return text, warn

@@ -30,7 +30,8 @@ def place(panel, law, tied, params="total"):
 
 def test_the_first_look_compares_every_law_best_first(panel):
     errors = [f.heldout["shape_rms"] for f in panel._found.fits if f.ok]
-    assert len(panel._found.fits) >= 20 and errors == sorted(errors)
+    # one law under two names differs by rounding
+    assert len(panel._found.fits) >= 20 and errors == pytest.approx(sorted(errors), rel=1e-6)
     assert panel.table.rowCount() == len(panel._found.fits) + len(panel._published)
     assert "%" in panel.table.item(0, 3).text() and " to " in panel.table.item(0, 3).text()
     used = [
