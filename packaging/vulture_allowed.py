@@ -58,11 +58,6 @@ _.write_licences
 _.fit_error_law
 _.fit_sigmoid
 
-# kept for a published illustration of what bits cost in loss
-_.PRECISION
-_.fit_range
-_.quantisation_loss
-
 # kept for pairs of a target and a draft that are measured
 _.goodput_lookahead
 _.required_tar

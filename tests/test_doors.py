@@ -108,6 +108,11 @@ DOORS = (
         ("action:show_what_if", "what_if.weights", "what_if.table", "what_if.reset"),
     ),
     Door(
+        "a published illustration of the loss below 16 bits",
+        ("frontier P --published-precision quantised",),
+        ("what_if.precision", "plot_view.sentence"),
+    ),
+    Door(
         "tokens served over a life, and the cheapest model for them",
         ("frontier P --x lifetime --served-tokens 2T",),
         ("what_if.values.served_tokens", "plot_view.plot", "plot_view.sentence"),

@@ -31,7 +31,7 @@ class Difference:
     `percent` is 100 (value / base - 1); `low` and `high` its 95 % interval, NaN where either value
     has none. `verdict` is 'better' or 'worse' only where the interval excludes zero, else 'cannot
     tell apart'; 'differs' for a metric that has no better side, 'same' or 'unknown'. `kind` and
-    `base_kind` are 'exact', 'measured', 'predicted' or 'unknown'. `note` holds, one per line, how the
+    `base_kind` are 'exact', 'measured', 'predicted', 'published' (an illustration) or 'unknown'. `note` holds, one per line, how the
     difference was judged and other remarks, or why the value is unknown; it may be empty.
     """
 
@@ -202,12 +202,14 @@ def difference(
 
 
 def kind_of(table: Table, row: int, key: str) -> str:
-    """'exact', 'measured', 'predicted' or 'unknown'."""
+    """'exact', 'measured', 'predicted', 'published' or 'unknown'."""
     estimates = table.estimates(key)
     if not np.isfinite(estimates.value[row]):
         return "unknown"
     if METRICS[key].exact is not None:
         return "exact"
+    if key == "loss" and table.illustrated[row]:
+        return "published"
     return "measured" if estimates.measured[row] else "predicted"
 
 
@@ -271,6 +273,12 @@ def unlike_rows(table: Table, rows: Sequence[int], base: int) -> tuple[str, ...]
         notes.append(
             "Losses of local models were measured on a text of yours, the others are predicted by a"
             " law: compare them with care."
+        )
+    drawn = [row for row in losses if table.illustrated[row]]
+    if drawn:
+        names = ", ".join(table.label(row) for row in drawn)
+        notes.append(
+            f"A published illustration below 16 bits, not measured here: the loss of {names}."
         )
     return tuple(notes)
 

@@ -35,10 +35,12 @@ def describe(table: Table, row: int) -> dict[str, Any]:
 
 
 def cell(known: dict[str, Any] | None, key: str) -> str:
-    """A value with a mark that shows whether it was measured or predicted."""
+    """A value with a mark that shows whether it was measured, predicted or illustrated."""
     if known is None:
         return "-"
     mark = {"measured": "*", "predicted": "~"}.get(known["source"], "")
     if known.get("outside_fitted_range"):
         mark = "!"
+    if known["source"] == "published":
+        mark = "?"
     return f"{METRICS[key].format(known['value'])}{mark}"

@@ -19,6 +19,7 @@ from core.records.metrics import METRICS
 from core.table.ratio_interval import TOGETHER, log_ratio
 from core.table.table import Table
 
+KINDS = {"predicted": "predicted ", "published": "illustrated "}
 SAME_SIZE = 0.05  # total parameters within 5 % count as one size
 LOOSEN = 0.10
 
@@ -36,10 +37,22 @@ def sentences(table: Table, frame: Frame, choices: Choices) -> tuple[str, ...]:
     """What the chosen candidate means, most important first; empty when nothing is feasible."""
     if frame.selected is None:
         return (nothing_feasible(table, frame),)
-    found = [choice_sentence(table, frame, choices), next_step_sentence(table, frame)]
+    found = [choice_sentence(table, frame, choices), illustration_sentence(table, frame)]
+    found.append(next_step_sentence(table, frame))
     found += loosening_sentences(table, frame)
     found.append(knee_sentence(table, frame))
     return tuple(s for s in found if s)
+
+
+def illustration_sentence(table: Table, frame: Frame) -> str:
+    """What is to be said of the chosen row where its loss is a published illustration."""
+    row = frame.selected
+    if row is None or "loss" not in (frame.x, frame.y) or not table.illustrated[row]:
+        return ""
+    return (
+        f"The loss of {table.label(row)} with {table.runtime_of(row).below_16_bits} is a published"
+        " illustration (arXiv 2411.04330): not measured here, and how far off it is, is not known."
+    )
 
 
 def nothing_feasible(table: Table, frame: Frame) -> str:
@@ -132,7 +145,7 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
     metric = METRICS[key]
     here, there = float(table.column(key)[row]), float(table.column(key)[other])
     source = table.source(key, row).kind
-    name = ("predicted " if source == "predicted" else "") + metric.label.lower()
+    name = KINDS.get(source, "") + metric.label.lower()
     percent = 100 * (here / there - 1)
     width = difference_half_width(table, key, row, other)
     if np.isfinite(width) and width >= abs(percent):

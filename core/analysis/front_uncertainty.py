@@ -31,7 +31,7 @@ class FrontUncertainty:
     """The uncertainty of one frame's front.
 
     `band` is x (m,), low and high y (m,). `chance` (rows of the table,) is 0 for rows that cannot be
-    on the front and NaN for rows outside the limits, even those that some draws bring inside. Either
+    on the front and NaN for rows outside the limits, even those that some draws bring inside, and for published illustrations. Either
     is None where nothing is uncertain, or where too many candidates could be on the front.
     """
 
@@ -137,6 +137,9 @@ def frame_chance(
     chance = np.zeros(len(table))
     chance[few] = hits / draws
     chance[~frame.feasible] = np.nan
+    if "loss" in (frame.x, frame.y):
+        # how sure an illustration is, is not known
+        chance[table.illustrated] = np.nan
     chance.flags.writeable = False
     return chance
 

@@ -23,6 +23,7 @@ from core.model.workload import Runtime
 from core.project.choices import Choices, WhatIf
 from core.space.candidates import Candidates
 from core.space.space import weights_cache
+from core.table.published_precision import UNIT, PublishedPrecision
 from core.table.speculative import Drafting
 from core.table.table import Table
 
@@ -108,6 +109,9 @@ def make_table(
         device_key=choices.device_key,
         served_tokens=what_if.served_tokens,
         drafting=drafting(what_if),
+        precision=PublishedPrecision(
+            what_if.precision, laws.loss.loss_unit if laws.loss is not None else UNIT
+        ),
     )
 
 
@@ -167,7 +171,13 @@ def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
     if low:
         notes.append(
             f"{low:,} of {len(table):,} candidates have weights or a cache below 16 bits: what they"
-            " cost in loss is not known, so that a front of loss leaves them out."
+            " cost in loss was not measured, so that a front of loss leaves them out."
+        )
+    shown = int(table.illustrated.sum())
+    if shown:
+        notes.append(
+            f"{shown:,} of {len(table):,} candidates below 16 bits have a loss after arXiv 2411.04330, whose"
+            " constants do not transfer: an illustration, not measured here."
         )
     devices = {m.device.key for m in contents.measurements if not m.failed}
     if len(devices) > 1:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.analysis.describe import cell, describe
 from core.commands.following import followed
 from core.commands.options import count, whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
+from core.table.published_precision import WAYS
 
 HELP = "the Pareto front of a project under limits"
 
@@ -37,6 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=count,
         help="tokens served over the model's life, e.g. 2T: counted in 'lifetime', with the cheapest"
         " size and tokens over a life (default: the project's what-if)",
+    )
+    parser.add_argument(
+        "--published-precision",
+        choices=tuple(filter(None, WAYS)),
+        help="illustrate the loss below 16 bits by published constants (arXiv 2411.04330), which do not"
+        " transfer: weights quantised after training, or a model trained at that precision (default: the"
+        " project's what-if)",
     )
     parser.add_argument(
         "--insist", action="store_true", help="use a shape term that the runs cannot support"
@@ -74,6 +84,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if options.served_tokens is not None:
         what_if = replace(choices.what_if, served_tokens=options.served_tokens)
         choices = choices.changed(what_if=what_if)
+    if options.published_precision is not None:
+        what_if = replace(choices.what_if, precision=options.published_precision)
+        choices = choices.changed(what_if=what_if)
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)
     for row in (x, y):
@@ -88,7 +101,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     life = cheapest_life(laws.loss, table, frame.best)
 
     def described(row: int) -> dict[str, Any]:
-        sure = None if chance is None else float(chance[row])
+        sure = None if chance is None or np.isnan(chance[row]) else float(chance[row])
         return describe(table, row) | {"chance_on_front": sure}
 
     answer: dict[str, Any] = {
@@ -140,4 +153,6 @@ def human(answer: dict[str, Any], x: str, y: str) -> str:
             "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip()
         )
     lines.append("* measured   ~ predicted   ! outside the range the law was fitted on")
+    if any("published" in (m["source"] for m in r["metrics"].values()) for r in answer["front"]):
+        lines.append("? published illustration, not measured here")
     return "\n".join([*lines, *answer["sentences"], *answer["notes"]])

@@ -55,10 +55,9 @@ class Precision:
     g_n: float = 0.3439
     g_post: float = 0.5907
     b: float = 1.1277
-    fit_range: str = "465 runs, up to 1.7 B parameters and 26 B tokens, GPTQ"
-    source: str = (
-        "Kumar et al. 2024, arXiv 2411.04330; its authors warn that constants do not transfer"
-    )
+    most_params: float = 1.7e9
+    most_tokens: float = 26e9
+    source: str = "arXiv 2411.04330"
 
     def effective_params(
         self, params: Values, weight_bits: Values, activation_bits: Values, cache_bits: Values
@@ -84,6 +83,15 @@ class Precision:
         kept, _ = self.effective_params(params, weight_bits, activation_bits, cache_bits)
         d = np.asarray(tokens, dtype=np.float64)
         return self.A * kept**-self.alpha + self.B * d**-self.alpha + self.E
+
+    def training_loss(self, params: Values, weight_bits: Values, cache_bits: Values) -> Values:
+        """What training with weights and cache of so few bits adds to the loss in 16; 0 in 16 bits.
+
+        Activations stay in 16 bits. The tokens do not matter in this form.
+        """
+        kept, _ = self.effective_params(params, weight_bits, 16, cache_bits)
+        whole, _ = self.effective_params(params, 16, 16, 16)
+        return self.A * (kept**-self.alpha - whole**-self.alpha)
 
     def quantisation_loss(
         self, params: Values, tokens: Values, bits: Values, biased: bool = False

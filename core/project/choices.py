@@ -10,6 +10,7 @@ from core.errors import Unusable
 from core.pareto.limits import Limit
 from core.records.metrics import METRICS
 from core.records.serial import from_plain, to_plain
+from core.table.published_precision import WAYS
 
 SHOWN = ("shown", "faded", "hidden")
 
@@ -24,6 +25,7 @@ class WhatIf:
     train_tokens: float | None = None
     served_tokens: float = 0.0  # over the model's life; 0: training cost only
     weights: str | None = None
+    precision: str = ""  # published illustration of the loss below 16 bits: one of WAYS
     acceptance: float | None = None  # speculative decoding; None: off
     draft: str = ""  # candidate id of the draft model
     draft_tokens: int = 4
@@ -87,6 +89,10 @@ def choices_from_dict(data: Mapping[str, Any]) -> Choices:
         found = from_plain(Choices, _with_loss(data))
     except ValueError as error:
         raise Unusable(f"the project's choices cannot be read by this version: {error}") from error
+    if found.what_if.precision not in WAYS:
+        raise Unusable(
+            f"the project's illustration of precision is '{found.what_if.precision}', which is not known"
+        )
     for name, key in (("x", found.x), ("y", found.y)):
         if key not in METRICS:
             raise Unusable(f"the project's {name} axis is '{key}', which is not a metric here")

@@ -145,6 +145,8 @@ def legend(table: Table, frame: Frame, facts: dict[str, Any]) -> str:
         parts.append("Orange: measured.")
     if 0 < facts["front_size"] <= MOST_FRONT_MARKS:
         parts.append("Marks on the front are full where measured, hollow where predicted.")
+        if "loss" in (frame.x, frame.y) and table.illustrated[frame.front].any():
+            parts.append("Triangles are a published illustration of the loss, not measured here.")
     if facts["candidates"]:
         parts.append("The star is the chosen one; numbers are those of the table.")
     return f'<p class="quiet">{escape(" ".join(parts))}</p>'

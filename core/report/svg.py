@@ -246,9 +246,12 @@ def cloud(
 
 
 def measured_rows(table: Table, frame: Frame) -> Indices:
-    """The rows with values on both axes, at least one of them measured."""
+    """The rows with values on both axes, at least one measured and none a published illustration."""
     x, y = table.estimates(frame.x), table.estimates(frame.y)
-    return np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
+    known = np.isfinite(x.value) & np.isfinite(y.value)
+    if "loss" in (frame.x, frame.y):
+        known &= ~table.illustrated
+    return np.flatnonzero((x.measured | y.measured) & known)
 
 
 def measured_marks(table: Table, frame: Frame, px: Floats, py: Floats) -> list[str]:
@@ -290,7 +293,8 @@ def limit_lines(frame: Frame, across: Scale, up: Scale) -> list[str]:
 def front_line(
     table: Table, frame: Frame, px: Floats, py: Floats, across: Scale, up: Scale
 ) -> list[str]:
-    """The front as a staircase, with a mark at each configuration: full measured, hollow predicted."""
+    """The front as a staircase, with a mark at each configuration: full measured, hollow predicted, a
+    hollow triangle that points down for a published illustration."""
     rows = frame.front[np.isfinite(px[frame.front]) & np.isfinite(py[frame.front])]
     if not len(rows):
         return []
@@ -311,12 +315,20 @@ def front_line(
     if len(rows) > MOST_FRONT_MARKS:
         return found
     x, y = table.estimates(frame.x), table.estimates(frame.y)
+    drawn = "loss" in (frame.x, frame.y)
     for row in rows.tolist():
         full = bool(x.measured[row] or y.measured[row])
         label = escape(
             f"{table.label(row)}: {METRICS[frame.x].format(float(x.value[row]))},"
             f" {METRICS[frame.y].format(float(y.value[row]))}"
         )
+        if drawn and table.illustrated[row]:
+            found.append(
+                f'<path d="M{px[row]:.1f} {py[row] + 4.6:.1f}l-4.4 -7.2h8.8z" fill="#ffffff"'
+                f' stroke="{FRONT}" stroke-width="1.7"><title>{label}, published illustration'
+                "</title></path>"
+            )
+            continue
         found.append(
             f'<circle cx="{px[row]:.1f}" cy="{py[row]:.1f}" r="3.6"'
             f' fill="{FRONT if full else "#ffffff"}" stroke="{FRONT}" stroke-width="1.7">'

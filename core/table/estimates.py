@@ -6,7 +6,7 @@ Every function returns one `Estimates` over all candidates; a measurement takes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from core.records.measurement import Measurement
 from core.records.metric import Columns, Metric
 from core.samples.statistics import estimate, median_of
 from core.space.candidates import Candidates
+from core.table.published_precision import PublishedPrecision
 
 
 class LossFit(Protocol):
@@ -70,19 +71,24 @@ def loss_estimates(
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
     reach: Reach,
+    precision: PublishedPrecision,
 ) -> Estimates:
     """Loss by the law; for the named rows, which are real models, as measured or unknown.
 
-    The law's runs say nothing about weights or a cache below 16 bits, so that such rows are unknown.
+    The law's runs say nothing about weights or a cache below 16 bits. Such rows are unknown, or the
+    published illustration where that is asked for, without an interval.
     """
     rows = len(c)
     value, low, high = np.full((3, rows), np.nan)
     outside = reach.anywhere(rows)
     if law is not None and law.ok:
-        trained = has_loss(c)
+        added = precision.penalty(c)
+        trained = has_loss(c, precision)
         columns = {k: v[trained] for k, v in loss_columns(c).items()}
-        value[trained] = law.predict(columns)
+        value[trained] = law.predict(columns) + added[trained]
         low[trained], high[trained] = law.interval(columns)
+        few = c.below_16_bits
+        low[few] = high[few] = np.nan
     measured = np.zeros(rows, np.bool_)
     for row in names:
         # a real model has its measured loss, or none
@@ -93,18 +99,23 @@ def loss_estimates(
     return frozen(value, low, high, measured, outside)
 
 
-def has_loss(c: Candidates) -> Bools:
+def has_loss(c: Candidates, precision: PublishedPrecision) -> Bools:
     """True where a law may predict the loss: training tokens are stated, which a measured shape has
-    none of, and nothing is below 16 bits."""
-    return np.isfinite(c.train_tokens) & ~c.below_16_bits
+    none of, and nothing is below 16 bits, unless that is illustrated."""
+    return np.isfinite(c.train_tokens) & np.isfinite(precision.penalty(c))
 
 
-def loss_reach(c: Candidates, law: LossFit | None) -> Reach:
-    """Where candidates lie outside what the law's runs had; nowhere without a law."""
-    trained = has_loss(c)
+def loss_reach(c: Candidates, law: LossFit | None, precision: PublishedPrecision) -> Reach:
+    """Where candidates lie outside what the law's runs had; nowhere without a law.
+
+    No run is below 16 bits, so that an illustrated loss lies outside in precision.
+    """
+    trained = has_loss(c, precision)
     if law is None or not law.ok or not trained.any():
         return Reach()
-    return law.reach({k: v[trained] for k, v in loss_columns(c).items()}).spread(trained)
+    found = law.reach({k: v[trained] for k, v in loss_columns(c).items()}).spread(trained)
+    low = c.below_16_bits & trained
+    return replace(found, outside={**found.outside, "precision": low}) if low.any() else found
 
 
 def timed_estimates(

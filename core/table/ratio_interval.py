@@ -55,8 +55,13 @@ class LogRatio:
 
 
 def log_ratio(table: Table, key: str, row: int, other: int) -> LogRatio:
-    """The interval of the ratio of two rows' values; both values must be positive."""
+    """The interval of the ratio of two rows' values; both values must be positive.
+
+    Unknown where one is a published illustration, whose error nobody knows.
+    """
     estimates = table.estimates(key)
+    if key == "loss" and (table.illustrated[row] or table.illustrated[other]):
+        return LogRatio(math.nan, math.nan)
     if not (estimates.measured[row] or estimates.measured[other]):
         found = None
         if key == "loss":

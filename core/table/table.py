@@ -40,15 +40,12 @@ from core.table.estimates import (
     only_measured,
     timed_estimates,
 )
+from core.table.published_precision import PublishedPrecision
 from core.table.speculative import DraftedTimes, Drafting, draft_row, with_draft
 
 Kept = TypeVar("Kept")
 
-# why a quality is unknown below 16 bits, and what to do
-LOW_DESIGN = (
-    "what {low} cost in loss is not known: the loss law's runs do not tell; with 16 bits or more it is"
-    " predicted"
-)
+# why a real model has no quality below 16 bits
 LOW_MODEL = "it was scored in a higher precision; what {low} cost in quality was not measured"
 
 
@@ -76,6 +73,7 @@ class Table:
         device_key: str = "",
         served_tokens: float = 0.0,
         drafting: Drafting | None = None,
+        precision: PublishedPrecision | None = None,
     ) -> None:
         self.device_key = device_key or most_measured_device(measurements)
         usable = [m for m in measurements if not m.failed and m.device.key == self.device_key]
@@ -83,6 +81,7 @@ class Table:
         self._loss = loss
         self._loss_text = loss_text
         self._loss_unseen = loss_unseen
+        self._precision = precision or PublishedPrecision()
         known = [m.device.bandwidth_bytes_per_s for m in usable if m.device.bandwidth_bytes_per_s]
         self._latency = {
             (fit.runtime, fit.metric): fit
@@ -126,13 +125,19 @@ class Table:
         """Loss of some rows under every resample of the law, (resamples, rows); (0, rows) without."""
         if self._loss is None or not self._loss.ok:
             return np.empty((0, len(rows)))
-        return self._loss.draws(loss_columns(self.candidates.take(rows)))
+        c = self.candidates.take(rows)
+        return self._loss.draws(loss_columns(c)) + self._precision.penalty(c)
 
     def loss_drift(self, row: int, other: int) -> float:
         """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
         if self._loss is None or not self._loss.ok:
             return 0.0
         return self._loss.drift(loss_columns(self.candidates.take(np.array([row, other]))))
+
+    @property
+    def illustrated(self) -> Bools:
+        """True where the loss is a published illustration: designs below 16 bits, if asked for."""
+        return self._kept("illustrated", self._illustrated)
 
     def latency_law(self, metric: str, row: int) -> LatencyFit | None:
         """The 'ttft' or 'tpot' law of how a row runs, on this device; None where there is none."""
@@ -152,6 +157,8 @@ class Table:
             return Source("exact", "counted from the shape")
         if estimates.measured[row]:
             return Source("measured", measured_text(self._measured_rows[row], key))
+        if metric.law == "loss" and self.illustrated[row]:
+            return Source("published", self._illustrated_text(row) + self._beyond(key, row))
         beyond = self._beyond(key, row)
         if self.drafted[row] and changed_by_draft(metric):
             return Source("predicted", self._drafted_text(metric, row) + beyond)
@@ -160,7 +167,7 @@ class Table:
     @property
     def reach(self) -> Reach:
         """Where rows lie outside what the runs behind the loss law had."""
-        return self._kept("reach", lambda: loss_reach(self.candidates, self._loss))
+        return self._kept("reach", lambda: loss_reach(self.candidates, self._loss, self._precision))
 
     @property
     def like_runs(self) -> Bools | None:
@@ -201,6 +208,12 @@ class Table:
             return "; ".join(text for text in dict.fromkeys(texts) if text)
         fit = self.latency_law(metric.law, row)
         return latency_text(fit) if fit is not None else ""
+
+    def _illustrated_text(self, row: int) -> str:
+        one = self.candidates.take(np.array([row]))
+        added, beyond = self._precision.penalty(one)[0], self._precision.beyond(one)[0]
+        told = self._precision.text(self.runtime_of(row), float(added), bool(beyond))
+        return f"{told}: {self._predicted_text(METRICS['loss'], row)}"
 
     def _drafted_text(self, metric: Metric, row: int) -> str:
         assert self.drafting is not None and self._draft is not None
@@ -292,6 +305,10 @@ class Table:
         alone = alone or metric.without_draft
         return self._kept(("estimates", metric.key, alone), lambda: self._make(metric, alone))
 
+    def _illustrated(self) -> Bools:
+        loss = self.estimates("loss")
+        return self.candidates.below_16_bits & np.isfinite(loss.value) & ~loss.measured
+
     def _make(self, metric: Metric, alone: bool) -> Estimates:
         c, measured = self.candidates, self._measured_rows
         if metric.exact is not None:
@@ -299,7 +316,9 @@ class Table:
         if metric.made_of:
             return self._put_together(metric, alone)
         if metric.law == "loss":
-            return loss_estimates(c, metric, self._loss, measured, self.names, self.reach)
+            return loss_estimates(
+                c, metric, self._loss, measured, self.names, self.reach, self._precision
+            )
         if metric.law == "memory":
             return memory_estimates(c, self._memory, measured, self.device_key)
         if not metric.phase:
@@ -348,8 +367,8 @@ class Table:
         if row in self.names and metric.model_unknown_because:
             why = metric.model_unknown_because
         elif metric.law == "loss" and self._loss is not None and self._loss.ok:
-            low = self.runtime_of(row).below_16_bits
-            why = LOW_DESIGN.format(low=low) if low else NOT_TRAINED
+            run = self.runtime_of(row)
+            why = self._precision.why_unknown(run) if run.below_16_bits else NOT_TRAINED
         return why.format(runtime=self.runtime_of(row).label, loss_law=self._loss_text)
 
 

@@ -25,7 +25,7 @@ LEGEND = (
     " of the difference; the errors that two predictions of one law share are left out of it."
 )
 LOW = 330  # pixels of height below which one of the two lines is hidden; its text is a tooltip
-MARKS = {"measured": "● ", "predicted": "○ "}
+MARKS = {"measured": "● ", "predicted": "○ ", "published": "▽ "}
 TONES = {"better": "good", "worse": "bad", "cannot tell apart": "muted", "unknown": "muted"}
 
 

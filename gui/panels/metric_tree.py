@@ -19,12 +19,12 @@ from gui.panels.metric_box import in_lines, metric_tip
 
 INTERVAL_WIDTH = 110
 # a filled mark is measured, as in the plot
-MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "◆", "unknown": ""}
+MARKS = {"exact": "", "measured": "●", "predicted": "○", "published": "▽", "unknown": ""}
 KINDS = {
     "exact": "counted from the shape",
     "measured": "measured",
     "predicted": "predicted by a law",
-    "published": "published",
+    "published": "illustrated",
     "unknown": "not known",
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 from core.analysis.frame import minimised
 from core.analysis.life_cost import cheapest_life
 from core.analysis.overlays import limits_text, overlay_layers
-from core.arrays import Indices
+from core.arrays import Bools, Indices
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
 from core.pareto.limits import Limit
@@ -21,6 +21,7 @@ from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.plot.scene import (
     EXACT,
+    ILLUSTRATED,
     MEASURED,
     PREDICTED,
     Axis,
@@ -32,6 +33,8 @@ from gui.plot.scene import (
     Scene,
 )
 from gui.state.state import State
+
+KINDS = {"published": "published illustration"}
 
 
 def scene_of(
@@ -64,7 +67,7 @@ def scene_of(
             y_axis,
             source=source_codes(table, x_key, y_key),
             measured=measured_of(table, x_key, y_key),
-            outside=estimates[0].outside | estimates[1].outside,
+            outside=estimates[0].outside | estimates[1].outside | illustrated(table, x_key, y_key),
         )
     overlays = (
         points.overlays
@@ -179,19 +182,31 @@ def same_views(a: tuple[LimitView, ...], b: tuple[LimitView, ...]) -> bool:
 
 
 def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
-    """Predicted, measured or exact, for every row."""
+    """Predicted, measured, exact or a published illustration, for every row."""
     codes = np.full(len(table), PREDICTED, np.intp)
     exact = table.source(x_key, 0).kind == table.source(y_key, 0).kind == "exact"
     if exact and len(table):
         codes[:] = EXACT
     codes[table.estimates(x_key).measured | table.estimates(y_key).measured] = MEASURED
+    codes[illustrated(table, x_key, y_key)] = ILLUSTRATED
     return codes
 
 
+def illustrated(table: Table, x_key: str, y_key: str) -> Bools:
+    """True where a value on these axes is a published illustration, (n,)."""
+    if "loss" not in (x_key, y_key):
+        return np.zeros(len(table), np.bool_)
+    return table.illustrated
+
+
 def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:
-    """Rows with a measured value on an axis, with their intervals; one row per measurement."""
+    """Rows with a measured value on an axis, with their intervals; one row per measurement.
+
+    What was timed and has an illustrated loss is no measured point.
+    """
     x, y = table.estimates(x_key), table.estimates(y_key)
-    rows = np.flatnonzero((x.measured | y.measured) & np.isfinite(x.value) & np.isfinite(y.value))
+    known = np.isfinite(x.value) & np.isfinite(y.value) & ~illustrated(table, x_key, y_key)
+    rows = np.flatnonzero((x.measured | y.measured) & known)
     if not len(rows):
         return None
     rows = one_for_each_measurement(table, x_key, y_key, rows)
@@ -290,6 +305,6 @@ def card(table: Table, row: int, x_key: str, y_key: str) -> str:
         kind = table.source(key, row).kind
         lines.append(
             f"{metric.label}: <b>{html.escape(metric.format(value))}</b>"
-            + (f" {kind}" if kind != "exact" else "")
+            + (f" {KINDS.get(kind, kind)}" if kind != "exact" else "")
         )
     return "<br>".join(lines)

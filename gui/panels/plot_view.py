@@ -30,7 +30,7 @@ from core.records.progress import Steps
 from gui.app.theme import LIGHT, Theme
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
-from gui.panels.picture_scene import scene_of
+from gui.panels.picture_scene import illustrated, scene_of
 from gui.panels.sentence import SentenceBar
 from gui.panels.view import Panel
 from gui.plot.pareto_plot import ParetoPlot
@@ -151,7 +151,8 @@ class PlotView(Panel):
             "An orange dot was measured; the line through it is its 95 % interval. A shape is marked"
             " once, at the training length with the best value. Triangles are real models. Squares"
             " are laid over from elsewhere: imported results, other projects and other devices."
-            " All other dots are predicted."
+            " All other dots are predicted. A hollow triangle that points down is a published"
+            " illustration of the loss below 16 bits (What if): not measured here."
         )
         # the first to go where the window is narrow
         self.measured.setMinimumWidth(1)
@@ -217,7 +218,14 @@ class PlotView(Panel):
             button.setAccessibleDescription(getattr(choices, part))
         self.measured.setText(
             f"<span style='color:{self._theme.plot.measured}'>●</span> Measured&nbsp;"
+            + self._illustrated_sign(new)
         )
+
+    def _illustrated_sign(self, new: State) -> str:
+        """The legend of published illustrations, where some are drawn."""
+        if new.table is None or not illustrated(new.table, new.choices.x, new.choices.y).any():
+            return ""
+        return f"&nbsp;<span style='color:{self._theme.plot.front}'>▽</span> Published&nbsp;"
 
     def _refresh_chips(self, new: State) -> None:
         while (item := self.chip_row.takeAt(0)) is not None:

@@ -42,6 +42,7 @@ from core.model.workload import BYTES_PER_ELEMENT
 from core.project.choices import WhatIf as Tried
 from core.records.metrics import METRICS
 from core.records.progress import Steps
+from core.table.published_precision import FORMULAS, WAYS
 from core.table.speculative import draft_row
 from gui.app.theme import Theme
 from gui.panels.drawing import tones
@@ -63,6 +64,12 @@ VALUES = {
         "Tokens served over the model's life; adds serving to the train and serve cost",
     ),
 }
+PRECISION_TIP = (
+    "What int8 or fp8 weights, or an fp8 cache, cost in loss was not measured, so that it is unknown.\n"
+    "Published (arXiv 2411.04330) is an illustration: its authors warn that the constants do not"
+    " transfer.\n"
+    + "\n".join(f"{WAYS[way]}: loss + {formula}" for way, formula in FORMULAS.items())
+)
 NONE_TEXTS = {"served_tokens": "none"}
 HEADER = (
     Cell("Best under the limits"),
@@ -115,8 +122,20 @@ class WhatIf(Panel):
             self.weights.addItem(name, name)
         self.weights.activated.connect(self._on_weights)
         grid.addWidget(self.weights, row, 1, 1, 2)
-        self._build_speculation(grid, row + 1)
-        grid.setRowStretch(row + 5, 1)
+        grid.addWidget(QLabel("Loss below 16 bits"), row + 1, 0)
+        self.precision = QComboBox()
+        self.precision.setAccessibleName("Loss below 16 bits")
+        self.precision.setToolTip(PRECISION_TIP)
+        for way, words in WAYS.items():
+            self.precision.addItem(f"published: {words}" if way else words, way)
+        self.precision.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.precision.setMinimumContentsLength(16)
+        self.precision.activated.connect(self._on_precision)
+        grid.addWidget(self.precision, row + 1, 1, 1, 2)
+        self._build_speculation(grid, row + 2)
+        grid.setRowStretch(row + 6, 1)
 
         self.reset = QPushButton("&As described")
         self.reset.setAccessibleName("Everything as described")
@@ -237,6 +256,7 @@ class WhatIf(Panel):
             tried = getattr(what_if, name)
             value.show_value(tried if tried else None, self._described(name))
         self.weights.setCurrentIndex(max(0, self.weights.findData(what_if.weights)))
+        self.precision.setCurrentIndex(max(0, self.precision.findData(what_if.precision)))
         on = what_if.acceptance is not None
         self.speculate.setChecked(on)
         for widget in (self.acceptance, self.draft, self.ahead, self.rate):
@@ -397,6 +417,10 @@ class WhatIf(Panel):
     def _on_weights(self) -> None:
         self._set("", weights=self.weights.currentData())
 
+    @Slot()
+    def _on_precision(self) -> None:
+        self._set("", precision=self.precision.currentData())
+
     @Slot(bool)
     def _on_speculate(self, on: bool) -> None:
         rate = self.acceptance.value() / 100 if on else None
@@ -430,7 +454,15 @@ class WhatIf(Panel):
 
 def _changes_table(what_if: Tried) -> bool:
     """Whether the picture differs from the described one."""
-    names = ("batch", "prompt_tokens", "output_tokens", "train_tokens", "served_tokens", "weights")
+    names = (
+        "batch",
+        "prompt_tokens",
+        "output_tokens",
+        "train_tokens",
+        "served_tokens",
+        "weights",
+        "precision",
+    )
     return any(getattr(what_if, name) for name in names) or drafting(what_if) is not None
 
 

@@ -14,12 +14,13 @@ from PySide6.QtGui import (
     QFontMetricsF,
     QPainter,
     QPen,
+    QPolygonF,
 )
 
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import staircase, steps_along
 from gui.plot.plane import Layer, Plane, StillLayer, plane_of, view_coordinates
-from gui.plot.scene import PREDICTED, Axis, Band, Colours, Overlay, Scene
+from gui.plot.scene import ILLUSTRATED, PREDICTED, Axis, Band, Colours, Overlay, Scene
 from gui.plot.stamps import Stamps, draw_lines, paint_each
 
 FADED = 0.35
@@ -78,6 +79,7 @@ class FrontLayer(Layer):
         self.u: Floats = np.empty(0)
         self.v: Floats = np.empty(0)
         self.filled: Bools = np.empty(0, dtype=bool)
+        self.illustrated: Bools = np.empty(0, dtype=bool)
         self.strength: Floats | None = None
         self._steps: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
         self._limits: dict[str, float] = {}
@@ -89,9 +91,9 @@ class FrontLayer(Layer):
         here = front[np.isfinite(u[front]) & np.isfinite(v[front])]
         self.u, self.v = u[here], v[here]
         source = scene.source
-        self.filled = (
-            np.zeros(len(here), dtype=bool) if source is None else source[here] != PREDICTED
-        )
+        codes = np.full(len(here), PREDICTED) if source is None else source[here]
+        self.illustrated = codes == ILLUSTRATED
+        self.filled = (codes != PREDICTED) & ~self.illustrated
         self.strength = None if scene.chance is None else scene.chance[here]
         better = (scene.x_axis.better or "lower", scene.y_axis.better or "lower")
         self._steps = steps_along(self.u, self.v, better, self._ends(scene, better))
@@ -145,19 +147,21 @@ class FrontLayer(Layer):
             partial(_paint_mark, radius=radius, line=line, ground=ground, share=tenth / 10)
             for tenth in range(11)
         ]
+        paints.append(partial(_paint_illustrated, radius=1.5 * radius, line=line, ground=ground))
         if self.in_file:
             paint_each(p, paints, which, x, y)
             return
         look = (radius, scene.colours, self._device_scale())
         if self._stamps is None or self._stamps[0] != look:
-            self._stamps = (look, Stamps(paints, radius + 2, look[2]))
+            self._stamps = (look, Stamps(paints, 1.5 * radius + 2, look[2]))
         self._stamps[1].draw(p, which, x, y)
 
     def _strengths(self) -> Indices:
         """How full each mark is, in tenths: the chance of being on the front where it is known, else
-        full where measured and empty where predicted."""
+        full where measured and empty where predicted; 11 for a published illustration."""
         share = self.filled.astype(np.float64) if self.strength is None else self.strength
-        return np.rint(np.nan_to_num(share) * 10).astype(np.intp)
+        tenths = np.rint(np.nan_to_num(share) * 10).astype(np.intp)
+        return np.where(self.illustrated, 11, tenths)
 
 
 def _paint_mark(
@@ -171,6 +175,24 @@ def _paint_mark(
     p.setPen(QPen(line, 1.6))
     p.setBrush(QColor(*mixed))
     p.drawEllipse(at, radius, radius)
+
+
+def _paint_illustrated(
+    p: QPainter, at: QPointF, radius: float, line: QColor, ground: QColor
+) -> None:
+    """Paint the mark of a published illustration: a hollow triangle that points down."""
+    p.setPen(QPen(line, 1.6))
+    p.setBrush(ground)
+    wide, high = radius * 0.95, radius * 0.55
+    p.drawPolygon(
+        QPolygonF(
+            [
+                QPointF(at.x(), at.y() + radius),
+                QPointF(at.x() + wide, at.y() - high),
+                QPointF(at.x() - wide, at.y() - high),
+            ]
+        )
+    )
 
 
 class OverlayLayer(StillLayer):

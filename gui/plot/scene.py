@@ -9,7 +9,7 @@ from core.arrays import Bools, Floats, Indices
 from core.units import format_quantity
 
 # source code of a point: where its numbers came from
-PREDICTED, MEASURED, EXACT = range(3)
+PREDICTED, MEASURED, EXACT, ILLUSTRATED = range(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from core.table.table import Table
 from gui.app.theme import Theme
 from gui.panels.picture_scene import scene_of
 from gui.plot.pareto_plot import ParetoPlot
-from gui.plot.scene import Colours, LiveState, Scene
+from gui.plot.scene import ILLUSTRATED, Colours, LiveState, Scene
 from gui.state.state import State
 from gui.state.store import Store
 
@@ -327,6 +327,8 @@ def legend_html(scene: Scene, colours: Colours, table: Table) -> str:
                       " (not comparable)")))  # fmt: skip
     elif scene.measured is not None:
         parts.append((colours.measured, "●", f"timed on {device}" if device else "timed"))
+    if scene.source is not None and (scene.source == ILLUSTRATED).any():
+        parts.append((colours.front, "▽", "published, not measured here"))
     return "&nbsp;&nbsp;&nbsp;&nbsp;".join(
         f'<span style="color:{colour}">{sign}</span> {_escaped(text)}'
         for colour, sign, text in parts

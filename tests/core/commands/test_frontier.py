@@ -82,3 +82,41 @@ def test_unusable_input_is_one_line_and_status_2(project, capsys, arguments, par
     assert captured.out == ""
     assert part in captured.err
     assert captured.err.count("\n") == 1
+
+
+LOW = """
+schema_version = 1
+name = "Low"
+[shape]
+n_layers = { from = 4, to = 12, step = 4 }
+d_model = { from = 512, to = 1024, step = 128 }
+d_head = [64]
+vocab_size = 50432
+[run]
+weights = ["bf16", "int8"]
+[train]
+tokens_per_parameter = [20]
+"""
+
+
+def test_below_16_bits_a_loss_is_unknown_or_the_published_illustration(tmp_path, capsys):
+    path = tmp_path / "low.paretoscope"
+    with Project.create(path) as made:
+        made.put_text("space", LOW)
+    arguments = ["frontier", str(path), "--x", "memory", "--json"]
+
+    def asked(*more):
+        assert main([*arguments, *more]) == 0
+        out = capsys.readouterr().out
+        # NaN is not JSON
+        answer = json.loads(out.splitlines()[-1], parse_constant=pytest.fail)
+        return answer, out
+
+    plain, out = asked()
+    assert all(".int8." not in row["id"] for row in plain["front"]) and plain["front"]
+    assert any("below 16 bits" in note for note in plain["notes"]) and "illustration" not in out
+    drawn, out = asked("--published-precision", "trained")
+    low = [row for row in drawn["front"] if ".int8." in row["id"]]
+    assert low and all(row["metrics"]["loss"]["source"] == "published" for row in low)
+    assert all("low" not in row["metrics"]["loss"] for row in low)
+    assert "? published illustration, not measured here" in out

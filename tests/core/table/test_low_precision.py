@@ -10,14 +10,18 @@ from core.analysis.comparison import compare_rows, crossings
 from core.analysis.contents import Contents
 from core.analysis.explain import sentences
 from core.analysis.frame import make_frame
+from core.analysis.front_uncertainty import frame_chance
 from core.analysis.pipeline import Laws, make_table, mixed_meanings
 from core.analysis.what_if import why_nothing
 from core.errors import Unusable
 from core.fit.fit import Fit
 from core.model.workload import Runtime, Workload
 from core.paper.select_project import rows_of
-from core.project.choices import Choices, WhatIf
+from core.pareto.limits import parse_limit
+from core.project.choices import Choices, WhatIf, choices_from_dict, choices_to_dict
 from core.space.space_file import parse_space
+from core.table.published_precision import PublishedPrecision
+from core.table.ratio_interval import log_ratio
 
 SPACE = """
 [shape]
@@ -47,6 +51,14 @@ def table():
     return make_table(CONTENTS, LAWS, BY_SIZE)
 
 
+def run(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def bits(table, row):
     run = table.runtime_of(row)
     return 8 * min(run.weight_bytes, run.cache_bytes)
@@ -64,7 +76,7 @@ def test_below_16_bits_the_loss_is_unknown_and_says_why(table):
         assert np.isnan(table.column("loss")[row]) and source.kind == "unknown"
         named = [run.weights] if run.weight_bytes < 2 else []
         named += [f"{run.cache} cache"] if run.cache_bytes < 2 else []
-        assert all(name in source.text for name in named) and "not known" in source.text
+        assert all(name in source.text for name in named) and "not measured" in source.text
     assert len(seen) > 3
 
 
@@ -97,7 +109,7 @@ def test_a_chosen_row_without_a_loss_is_still_described(table):
     ids = (table.id_of(other), table.id_of(row))
     found = compare_rows(CONTENTS, LAWS, choices, table, ids)
     loss = found.differences[1][found.metrics.index("loss")]
-    assert loss.verdict == "unknown" and "not known" in loss.note
+    assert loss.verdict == "unknown" and "not measured" in loss.note
     assert crossings(table, [other, row], other, LAW) == ()
     assert crossings(table, [other, row], row, LAW) == ()
 
@@ -142,3 +154,122 @@ def test_a_measured_shape_outside_the_space_says_that_no_training_is_stated():
     beyond = measured(shape(3, 256))
     table = make_table(replace(CONTENTS, measurements=(beyond,)), LAWS, BY_SIZE)
     assert "training tokens" in table.source("loss", len(table) - 1).text
+
+
+# --- the published illustration ------------------------------------------------------------------
+
+
+def illustrated(way, **parts):
+    choices = BY_SIZE.changed(what_if=WhatIf(precision=way), **parts)
+    return choices, make_table(CONTENTS, LAWS, choices)
+
+
+def twin(table, row):
+    """The row in fp32 that is otherwise this one."""
+    here = table.point(row)
+    there = replace(here, runtime=Runtime())
+    return next(i for i in range(len(table)) if table.point(i) == there)
+
+
+def test_weights_quantised_after_training_cost_what_was_published_and_a_cache_is_unknown():
+    _, table = illustrated("quantised")
+    for row in np.flatnonzero(table.candidates.below_16_bits)[::7].tolist():
+        point, source = table.point(row), table.source("loss", row)
+        if point.runtime.cache_bytes < 2:
+            assert source.kind == "unknown" and "cache quantised after training" in source.text
+            continue
+        n, d = point.architecture.params_non_embedding, table.column("train_tokens")[row]
+        delta = 0.0598 * d**0.5068 / n**0.3439 * np.exp(-8 / 0.5907)
+        base = table.column("loss")[twin(table, row)]
+        assert table.column("loss")[row] - base == pytest.approx(delta, rel=1e-6)
+        assert source.kind == "published" and table.illustrated[row]
+        assert "arXiv 2411.04330, not measured here" in source.text
+        assert "constants do not transfer" in source.text and point.runtime.weights in source.text
+        e = table.estimates("loss")
+        assert np.isnan(e.low[row]) and np.isnan(e.high[row]) and not e.measured[row]
+
+
+def test_trained_at_8_bits_the_kept_fractions_cost_the_published_loss():
+    _, table = illustrated("trained")
+    low = table.candidates.below_16_bits
+    assert low.any() and np.isfinite(table.column("loss")[low]).all()
+    assert np.array_equal(table.illustrated, low)
+    kept = {(8, 16): 0.932 / 0.99659, (16, 8): 0.9973, (8, 8): 0.932 * 0.9973 / 0.99659}
+    for row in np.flatnonzero(low)[::5].tolist():
+        run = table.runtime_of(row)
+        share = kept[8 * min(run.weight_bytes, 2), 8 * min(run.cache_bytes, 2)]
+        n = table.candidates.shapes.params_non_embedding[row]
+        added = table.column("loss")[row] - table.column("loss")[twin(table, row)]
+        assert added == pytest.approx(4299 * n**-0.4965 * (share**-0.4965 - 1), rel=0.05)
+
+
+def test_from_16_bits_up_the_illustration_changes_nothing(table):
+    for way in ("quantised", "trained"):
+        _, other = illustrated(way)
+        high = ~table.candidates.below_16_bits
+        assert np.array_equal(table.column("loss")[high], other.column("loss")[high])
+        assert not other.illustrated[high].any()
+
+
+def test_beyond_the_published_runs_says_so():
+    choices = BY_SIZE.changed(what_if=WhatIf(precision="trained", train_tokens=1e12))
+    table = make_table(CONTENTS, LAWS, choices)
+    (row, *_) = np.flatnonzero(table.illustrated)
+    assert table.estimates("loss").outside[row]
+    assert "beyond the 1.7 B parameters and 26 B tokens" in table.source("loss", int(row)).text
+
+
+def test_a_penalty_in_nats_is_not_added_to_a_loss_in_another_unit():
+    choices = BY_SIZE.changed(what_if=WhatIf(precision="trained"))
+    table = make_table(CONTENTS, replace(LAWS, loss=replace(LAW, loss_unit="bits/byte")), choices)
+    assert not table.illustrated.any()
+    row = int(np.flatnonzero(table.candidates.below_16_bits)[0])
+    assert "this loss in bits/byte" in table.source("loss", row).text
+
+
+def test_an_illustration_on_the_front_is_named_for_what_it_is():
+    choices, table = illustrated("quantised", limits=(parse_limit("memory<=400MB"),))
+    frame = make_frame(table, choices)
+    assert table.illustrated[frame.front].any()
+    row = int(next(r for r in frame.front if table.illustrated[r]))
+    chosen = choices.changed(selected=table.id_of(row))
+    said = " ".join(sentences(table, make_frame(table, chosen), chosen))
+    assert "published illustration" in said and "nan" not in said
+    assert any("constants do not transfer" in note for note in mixed_meanings(CONTENTS, table))
+
+
+def test_an_illustration_has_no_chance_of_being_on_the_front():
+    choices, table = illustrated("quantised", x="train_flops")
+    chance = run(frame_chance(table, make_frame(table, choices)))
+    assert (
+        np.isnan(chance[table.illustrated]).all() and np.isfinite(chance[~table.illustrated]).all()
+    )
+
+
+def test_where_all_are_illustrated_the_best_is_one_of_them():
+    choices = BY_SIZE.changed(what_if=WhatIf(weights="int8", precision="quantised"))
+    table = make_table(CONTENTS, LAWS, choices)
+    frame = make_frame(table, choices)
+    assert frame.best is not None and table.illustrated[frame.best]
+    assert "published illustration" in " ".join(sentences(table, frame, choices))
+
+
+def test_the_difference_to_an_illustration_has_no_interval():
+    choices, table = illustrated("trained")
+    row = int(np.flatnonzero(table.illustrated)[0])
+    base = twin(table, row)
+    assert np.isnan(log_ratio(table, "loss", row, base).half_width)
+    found = compare_rows(CONTENTS, LAWS, choices, table, (table.id_of(base), table.id_of(row)))
+    loss = found.differences[1][found.metrics.index("loss")]
+    assert loss.kind == "published" and loss.verdict == "cannot tell apart"
+    assert "interval unknown" in loss.text
+    assert any("published illustration" in warning for warning in found.warnings)
+
+
+def test_an_unknown_way_is_refused_by_name():
+    with pytest.raises(Unusable, match="'guessed' is no published illustration"):
+        PublishedPrecision("guessed")
+    with pytest.raises(Unusable, match="illustration of precision is 'guessed'"):
+        choices_from_dict({"what_if": {"precision": "guessed"}})
+    kept = Choices(what_if=WhatIf(precision="trained"))
+    assert choices_from_dict(choices_to_dict(kept)) == kept

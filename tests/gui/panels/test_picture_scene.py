@@ -13,7 +13,7 @@ from core.project.choices import Choices, WhatIf
 from core.space.space_file import parse_space
 from gui.panels import picture_scene
 from gui.panels.picture_scene import landmarks_of, measured_of, scene_of, source_codes
-from gui.plot.scene import LIGHT, MEASURED, PREDICTED
+from gui.plot.scene import ILLUSTRATED, LIGHT, MEASURED, PREDICTED
 from gui.state.state import State
 
 
@@ -102,3 +102,20 @@ def test_the_cheapest_life_is_a_mark_where_the_axes_know_it_and_follows_the_choi
     assert other.frame.selected != first.frame.selected
     (moved,) = [m for m in scene_of(other, LIGHT, drawn, first).landmarks if m.predicted]
     assert moved.y == other.table.column("loss")[other.frame.selected] != mark.y
+
+
+def test_an_illustrated_loss_is_neither_predicted_nor_measured():
+    space = parse_space(SPACE.replace("[run]", '[run]\nweights = ["fp32", "int8"]'))
+    contents = Contents("t", space, tuple(timed(p) for p in space.measurement_points()), ())
+    choices = Choices(x="tpot_s", what_if=WhatIf(precision="trained"))
+    table = make_table(contents, make_laws(contents, choices), choices)
+    low = table.illustrated
+    timed_low = [row for row in table.measured_rows if low[row]]
+    assert timed_low and len(timed_low) < low.sum()
+    codes = source_codes(table, "tpot_s", "loss")
+    assert np.array_equal(codes == ILLUSTRATED, low)
+    assert not set(measured_of(table, "tpot_s", "loss").rows.tolist()) & set(timed_low)
+    # on other axes they are measured like any other
+    assert not (source_codes(table, "tpot_s", "params_total") == ILLUSTRATED).any()
+    assert set(measured_of(table, "tpot_s", "params_total").rows.tolist()) & set(timed_low)
+    assert "published illustration" in picture_scene.card(table, timed_low[0], "tpot_s", "loss")

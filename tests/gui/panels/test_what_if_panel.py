@@ -1,5 +1,6 @@
 """What-if: every control writes one undoable choice, the picture follows, one press takes all of it back."""
 
+import numpy as np
 import pytest
 
 from core.project.choices import WhatIf as Tried
@@ -158,3 +159,28 @@ def test_one_press_takes_everything_back(panel, opened, qtbot):
 def test_steps_are_round():
     assert doublings(0, 3) == (1, 2, 4, 8)
     assert round_steps(8, 9) == (1e8, 2e8, 5e8, 1e9)
+
+
+def test_int8_says_why_its_loss_is_unknown_and_may_be_illustrated(panel, opened, qtbot):
+    def choose(box, value):
+        box.setCurrentIndex(box.findData(value))
+        box.activated.emit(box.currentIndex())
+        settle(qtbot, opened, panel)
+
+    opened.choose(x="memory_bytes", y="loss")
+    settle(qtbot, opened, panel)
+    choose(panel.weights, "int8")
+    table = opened.state.table
+    assert not np.isfinite(table.column("loss")[: table.described]).any()
+    assert "int8 weights cost in loss was not measured" in panel.speculated.text()
+    assert any("below 16 bits" in note for note in opened.state.notes)
+    choose(panel.precision, "trained")
+    assert opened.state.choices.what_if == Tried(weights="int8", precision="trained")
+    table, frame = opened.state.table, opened.state.frame
+    assert table.illustrated[: table.described].all() and len(frame.front)
+    assert any("not measured here" in note for note in opened.state.notes)
+    for words in ("constants do not transfer", "exp(-bits / g_post)", "N_eff^-alpha"):
+        assert words in panel.precision.toolTip()
+    panel.reset.click()
+    settle(qtbot, opened, panel)
+    assert panel.precision.currentData() == "" and not opened.state.table.illustrated.any()

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.plane import plane_of
-from gui.plot.scene import LIGHT, Axis, Measured, Scene
+from gui.plot.scene import EXACT, ILLUSTRATED, LIGHT, PREDICTED, Axis, Measured, Scene
 
 X = Axis("tpot_s", "Time per output token", "s", False, "lower")
 Y = Axis("loss", "Loss", "nats/token", False, "lower", 4)
@@ -145,3 +145,30 @@ def test_a_file_has_marks_as_vectors(plot, tmp_path):
     assert text.count("<image") == 1
     assert text.count("<circle") >= 7
     assert plot.picture.marks.in_file is False
+
+
+def test_an_illustration_on_the_front_is_a_hollow_triangle(plot):
+    x = np.array([1.0, 2.0, 3.0])
+    codes = np.array([PREDICTED, ILLUSTRATED, EXACT])
+    plot.refresh(Scene(x, x[::-1].copy(), X, Y, source=codes, front=np.arange(3)))
+    layer, plane = plot.picture.front, plane_of(plot.view)
+    image = QImage(round(plane.width), round(plane.height), QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    layer.set_magnify(1.0, in_file=True)
+    painter = QPainter(image)
+    layer.paint(painter)
+    painter.end()
+    layer.set_magnify(1.0, in_file=False)
+    line = QColor(LIGHT.front)
+
+    def ink(x, y):
+        """Whether a pixel is nearer to the line's colour than to the background."""
+        return image.pixelColor(round(x), round(y)).lightness() < (line.lightness() + 255) / 2
+
+    centres = [(plane.px(a), plane.py(b)) for a, b in zip(x, x[::-1], strict=True)]
+    # predicted and illustrated are hollow, exact is full
+    assert [ink(a, b) for a, b in centres] == [False, False, True]
+    # the triangle reaches further to the upper corners than a circle, and not to the lower ones
+    (a, b), (c, d) = centres[1], centres[0]
+    assert ink(a - 3.8, b - 2.4) and not ink(a - 3.2, b + 3.2)
+    assert not ink(c - 4.4, d - 3.4)
