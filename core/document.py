@@ -280,6 +280,12 @@ def _points(cells: Sequence[str]) -> list[str]:
     ]
 
 
+def words_of(name: str) -> list[str]:
+    """Lower-case words of a column's name: 'nParams_total (M)' -> n, params, total, m."""
+    split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    return re.findall(r"[a-z0-9]+", split.lower())
+
+
 def unique(names: Iterable[str]) -> tuple[str, ...]:
     """Column names with repeats and blanks numbered: 'loss', 'loss (2)', 'column 3'."""
     seen: dict[str, int] = {}

@@ -219,6 +219,19 @@ DOORS = (
         ("action:import", "laws.runs"),
     ),
     Door(
+        "the best of a sweep, the last of each run's checkpoints",
+        tuple(
+            f"{command} --best-of-repeats --last-of-run"
+            for command in (
+                "fit runs.csv --law chinchilla",
+                "compare runs.csv",
+                "bootstrap runs.csv --law chinchilla",
+                "doubt runs.csv",
+            )
+        ),
+        ("action:import",),
+    ),
+    Door(
         "fit a loss law",
         (
             "fit morph --where category=pretrain --law chinchilla --tied --params total"

@@ -11,6 +11,7 @@ from core.commands.following import followed
 from core.commands.options import whole
 from core.errors import Unusable
 from core.fit.identify import can_answer
+from core.fit.repeats import sweep_refusal
 from core.fit.sensitivity import sensitivity
 from core.fit.solve import METHODS, fit
 from core.laws.columns import CONVENTIONS
@@ -36,6 +37,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.fit.resample import with_resamples
 
     runs, everything, report = runs_of(options)
+    if again := sweep_refusal(runs):
+        raise Unusable(again)
     settings = {"tied": options.tied, "params": options.params, "method": options.method}
     base = fit(runs, options.law, all_rows=everything, insist=True, **settings)
     if not base.theta:

@@ -11,6 +11,7 @@ import numpy as np
 from core.errors import Unusable
 from core.fit.fit import Fit, derived
 from core.fit.mixing import mixed
+from core.fit.repeats import Keep
 from core.fit.row_filter import kept
 from core.fit.solve import METHODS, fit
 from core.fit.validate import judge_largest
@@ -59,6 +60,18 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         help="the column of the file that holds a field, e.g. loss=loss_c4; repeatable",
     )
 
+    parser.add_argument(
+        "--best-of-repeats",
+        action="store_true",
+        help="of rows with one shape and number of tokens (a sweep of learning rates), keep the lowest"
+        " loss; with a column of seeds, the best setting with all of its seeds",
+    )
+    parser.add_argument(
+        "--last-of-run",
+        action="store_true",
+        help="of rows of one run (its checkpoints), keep the one with the most tokens",
+    )
+
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The arguments that set how to fit."""
@@ -81,7 +94,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--delta", type=float, default=1e-3, help="Huber's delta (default 1e-3)")
     parser.add_argument(
-        "--insist", action="store_true", help="predict even where shape cannot be told from size"
+        "--insist",
+        action="store_true",
+        help="predict even where shape cannot be told from size, or where rows are a sweep of settings",
     )
 
 
@@ -103,7 +118,8 @@ def tying_of(options: argparse.Namespace) -> bool | str:
 
 def runs_of(options: argparse.Namespace) -> tuple[TrainingRuns, TrainingRuns, Report]:
     """The runs to fit, all runs of the file (of all files with `--together`), and what reading did."""
-    readings = [_reading(text, options.column) for text in options.runs]
+    keep = Keep(options.best_of_repeats, options.last_of_run)
+    readings = [_reading(text, options.column, keep) for text in options.runs]
     suites = [reading.runs for reading in readings]
     if len(suites) > 1 and not options.together:
         raise Unusable(
@@ -136,11 +152,11 @@ def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns
     return found, chosen, everything, report
 
 
-def _reading(text: str, columns: list[str]) -> Reading:
+def _reading(text: str, columns: list[str], keep: Keep) -> Reading:
     """The bundled suite of this name, or the table in this file, as read."""
     if text in bundled_suites() and not Path(text).exists():
-        return load_suite(text)
-    return load(Path(text), pairs(columns, "--column") or None)
+        return load_suite(text, keep)
+    return load(Path(text), pairs(columns, "--column") or None, keep=keep)
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

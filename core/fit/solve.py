@@ -13,6 +13,7 @@ from core.fit.fit import Fit, quality, tying_name
 from core.fit.identify import shape_refusal, warnings_of
 from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend, linear_solve
 from core.fit.reach import known_ranges
+from core.fit.repeats import sweep_refusal
 from core.fit.row_filter import kept as matching
 from core.laws.columns import fit_columns, log_columns, params_column
 from core.laws.law import Law, Tying
@@ -52,7 +53,8 @@ def fit(
 
     `tied` is True, False or a tying's name. `mse_all` and `r2_all` are over `all_rows` (default:
     `runs` before `where`). A failed fit is a Fit whose message gives the reason. Where shape and
-    size move together the Fit withholds its predictions unless `insist`. Raises Unusable for an
+    size move together the Fit withholds its predictions unless `insist`; rows that are a sweep of
+    settings are not fitted unless `insist`. Raises Unusable for an
     unknown law, method or convention, or a missing column.
     """
     chosen = the_law(law)
@@ -97,6 +99,11 @@ def fit(
         np.ones((1, start.n)),
         delta,
     )
+    again = sweep_refusal(kept.take(usable))
+    if again and not insist:
+        return start.noted(tuple(notes), again).failed(again)
+    if again:
+        notes.insert(0, again + "; fitted as they are because you insisted")
     refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
     if refusal and insist:
         notes.insert(0, refusal + "; predictions are given because you insisted")

@@ -154,6 +154,11 @@ def formats_page() -> str:
             " Parquet, an export of W&B or a folder of MLflow. Columns are recognised by their names"
             " and units. `fit`, `compare`, `bootstrap` and `doubt` tell what reading did: rows left"
             " out, columns guessed, what was derived, rows that look odd.",
+            "Rows of one shape and number of tokens that differ in a learning rate, a batch size or another"
+            " setting are a sweep. No law is fitted to them: keep the best of each (`--best-of-repeats`) or"
+            " choose some rows. Seeds are repeats and stay. Rows that look like checkpoints of one run are"
+            " told and resampled together; `--last-of-run` keeps the last of each run. Importing in the"
+            " window offers both.",
             "A CSV can say what it holds, in lines above its header such as `# loss meaning:"
             " validation`. The bundled tables do. All lines are optional, other comments are passed"
             " over, and what you choose by hand goes before.",

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
@@ -24,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.fit.repeats import Keep
 from core.formats.runs.columns import BIG, SURE, ColumnGuess
 from core.formats.runs.reading import Preview, preview
 from core.formats.runs.suites import bundled_suites
@@ -108,6 +110,13 @@ class ImportRuns(QDialog):
         self.work.finished.connect(self._on_read)
         self.work.ended.connect(self._offer)
 
+        self.best = QCheckBox("Keep the &best of repeats")
+        self.best.setToolTip(
+            "Of rows with one shape and number of tokens, such as a sweep of learning rates, keep the "
+            "lowest loss; with a column of seeds, the best setting with all of its seeds"
+        )
+        self.last = QCheckBox("Keep the &last of each run")
+        self.last.setToolTip("Of the checkpoints of one run, keep the one with the most tokens")
         self.grid = QGridLayout()
         self.grid.setVerticalSpacing(3)
         self.grid.setColumnStretch(3, 1)
@@ -135,6 +144,11 @@ class ImportRuns(QDialog):
         both.setStretchFactor(1, 1)
         both.setSizes([560, 500])
 
+        choices = QHBoxLayout()
+        for choice in (self.best, self.last):
+            choice.clicked.connect(self._read)
+            choices.addWidget(choice)
+        choices.addStretch(1)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
@@ -147,6 +161,7 @@ class ImportRuns(QDialog):
         column.addWidget(self.head)
         column.addWidget(self.work)
         column.addWidget(both, 1)
+        column.addLayout(choices)
         column.addLayout(self._about_form())
         column.addWidget(self.buttons)
         self._offer()
@@ -228,12 +243,14 @@ class ImportRuns(QDialog):
 
     # --- reading --------------------------------------------------------------------------------
 
+    @Slot()
     def _read(self) -> None:
         file, mapping = self._preview.file, self._mapping() if self._touched else None
+        keep = Keep(self.best.isChecked(), self.last.isChecked())
 
         def work() -> Steps[Any]:
             yield from ()
-            return preview(file, mapping)
+            return preview(file, mapping, keep=keep)
 
         self.work.run(work, f"Reading {file.path.name}")
 
@@ -322,7 +339,10 @@ class ImportRuns(QDialog):
             ):
                 if counts.get(name):
                     parts.append(f"{counts[name]:,} {words}")
-            self.head.setText("; ".join(parts) + ".")
+            whole = found.reading.whole if found.reading is not None else ()
+            self.head.setText(
+                "\n".join(["; ".join(parts) + ".", *(f"⚠ {text}." for text in whole)])
+            )
         fields = {
             str(box.currentData()): FIELDS[field][0]
             for field, box in self._columns.items()

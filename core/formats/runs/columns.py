@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from core.document import words_of
 from core.units import factor_of, number, plain_number
 
 # field -> its usual names, best first (compared without case, spaces and punctuation)
@@ -158,7 +159,7 @@ def stated(guess: Guess, about: Mapping[str, str]) -> Guess:
 
 def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:
     """A column that someone chose for a field: its unit still comes from its name or its range."""
-    values, words = _numbers(cells), _words(column)
+    values, words = _numbers(cells), words_of(column)
     scale, transform, reason = 1.0, "", "chosen by hand"
     if field == "loss" and {"ppl", "perplexity"} & set(words):
         transform, reason = "ln", f"{reason}; the loss is the logarithm of the perplexity"
@@ -174,7 +175,7 @@ def as_field(column: str, field: str, cells: Sequence[Any]) -> ColumnGuess:
 
 def meaning_of(column: str) -> tuple[str, str, str]:
     """Meaning, unit and reason for a loss column, from its name alone."""
-    words = set(_words(column))
+    words = set(words_of(column))
     unit = "nats/token"
     if words & {"bpb"} or {"bits", "byte"} <= words:
         unit = "bits/byte"
@@ -196,12 +197,6 @@ def meaning_of(column: str) -> tuple[str, str, str]:
 # --- by name
 
 
-def _words(name: str) -> list[str]:
-    """Lower-case words of a column name: 'nParams_total (M)' -> n, params, total, m."""
-    split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return re.findall(r"[a-z0-9]+", split.lower())
-
-
 def _joined(words: Sequence[str]) -> str:
     return "".join(words)
 
@@ -210,10 +205,10 @@ def _offers(column: str, values: list[float]) -> list[ColumnGuess]:
     """Every field a column's name could stand for."""
     # W&B and MLflow put folders before the name: 'config.n_layers', 'eval/loss', 'optim/n_tokens'
     last = re.split(r"[./]", column)[-1]
-    whole, tail = _words(column), _words(last)
+    whole, tail = words_of(column), words_of(last)
     offers = []
     for field, text in NAMES.items():
-        known = [_joined(_words(n)) for n in text.split(", ")]
+        known = [_joined(words_of(n)) for n in text.split(", ")]
         for words, weight in ((whole, 1.0), (tail, 0.9)):
             offer = _named(column, field, known, words, weight, values)
             if offer:

@@ -3,16 +3,54 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.fit.repeats import checkpoints_of, sweep_of
 from core.formats.runs.columns import WHOLE
+from core.formats.runs.report import SHOWN
 from core.formats.runs.tables import RawTable
 from core.records.training_runs import TrainingRuns
 
 SIZES = ("params_total", "params_non_embedding")
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """What is odd about the rows that were kept.
+
+    `whole` is about all of them: a sweep of settings, checkpoints of one run. `repeats` and `outliers`
+    name rows. `runs` are the runs with one name for all checkpoints of a run, where no column names them.
+    """
+
+    runs: TrainingRuns
+    whole: tuple[str, ...]
+    repeats: tuple[str, ...]
+    outliers: tuple[str, ...]
+
+    @property
+    def repeats_in_short(self) -> tuple[str, ...]:
+        """The repeats, or their number where there are many."""
+        if len(self.repeats) <= SHOWN:
+            return self.repeats
+        many = f"{len(self.repeats)} rows have the size and tokens of another row"
+        return (f"{many}, kept as other runs: {self.repeats[0]}; ...",)
+
+
+def odd_rows(runs: TrainingRuns, rows: NDArray[Any], table: RawTable, run_column: str) -> Odd:
+    """What is odd about runs that stand in these rows, whose names come from `run_column` ('': none)."""
+    sweep, stages = sweep_of(runs), checkpoints_of(runs, run_column)
+    if stages is not None and not run_column:
+        first = np.unique(stages.run, return_index=True)[1]
+        names = tuple(f"run of row {rows[first[number]]}" for number in stages.run)
+        runs = replace(runs, names=names)
+    whole = tuple(found.text for found in (sweep, stages) if found is not None)
+    # a sweep says already why its rows repeat
+    again = repeats(runs, rows, table) if sweep is None else []
+    return Odd(runs, whole, tuple(again), tuple(outliers(runs, rows, table)))
 
 
 def repeats(runs: TrainingRuns, rows: NDArray[Any], table: RawTable) -> list[str]:

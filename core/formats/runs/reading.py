@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +12,13 @@ import numpy as np
 from core.arrays import Floats
 from core.document import Document
 from core.errors import Unusable
+from core.fit.repeats import Keep, keep_rows
 from core.fit.row_filter import kept
 from core.formats.runs.about import about_of
+from core.formats.runs.cells import cell, derive, impossible
 from core.formats.runs.columns import (
     NAMED_IN_FILE,
     SURE,
-    WHOLE,
     ColumnGuess,
     Guess,
     as_field,
@@ -27,25 +27,28 @@ from core.formats.runs.columns import (
     meaning_of,
     stated,
 )
-from core.formats.runs.oddities import SIZES, outliers, repeats
-from core.formats.runs.report import SHOWN, Report
+from core.formats.runs.oddities import SIZES, odd_rows
+from core.formats.runs.report import Report
 from core.formats.runs.shapes import shape_columns
 from core.formats.runs.tables import UNFINISHED, RawTable, read_table, table_of
 from core.records.training_runs import TrainingRuns
-from core.units import number, plain_number
+from core.units import plain_number
 
 # field -> column of the file (a name, or a guess someone edited)
 FieldColumns = Mapping[str, "str | ColumnGuess"]
 LEFT_OUT = "; left out"
+ALL = Keep()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Runs as read, and what was found about rows on the way.
 
-    `errors` has one line per row left out, `warnings` one per row kept but odd (outliers, repeats),
+    `errors` has one line per row left out, `warnings` one per row kept but odd (outliers, repeats) and
+    one where rows look like a sweep of settings or like checkpoints of one run,
     `notes` the assumptions made about the file. `counts` holds 'rows', 'read', 'errors',
     'duplicates', 'missing', 'repeats', 'outliers' and 'unfinished'. `report` is the same in short.
+    `whole` are the warnings about all rows: a sweep of settings, checkpoints of runs.
     """
 
     runs: TrainingRuns
@@ -54,6 +57,7 @@ class Reading:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +136,10 @@ def load(
     path: str | Path,
     mapping: FieldColumns | None = None,
     where: Sequence[str] | Mapping[str, str] | None = None,
+    keep: Keep = ALL,
 ) -> Reading:
-    """Like read_runs, with every row left out and the reason."""
-    reading = _reading(open_runs(path), mapping)
+    """Like read_runs, with every row left out and the reason; `keep` leaves some rows to others."""
+    reading = _reading(open_runs(path), mapping, keep)
     if where:
         try:
             reading = replace(reading, runs=kept(reading.runs, where))
@@ -154,12 +159,14 @@ def open_runs(source: str | Path | Document) -> RunsFile:
     return RunsFile(path, table, guess, about, tuple(wrong))
 
 
-def preview(file: RunsFile, mapping: FieldColumns | None = None, shown: int = 20) -> Preview:
+def preview(
+    file: RunsFile, mapping: FieldColumns | None = None, shown: int = 20, keep: Keep = ALL
+) -> Preview:
     """What an opened file holds under a mapping: the first rows, the guess and every complaint."""
     table = file.table
     head = table.rows[:shown]
     try:
-        reading = _reading(file, mapping)
+        reading = _reading(file, mapping, keep)
     except Unusable as error:
         counts = {"rows": len(table.rows)}
         return Preview(file, head, notes=table.notes, counts=counts, problem=str(error))
@@ -198,7 +205,7 @@ def _chosen(
     return {f: c for f, c in guess.mapping.items() if c.column not in used} | given
 
 
-def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
+def _reading(file: RunsFile, mapping: FieldColumns | None, keep: Keep) -> Reading:
     path, table, guess = file.path, file.table, file.guess
     chosen = _chosen(path, table, guess, mapping)
     _need(path, table, guess, chosen)
@@ -211,7 +218,7 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
     for row, cells in enumerate(table.rows, 1):
         wrong = problems.get(row, "")
         for name in columns:
-            value, text = _cell(chosen[name], cells[position[chosen[name].column]])
+            value, text = cell(chosen[name], cells[position[chosen[name].column]])
             columns[name].append(value)
             wrong = wrong or text
         if not wrong and state is not None and str(cells[state]).lower() in UNFINISHED:
@@ -223,42 +230,52 @@ def _reading(file: RunsFile, mapping: FieldColumns | None) -> Reading:
         if wrong:
             problems[row] = wrong
     arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
-    derived = [*table.notes, *_derive(arrays)]
-    _impossible(chosen, arrays, problems, counts)
+    derived = [*table.notes, *derive(arrays)]
+    impossible(chosen, arrays, problems, counts)
     good = np.array([row not in problems for row in range(1, len(table.rows) + 1)], dtype=bool)
-    errors = [f"{table.where(row)}: {text}{LEFT_OUT}" for row, text in sorted(problems.items())]
     if not good.any():
-        raise Unusable(f"{path}: none of {len(table.rows)} rows can be used; {errors[0]}")
+        row, text = min(problems.items())
+        raise Unusable(
+            f"{path}: none of {len(table.rows)} rows can be used; {table.where(row)}: {text}{LEFT_OUT}"
+        )
     runs = _runs(file, chosen, arrays).take(good)
     if "shapes" in file.about:
         runs, more = _with_shapes(runs, file.about["shapes"])
         derived += more
     rows = np.flatnonzero(good) + 1
-    again, far = repeats(runs, rows, table), outliers(runs, rows, table)
+    asked = keep_rows(runs, keep)
+    problems |= {int(rows[i]): text for i, text in asked.why.items()}
+    runs, rows = runs.take(asked.rows), rows[asked.rows]
+    errors = [f"{table.where(row)}: {text}" for row, text in sorted(problems.items())]
+    odd = odd_rows(runs, rows, table, chosen["name"].column if "name" in chosen else "")
     counts |= {
         "read": len(runs),
         "errors": len(problems),
-        "repeats": len(again),
-        "outliers": len(far),
+        "repeats": len(odd.repeats),
+        "outliers": len(odd.outliers),
     }
     notes = derived + [
         f"{c.field}: column '{c.column}' ({c.reason})"
         for c in chosen.values()
         if c.confidence < 0.9 or c.scale != 1.0 or c.transform
     ]
-    if len(again) > SHOWN:
-        others = f"{len(again)} rows have the size and tokens of another row, kept as other runs"
-        again_in_short = [f"{others}: {again[0]}; ..."]
-    else:
-        again_in_short = again
+    warnings = (*file.wrong, *asked.warnings, *odd.whole)
     report = Report(
         len(table.rows),
-        tuple(line.removesuffix(LEFT_OUT) for line in errors),
+        tuple(errors),
         _guessed(chosen, mapping),
         tuple(derived),
-        (*file.wrong, *far, *again_in_short),
+        (*warnings, *odd.outliers, *odd.repeats_in_short),
     )
-    return Reading(runs, report, tuple(errors), (*file.wrong, *far, *again), tuple(notes), counts)
+    return Reading(
+        odd.runs,
+        report,
+        tuple(f"{line}{LEFT_OUT}" for line in errors),
+        (*warnings, *odd.outliers, *odd.repeats),
+        tuple(notes),
+        counts,
+        odd.whole,
+    )
 
 
 def _guessed(
@@ -297,71 +314,6 @@ def _need(path: Path, table: RawTable, guess: Guess, chosen: Mapping[str, Column
     hint = f"; {', '.join(maybe)}: name it in the mapping" if maybe else ""
     found = ", ".join(table.header[:30]) + (", ..." if len(table.header) > 30 else "")
     raise Unusable(f"{path}: no column for {' and '.join(missing)}; found {found}{hint}")
-
-
-def _cell(guess: ColumnGuess, cell: Any) -> tuple[float, str]:
-    """A cell's value in base units, and what is wrong with it."""
-    try:
-        value = number(cell)
-    except ValueError:
-        return math.nan, f"{guess.field} is '{str(cell)[:40]}', not a number"
-    if guess.transform == "ln":
-        if value <= 0:
-            return math.nan, f"perplexity is {value:g}"
-        value = math.log(value)
-    # exact for counts written with a scale: 1.1 billion is 1100000000
-    scaled = value * guess.scale
-    if guess.scale >= 1e3 and math.isfinite(scaled):
-        scaled = float(round(scaled))
-    return scaled, ""
-
-
-def _derive(arrays: dict[str, Floats]) -> list[str]:
-    """Tokens from FLOPs (C = 6 N D) or from tokens per parameter, where no column holds them."""
-    if "tokens" in arrays:
-        return []
-    size = next(f for f in SIZES if f in arrays)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if "tokens_per_parameter" in arrays:
-            arrays["tokens"] = arrays["tokens_per_parameter"] * arrays[size]
-            return [f"tokens: tokens per parameter times {size}"]
-        arrays["tokens"] = arrays["flops"] / (6.0 * arrays[size])
-        return [f"tokens: training FLOPs / (6 {size})"]
-
-
-def _impossible(
-    chosen: Mapping[str, ColumnGuess],
-    arrays: Mapping[str, Floats],
-    problems: dict[int, str],
-    counts: dict[str, int],
-) -> None:
-    """Mark rows with an impossible number; size and shape may be missing, tokens and loss may not."""
-    needed = {"tokens", "loss"} | (
-        {f for f in SIZES if f in chosen} if _one_size(arrays) else set()
-    )
-    for name, values in arrays.items():
-        for index in np.flatnonzero(~(values > 0) | np.isinf(values)):
-            row, value = int(index) + 1, float(values[index])
-            if row in problems or (math.isnan(value) and name not in needed):
-                continue
-            if math.isnan(value):
-                counts["missing"] += 1
-                problems[row] = f"{name} is missing"
-            else:
-                problems[row] = f"{name} is {value:g}"
-        if name in WHOLE:
-            for index in np.flatnonzero(values != np.round(values)):
-                if not math.isnan(values[index]):
-                    text = f"{name} is {values[index]:g}, not a whole number"
-                    problems.setdefault(int(index) + 1, text)
-    if all(f in arrays for f in SIZES):
-        for index in np.flatnonzero(arrays["params_non_embedding"] > arrays["params_total"]):
-            text = "params_non_embedding is above params_total"
-            problems.setdefault(int(index) + 1, text)
-
-
-def _one_size(arrays: Mapping[str, Floats]) -> bool:
-    return sum(f in arrays for f in (*SIZES, "n_layers")) == 1
 
 
 def _with_shapes(runs: TrainingRuns, rule: str) -> tuple[TrainingRuns, list[str]]:

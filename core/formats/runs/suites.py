@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from core.errors import Unusable
-from core.formats.runs.reading import Reading, load
+from core.fit.repeats import Keep
+from core.formats.runs.reading import ALL, Reading, load
 from core.formats.runs.shapes import morph_shape
 from core.formats.runs.tables import read_table
 from core.model.architecture import Architecture
@@ -70,11 +71,11 @@ def suite(name: str) -> TrainingRuns:
     return load_suite(name).runs
 
 
-def load_suite(name: str) -> Reading:
-    """Like suite, with what reading did."""
+def load_suite(name: str, keep: Keep = ALL) -> Reading:
+    """Like suite, with what reading did; `keep` leaves some rows to others."""
     if name not in SUITES:
         raise Unusable(f"no bundled suite '{name}'; there are {', '.join(SUITES)}")
-    return load(resource(f"runs/{SUITES[name]}"))
+    return load(resource(f"runs/{SUITES[name]}"), keep=keep)
 
 
 def landmarks() -> tuple[Landmark, ...]:

@@ -1,12 +1,15 @@
 """Importing runs: guesses confirmed or changed, rows left out named, nothing stored before OK."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from core.formats.runs.reading import open_runs, preview
 from core.resources import resource
 from gui.panels.import_runs import ImportRuns
+
+RUNS = Path(__file__).parents[2] / "fixtures" / "runs"
 
 ODD = """run,params (M),train_tokens_b,final,layers,hidden,color
 a,10,0.2,4.5,4,256,red
@@ -117,3 +120,39 @@ def test_another_mapping_opens_no_file(qtbot, opened, odd):
     choose(qtbot, dialog, dialog._columns["loss"], "final")
     assert "3 of 5 rows" in dialog.head.text()
     assert dialog.runs().suite == "odd"
+
+
+@pytest.mark.parametrize(
+    ("file", "choice", "sign", "kept"),
+    [
+        ("lr_sweep", "best", "3 learning rates (lr)", [3.4, 3.1, 3.2, 2.9]),
+        ("trajectory", "last", "checkpoints of 3 runs", [3.8, 3.4, 3.1]),
+    ],
+)
+def test_sweeps_and_checkpoints_are_told_and_can_be_thinned(
+    qtbot, opened, file, choice, sign, kept
+):
+    dialog = opened_dialog(qtbot, opened, RUNS / f"{file}.csv")
+    assert "12 of 12 rows" in dialog.head.text() and sign in dialog.head.text()
+    getattr(dialog, choice).click()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=10_000)
+    assert f"{len(kept)} of 12 rows" in dialog.head.text() and sign not in dialog.head.text()
+    assert dialog.runs().columns["loss"].tolist() == kept
+    assert "row 1 (line 2)" in dialog.notes.toPlainText()
+    getattr(dialog, choice).click()
+    qtbot.waitUntil(lambda: not dialog.busy, timeout=10_000)
+    assert len(dialog.runs()) == 12
+
+
+def test_what_a_file_says_of_itself_is_filled_in(qtbot, opened, tmp_path):
+    path = tmp_path / "mine.csv"
+    lines = ["# suite: ours", "# loss meaning: train average", "# loss unit: bits/token"]
+    path.write_text("\n".join([*lines, "# source: a paper", "# licence: CC0", ODD]))
+    dialog = opened_dialog(qtbot, opened, path)
+    choose(qtbot, dialog, dialog._columns["loss"], "final")
+    runs = dialog.runs()
+    assert (runs.suite, runs.source, runs.licence) == ("ours", "a paper", "CC0")
+    assert (runs.loss_meaning, runs.loss_unit) == ("train average", "bits/token")
+    # a copy of a bundled table does not take the bundled one's place
+    copy = opened_dialog(qtbot, opened, resource("runs/morph_runs.csv"))
+    assert (copy.runs().suite, copy.runs().loss_meaning) == ("morph_runs", "train average")
