@@ -8,12 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.analysis.frame import minimised
+from core.analysis.frame import Frame, minimised
 from core.analysis.life_cost import cheapest_life
 from core.analysis.overlays import limits_text, overlay_layers
 from core.arrays import Bools, Indices
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
+from core.pareto.front import front_indices
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.records.metric import counted
@@ -26,6 +27,7 @@ from gui.plot.scene import (
     PREDICTED,
     Axis,
     Colours,
+    Illustrated,
     Landmark,
     LimitView,
     Measured,
@@ -87,6 +89,11 @@ def scene_of(
         limits=limits,
         landmarks=landmarks,
         overlays=overlays,
+        illustrated=(
+            points.illustrated
+            if same_points and old is not None and old.frame is frame
+            else illustrated_front(table, frame)
+        ),
         selected=frame.selected,
         pinned=pinned,
         baseline=table.find(choices.baseline) if choices.baseline else None,
@@ -197,6 +204,18 @@ def illustrated(table: Table, x_key: str, y_key: str) -> Bools:
     if "loss" not in (x_key, y_key):
         return np.zeros(len(table), np.bool_)
     return table.illustrated
+
+
+def illustrated_front(table: Table, frame: Frame) -> Illustrated | None:
+    """The illustrated candidates that no other beats under the limits and that are not on the front."""
+    drawn = illustrated(table, frame.x, frame.y)
+    if not drawn.any():
+        return None
+    rows = front_indices(minimised(table, frame.x), minimised(table, frame.y), frame.feasible)
+    rows = np.setdiff1d(rows[drawn[rows]], frame.front)
+    if not len(rows):
+        return None
+    return Illustrated(table.column(frame.x)[rows], table.column(frame.y)[rows])
 
 
 def measured_of(table: Table, x_key: str, y_key: str) -> Measured | None:

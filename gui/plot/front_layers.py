@@ -14,11 +14,11 @@ from PySide6.QtGui import (
     QFontMetricsF,
     QPainter,
     QPen,
-    QPolygonF,
 )
 
 from core.arrays import Bools, Floats, Indices
 from core.pareto.front import staircase, steps_along
+from gui.plot.illustrated import paint_illustrated
 from gui.plot.plane import Layer, Plane, StillLayer, plane_of, view_coordinates
 from gui.plot.scene import ILLUSTRATED, PREDICTED, Axis, Band, Colours, Overlay, Scene
 from gui.plot.stamps import Stamps, draw_lines, paint_each
@@ -147,7 +147,7 @@ class FrontLayer(Layer):
             partial(_paint_mark, radius=radius, line=line, ground=ground, share=tenth / 10)
             for tenth in range(11)
         ]
-        paints.append(partial(_paint_illustrated, radius=1.5 * radius, line=line, ground=ground))
+        paints.append(partial(paint_illustrated, radius=1.5 * radius, line=line, ground=ground))
         if self.in_file:
             paint_each(p, paints, which, x, y)
             return
@@ -175,24 +175,6 @@ def _paint_mark(
     p.setPen(QPen(line, 1.6))
     p.setBrush(QColor(*mixed))
     p.drawEllipse(at, radius, radius)
-
-
-def _paint_illustrated(
-    p: QPainter, at: QPointF, radius: float, line: QColor, ground: QColor
-) -> None:
-    """Paint the mark of a published illustration: a hollow triangle that points down."""
-    p.setPen(QPen(line, 1.6))
-    p.setBrush(ground)
-    wide, high = radius * 0.95, radius * 0.55
-    p.drawPolygon(
-        QPolygonF(
-            [
-                QPointF(at.x(), at.y() + radius),
-                QPointF(at.x() + wide, at.y() - high),
-                QPointF(at.x() - wide, at.y() - high),
-            ]
-        )
-    )
 
 
 class OverlayLayer(StillLayer):

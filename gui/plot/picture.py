@@ -13,6 +13,7 @@ from core.arrays import Floats, Indices
 from gui.plot.axis import QuantityAxis
 from gui.plot.front_layers import BandLayer, FrontLayer, OverlayLayer
 from gui.plot.ground import CloudLayer, ForbiddenLayer, GridLayer
+from gui.plot.illustrated import IllustratedLayer
 from gui.plot.landmarks import LandmarkLayer
 from gui.plot.limit_line import LimitLine
 from gui.plot.marks import ChosenLayer, MarksLayer
@@ -49,6 +50,7 @@ class Picture:
         self.band = BandLayer(view)
         self.overlays = OverlayLayer(view)
         self.front = FrontLayer(view)
+        self.illustrated = IllustratedLayer(view)
         self.marks = MarksLayer(view)
         self.landmarks = LandmarkLayer(view)
         self.landmarks.taken = self._taken
@@ -57,7 +59,7 @@ class Picture:
     @property
     def finer_in_files(self) -> tuple[Layer, ...]:
         """The layers that paint at a file's resolution."""
-        return (self.cloud, self.overlays, self.front, self.marks, self.landmarks)
+        return (self.cloud, self.overlays, self.front, self.illustrated, self.marks, self.landmarks)
 
     def set_look(self, scene: Scene, font: QFont) -> None:
         """Set other colours, axes or another font."""
@@ -72,10 +74,17 @@ class Picture:
         self.overlays.colours = tuple(QColor(c) for c in colours.overlays)
         self.overlays.font = self.landmarks.font = self.chosen.font = font
         self.overlays.background = QColor(colours.background)
-        self.landmarks.colours = self.marks.colours = colours
-        self.marks.large = scene.large
+        self.landmarks.colours = self.marks.colours = self.illustrated.colours = colours
+        self.marks.large = self.illustrated.large = scene.large
         self.font = font
-        for layer in (self.grid, self.band, self.overlays, self.landmarks, self.marks):
+        for layer in (
+            self.grid,
+            self.band,
+            self.overlays,
+            self.landmarks,
+            self.illustrated,
+            self.marks,
+        ):
             layer.update()
 
     def set_points(self, scene: Scene) -> None:
@@ -114,6 +123,8 @@ class Picture:
         x_axis, y_axis = new.x_axis, new.y_axis
         if drawn is None or axes or new.measured is not drawn.measured:
             self.marks.set_measured(new.measured, x_axis, y_axis)
+        if drawn is None or axes or new.illustrated is not drawn.illustrated:
+            self.illustrated.set_points(new.illustrated, x_axis, y_axis)
         if drawn is None or axes or new.landmarks != drawn.landmarks:
             self.landmarks.set_landmarks(new.landmarks, x_axis, y_axis)
         if drawn is None or axes or new.band is not drawn.band:

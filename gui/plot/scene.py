@@ -62,6 +62,14 @@ class Measured:
     real: Bools | None = None  # a real model, not a design with random weights
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Illustrated:
+    """Points with a published illustration for a value, that would be on the front if they counted."""
+
+    x: Floats
+    y: Floats
+
+
 @dataclass(frozen=True, slots=True)
 class Landmark:
     """A published model with its name; or, `measured` here, only the name of a real model's mark;
@@ -162,6 +170,7 @@ class Scene:
     limits: tuple[LimitView, ...] = ()
     source: Indices | None = None  # code of each point; None: all predicted
     measured: Measured | None = None
+    illustrated: Illustrated | None = None
     landmarks: tuple[Landmark, ...] = ()
     front: Indices | None = None
     band: Band | None = None

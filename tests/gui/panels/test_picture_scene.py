@@ -119,3 +119,26 @@ def test_an_illustrated_loss_is_neither_predicted_nor_measured():
     assert not (source_codes(table, "tpot_s", "params_total") == ILLUSTRATED).any()
     assert set(measured_of(table, "tpot_s", "params_total").rows.tolist()) & set(timed_low)
     assert "published illustration" in picture_scene.card(table, timed_low[0], "tpot_s", "loss")
+
+
+def test_illustrated_candidates_off_the_front_are_marked_where_nothing_beats_them():
+    space = parse_space(SPACE.replace("[run]", '[run]\nweights = ["fp32", "int8"]'))
+    contents = Contents("t", space, (), ())
+    choices = Choices(x="memory_bytes", what_if=WhatIf(precision="trained"))
+    laws = make_laws(contents, choices)
+    table = make_table(contents, laws, choices)
+    frame = make_frame(table, choices)
+    x, y = table.column("memory_bytes"), table.column("loss")
+    known = np.flatnonzero(~table.illustrated)
+    known = known[np.argsort(x[known])]
+    kept = known[y[known] <= np.minimum.accumulate(y[known])]
+    found = picture_scene.illustrated_front(table, replace(frame, front=kept))
+    assert len(found.x) > 3
+    for a, b in zip(found.x, found.y, strict=True):
+        (row,) = np.flatnonzero((x == a) & (y == b))
+        assert table.illustrated[row] and not ((x < a) & (y <= b) | (x <= a) & (y < b)).any()
+    # what is on the front already has its mark there
+    every = np.flatnonzero(table.illustrated)
+    assert picture_scene.illustrated_front(table, replace(frame, front=every)) is None
+    plain = make_table(contents, laws, Choices(x="memory_bytes"))
+    assert picture_scene.illustrated_front(plain, frame) is None

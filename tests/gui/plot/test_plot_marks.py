@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from gui.plot.pareto_plot import ParetoPlot
 from gui.plot.plane import plane_of
-from gui.plot.scene import EXACT, ILLUSTRATED, LIGHT, PREDICTED, Axis, Measured, Scene
+from gui.plot.scene import EXACT, ILLUSTRATED, LIGHT, PREDICTED, Axis, Illustrated, Measured, Scene
 
 X = Axis("tpot_s", "Time per output token", "s", False, "lower")
 Y = Axis("loss", "Loss", "nats/token", False, "lower", 4)
@@ -172,3 +172,25 @@ def test_an_illustration_on_the_front_is_a_hollow_triangle(plot):
     (a, b), (c, d) = centres[1], centres[0]
     assert ink(a - 3.8, b - 2.4) and not ink(a - 3.2, b + 3.2)
     assert not ink(c - 4.4, d - 3.4)
+
+
+def test_illustrations_off_the_front_are_marked_too_and_go_with_them(plot):
+    ends = np.array([0.0, 3.0])
+    with_it = Scene(ends, ends, X, Y, illustrated=Illustrated(np.array([1.5]), np.array([1.5])))
+    plot.refresh(with_it)
+    layer, plane = plot.picture.illustrated, plane_of(plot.view)
+    x, y = plane.px(1.5), plane.py(1.5)
+
+    def inked():
+        image = QImage(round(plane.width), round(plane.height), QImage.Format.Format_RGB32)
+        image.fill(QColor("white"))
+        painter = QPainter(image)
+        layer.paint(painter)
+        painter.end()
+        near = grey(image)[round(y) - 8 : round(y) + 8, round(x) - 8 : round(x) + 8]
+        return int((near < 200).sum()), int((grey(image) < 200).sum())
+
+    near, all_of_it = inked()
+    assert near == all_of_it > 10
+    plot.refresh(Scene(ends, ends, X, Y))
+    assert layer.is_empty and inked() == (0, 0)
