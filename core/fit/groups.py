@@ -17,11 +17,13 @@ SHAPE_COLUMNS = ("n_layers", "d_model", "n_heads", "d_ff", "vocab_size")
 def groups_of(runs: TrainingRuns, unit: str) -> Indices:
     """Group number of every run: 'shape' (all runs of one architecture) or 'run'.
 
-    Rows with one name are checkpoints of one run and stay in one group. Where no shape is known,
-    runs are grouped by size instead.
+    Rows with one name are checkpoints of one run and stay in one group, unless they are of different
+    suites. Where no shape is known, runs are grouped by size instead.
     """
     if unit == "run":
-        return np.asarray(np.unique(np.array(runs.names, dtype=object), return_inverse=True)[1])
+        suites = runs.labels.get("suite", ("",) * len(runs))
+        each = np.array([f"{s}/{name}" for s, name in zip(suites, runs.names, strict=True)])
+        return np.asarray(np.unique(each, return_inverse=True)[1])
     names = [c for c in SHAPE_COLUMNS if c in runs.columns]
     if "n_layers" not in names or "d_model" not in names:
         names = [c for c in ("params_total", "params_non_embedding") if c in runs.columns]

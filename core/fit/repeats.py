@@ -138,13 +138,17 @@ def sweep_refusal(runs: TrainingRuns) -> str:
 
 
 def points_of(runs: TrainingRuns) -> Indices:
-    """Number of every row's shape, training data and tokens (equal within half a percent)."""
+    """Number of every row's shape, training data and tokens (equal within half a percent).
+
+    Beside a column of steps only equal tokens are equal: checkpoints may lie close to each other.
+    """
     kinds, tokens = _kinds(runs), runs.columns["tokens"]
+    same = 1.0 + 1e-9 if _step_column(runs) is not None else SAME_TOKENS
     order = np.lexsort((tokens, kinds))
     points = np.empty(len(runs), dtype=np.intp)
     point, kind, first = -1, -1, float("nan")
     for i in order:
-        if kinds[i] != kind or not tokens[i] <= first * SAME_TOKENS:
+        if kinds[i] != kind or not tokens[i] <= first * same:
             point, kind, first = point + 1, int(kinds[i]), float(tokens[i])
         points[i] = point
     return points

@@ -1,6 +1,7 @@
 """Sweeps of a setting and checkpoints of one run are told from finished runs, and thinned as asked."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from core.__main__ import main
 from core.fit.groups import groups_of
+from core.fit.mixing import mixed
 from core.fit.repeats import Keep, checkpoints_of, keep_rows, setting_of, sweep_of
 from core.fit.solve import fit
 from core.formats.runs.reading import load, read_runs
@@ -226,6 +228,26 @@ def test_a_learning_rate_logged_at_each_checkpoint_does_not_part_a_run():
     )
     assert sweep_of(runs) is None
     assert keep_rows(runs, LAST).rows.tolist() == [False, True, False, True]
+
+
+def test_a_dense_log_with_its_learning_rate_is_no_sweep():
+    steps = np.arange(1, 601, dtype=np.float64)
+    runs = runs_of(
+        names=("a",) * 600,
+        params_total=np.full(600, 1e8),
+        step=steps,
+        lr=1e-3 * (1 - steps / 601),
+        tokens=1e7 * steps,
+        loss=2 + 100 / np.sqrt(steps + 1000),
+    )
+    assert sweep_of(runs) is None
+    assert keep_rows(runs, BEST).rows.all() and keep_rows(runs, LAST).rows.sum() == 1
+
+
+def test_rows_of_two_tables_without_names_are_no_checkpoints_of_each_other():
+    first = runs_of(params_total=[1e8, 2e8], tokens=[2e9, 4e9], loss=[3.0, 2.9])
+    both = mixed([first, replace(first, suite="other")])
+    assert len(set(groups_of(both, "run").tolist())) == 4
 
 
 def test_what_is_asked_and_changes_nothing_is_told():
