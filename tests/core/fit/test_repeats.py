@@ -71,10 +71,10 @@ def test_the_best_of_each_size_and_tokens_is_kept_when_asked(capsys):
 
 
 @pytest.mark.parametrize("name", bundled_suites())
-def test_a_bundled_suite_is_neither_a_sweep_nor_checkpoints(name, capsys):
+def test_a_bundled_suite_is_neither_a_sweep_nor_checkpoints(name):
     runs = suite(name)
     assert sweep_of(runs) is None and checkpoints_of(runs, "name") is None
-    assert keep_rows(runs, BEST).rows.all() or name == "overtraining"
+    assert keep_rows(runs, BEST).rows.all()
 
 
 def test_seeds_are_repeats_and_stay():
