@@ -71,6 +71,15 @@ DOORS = (
         ("limits.add_box", "limits.typed", "plot_view.chips", "action:drop_limits"),
     ),
     Door(
+        "candidates outside what the loss law's runs had",
+        (
+            "frontier P --outside",
+            "report P --out R.html --outside",
+            "select --project P --max-params 1B --tokens 20B --max-latency-s 2 --outside",
+        ),
+        ("limits.outside", "action:outside", "inspector.why"),
+    ),
+    Door(
         "how sure a place on the front is",
         ("frontier P --json",),
         ("action:chance", "inspector.why"),

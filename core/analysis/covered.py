@@ -90,7 +90,7 @@ def covered(table: Table, frame: Frame) -> Covered | None:
     """
     if not len(frame.front) or not all(METRICS[key].better for key in (frame.x, frame.y)):
         return None
-    both = frame.feasible & np.isfinite(table.column(frame.x)) & np.isfinite(table.column(frame.y))
+    both = frame.counted & np.isfinite(table.column(frame.x)) & np.isfinite(table.column(frame.y))
     corners = [_corner(table, frame, key, both) for key in (frame.x, frame.y)]
     if any(c is None for c in corners):
         return None

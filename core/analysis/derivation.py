@@ -14,7 +14,7 @@ from core.records.progress import Progress, Steps
 from core.table.table import Table
 
 TABLE_PARTS = ("device_key", "what_if")
-FRAME_PARTS = ("x", "y", "limits")
+FRAME_PARTS = ("x", "y", "limits", "outside_counts")
 # up to this many rows a frame is made between two mouse events; with more the window would lag
 ROWS_AT_ONCE = 300_000
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.analysis.frame import Frame, minimised
+from core.analysis.not_counted import outside_sentences
 from core.arrays import Bools, Floats
 from core.pareto.limits import feasible
 from core.project.choices import Choices
@@ -38,6 +39,7 @@ def sentences(table: Table, frame: Frame, choices: Choices) -> tuple[str, ...]:
     if frame.selected is None:
         return (nothing_feasible(table, frame),)
     found = [choice_sentence(table, frame, choices), illustration_sentence(table, frame)]
+    found += outside_sentences(table, frame, choices)
     found.append(next_step_sentence(table, frame))
     found += loosening_sentences(table, frame)
     found.append(knee_sentence(table, frame))
@@ -110,6 +112,8 @@ def same_size_reference(table: Table, frame: Frame, row: int) -> int | None:
     )
     y = minimised(table, frame.y)
     usable = np.flatnonzero(alike & np.isfinite(y) & np.isfinite(table.column(frame.x)))
+    if frame.eligible is not None and frame.eligible[usable].any():
+        usable = usable[frame.eligible[usable]]
     return int(usable[np.argmin(y[usable])]) if len(usable) else None
 
 
@@ -218,6 +222,8 @@ def loosening_sentences(table: Table, frame: Frame) -> list[str]:
         looser = replace(limit, value=limit.value * factor)
         limits = [looser if j == i else old for j, old in enumerate(frame.limits)]
         inside = feasible(table.column, limits, len(table))
+        if frame.eligible is not None:
+            inside &= frame.eligible
         gain = float(y[frame.best] - best_of(y, inside))
         metric = METRICS[frame.y]
         word = "lower" if metric.better != "higher" else "higher"

@@ -17,7 +17,11 @@ from core.table.table import Table
 class Frame:
     """The table under the chosen axes and limits.
 
-    `front` is ordered from better to worse x. `best` is the feasible row of best y (ties: best x).
+    `counted` are the feasible rows that front and best are chosen from: those whose loss the law's runs
+    can speak for, or all where the choices say so or there is none. `eligible` are the rows that would
+    count if they kept the limits, None where all would.
+
+    `front` is ordered from better to worse x. `best` is the counted row of best y (ties: best x).
     `hidden` counts, for each limit, the rows that it alone hides. `selected` is the chosen row, or
     `best` where nothing is chosen.
     """
@@ -26,6 +30,8 @@ class Frame:
     y: str
     limits: tuple[Limit, ...]
     feasible: Bools
+    counted: Bools
+    eligible: Bools | None
     front: Indices
     best: int | None
     selected: int | None
@@ -38,18 +44,35 @@ def make_frame(table: Table, choices: Choices) -> Frame:
     inside = feasible(table.column, choices.limits, rows)
     x = minimised(table, choices.x)
     y = minimised(table, choices.y)
-    front = front_indices(x, y, inside)
+    eligible = eligible_rows(table, choices)
+    counted = inside if eligible is None else inside & eligible
+    front = front_indices(x, y, counted)
+    if not len(front) and eligible is not None:
+        counted, eligible = inside, None
+        front = front_indices(x, y, counted)
     best = int(front[-1]) if len(front) else None
     return Frame(
         choices.x,
         choices.y,
         choices.limits,
         inside,
+        counted,
+        eligible,
         front,
         best,
         selected_row(table, choices, best),
         hidden_by(table.column, choices.limits, rows),
     )
+
+
+def eligible_rows(table: Table, choices: Choices) -> Bools | None:
+    """Rows that may be on the front where an axis is the loss: those inside what the law's runs had.
+
+    None where all may: on other axes, where the choices say so, and where the runs set none apart.
+    """
+    if choices.outside_counts or "loss" not in (choices.x, choices.y):
+        return None
+    return table.like_runs
 
 
 def selected_row(table: Table, choices: Choices, best: int | None) -> int | None:

@@ -31,8 +31,9 @@ class FrontUncertainty:
     """The uncertainty of one frame's front.
 
     `band` is x (m,), low and high y (m,). `chance` (rows of the table,) is 0 for rows that cannot be
-    on the front and NaN for rows outside the limits, even those that some draws bring inside, and for published illustrations. Either
-    is None where nothing is uncertain, or where too many candidates could be on the front.
+    on the front and NaN for rows outside the limits, even those that some draws bring inside, for rows
+    that do not count, and for published illustrations. Either is None where nothing is uncertain, or
+    where too many candidates could be on the front.
     """
 
     front: Indices
@@ -66,7 +67,7 @@ def frame_band(
     higher = METRICS[frame.y].better == "higher"
     low, high = (-estimates.high, -estimates.low) if higher else (estimates.low, estimates.high)
     low, high = np.fmin(low, y), np.fmax(high, y)
-    few = ever_on_front(x, x, low, high, frame.feasible)
+    few = ever_on_front(x, x, low, high, frame.counted)
     if len(few) > MOST_CANDIDATES or not (high[few] > low[few]).any():
         return None
     draws = table.loss_draws(few) if frame.y == "loss" else np.empty((0, len(few)))
@@ -109,6 +110,8 @@ def frame_chance(
     drawn = [limit for limit in frame.limits if _is_drawn(limit, frame)]
     others = [limit for limit in frame.limits if not _is_drawn(limit, frame)]
     maybe = feasible(table.column, others, len(table))
+    if frame.eligible is not None:
+        maybe &= frame.eligible
     surely = maybe.copy()
     for limit in drawn:
         ends = corners[0] if limit.metric == frame.x else corners[1]
@@ -136,7 +139,7 @@ def frame_chance(
             yield None
     chance = np.zeros(len(table))
     chance[few] = hits / draws
-    chance[~frame.feasible] = np.nan
+    chance[~frame.counted] = np.nan
     if "loss" in (frame.x, frame.y):
         # how sure an illustration is, is not known
         chance[table.illustrated] = np.nan

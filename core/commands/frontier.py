@@ -11,7 +11,7 @@ import numpy as np
 
 from core.analysis.describe import cell, describe
 from core.commands.following import followed
-from core.commands.options import count, whole
+from core.commands.options import add_outside, count, whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="tokens served over the model's life, e.g. 2T: counted in 'lifetime', with the cheapest"
         " size and tokens over a life (default: the project's what-if)",
     )
+    add_outside(parser)
     parser.add_argument(
         "--published-precision",
         choices=tuple(filter(None, WAYS)),
@@ -61,6 +62,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.analysis.frame import make_frame, rows_of
     from core.analysis.front_uncertainty import frame_chance
     from core.analysis.life_cost import cheapest_life
+    from core.analysis.not_counted import not_counted
     from core.analysis.pipeline import make_laws, make_table, mixed_meanings
     from core.project.demo import open_any
 
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         limits=limits,
         selected="",
         device_key=options.device or choices.device_key,
+        outside_counts=options.outside or choices.outside_counts,
         loss=replace(choices.loss, insist=options.insist or choices.loss.insist),
     )
     if options.served_tokens is not None:
@@ -117,6 +120,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         "candidates": len(table),
         "feasible": int(frame.feasible.sum()),
         "front_size": len(rows),
+        "outside": not_counted(table, frame).to_json(),
         "hypervolume": worth.to_json() if worth is not None else None,
         "best": described(frame.best) if frame.best is not None else None,
         "serving_optimum": life.to_json() if life is not None else None,

@@ -37,3 +37,12 @@ def _positive(text: str, unit: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"'{text}' must be positive")
     return value
+
+
+def add_outside(parser: argparse.ArgumentParser) -> None:
+    """The switch that lets candidates outside the runs behind the loss law count."""
+    parser.add_argument(
+        "--outside",
+        action="store_true",
+        help="let candidates count that lie outside what the loss law's runs had",
+    )

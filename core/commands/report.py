@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.commands.following import followed
-from core.commands.options import whole
+from core.commands.options import add_outside, whole
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import metric
@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="", help="key of the device, where several were measured"
     )
+    add_outside(parser)
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
@@ -66,7 +67,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         parts |= {"limits": limits, "selected": ""}
     if options.candidate:
         parts["selected"] = options.candidate
-    choices = choices.changed(**parts, device_key=options.device or choices.device_key)
+    choices = choices.changed(
+        **parts,
+        device_key=options.device or choices.device_key,
+        outside_counts=options.outside or choices.outside_counts,
+    )
     laws = make_laws(contents, choices)
     table = make_table(contents, laws, choices)
     if options.candidate and table.find(options.candidate) is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.commands.options import count, seconds, whole
+from core.commands.options import add_outside, count, seconds, whole
 from core.errors import Unusable
 from core.model.workload import Workload
 from core.paper.select import COUNTS, Selection, near_budget, select
@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="", help="key of the project's device, where several were measured"
     )
+    add_outside(parser)
     parser.add_argument(
         "--insist", action="store_true", help="use a shape term that the runs cannot support"
     )
@@ -100,6 +101,7 @@ def from_published(options: argparse.Namespace) -> tuple[Selection, dict[str, An
         latency=lambda s: published_latency(s, options.include_unmeasured),
         top=options.top,
         params=options.params,
+        outside_counts=options.outside,
         named=lambda row: published_name(shapes, row),
     )
     return found, {"schema_version": 1, "shapes_from": "published", "project": None}
@@ -127,6 +129,7 @@ def from_project(options: argparse.Namespace) -> tuple[Selection, dict[str, Any]
         latency=lambda _: ours.latency,
         top=options.top,
         params=options.params,
+        outside_counts=options.outside,
         named=ours.named,
     )
     about = {
@@ -155,6 +158,7 @@ def as_json(s: Selection) -> dict[str, Any]:
             "too_large": int(s.too_large.sum()),
             "too_slow": int(s.too_slow.sum()),
             "no_latency_or_loss": int(s.unknown.sum()),
+            "outside": int(s.set_aside.sum()),
         },
         "best": kept[0] if kept else None,
         "selected": kept,
@@ -185,7 +189,8 @@ def kept_row(s: Selection, place: int, row: int) -> dict[str, Any]:
         "loss": float(s.loss[row]),
         "loss_low": low,
         "loss_high": high,
-        "loss_outside_fitted_range": bool(s.outside[row]),
+        "loss_outside_fitted_range": bool(s.reach.names(row)),
+        "loss_outside": list(s.reach.names(row)),
         "loss_from": s.predictor.text,
         "latency_s": float(s.latency.value_s[row]),
         "latency_estimated": bool(s.latency.estimated[row]),

@@ -69,12 +69,12 @@ def fitted_columns(params: str) -> tuple[DesignColumn, ...]:
     )
 
 
+# the size of a head is none of them: it changes neither a count nor a predicted cost
 DESIGN_COLUMNS = (
     DesignColumn(
         "ffn_ratio", "FFN ratio", ("d_ff", "d_model"), np.divide, tolerance=0.05, spread=0.25
     ),
     DesignColumn("kv_groups", "KV groups", ("n_heads", "n_kv_heads"), np.divide),
-    DesignColumn("d_head", "head size", ("d_model", "n_heads"), np.divide),
     # one tokenizer is padded to unlike multiples
     DesignColumn(
         "vocab_size", "vocabulary", ("vocab_size",), _same, 0.01, 0.01, text="{:,.0f}".format

@@ -14,6 +14,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.errors import Unusable
+from core.fit.reach import Reach
 from core.laws.columns import design_columns
 from core.model.architecture import Architecture, Shapes
 from core.units import format_quantity
@@ -48,13 +49,13 @@ class LossPredictor:
 
     `predict` takes columns (params_total, params_non_embedding, tokens, d_model, n_layers,
     ffn_to_attention) to losses. `draws` gives the same under every resample of the law (B, rows),
-    `outside` marks rows beyond the fitted range. `text` names the law and its data, `trust` is a
+    `reach` tells which rows lie outside what the runs had, and in what. `text` names the law and its data, `trust` is a
     sentence on its errors on models it has not seen.
     """
 
     predict: Callable[[Columns], Floats]
     draws: Callable[[Columns], Floats] | None = None
-    outside: Callable[[Columns], Bools] | None = None
+    reach: Callable[[Columns], Reach] | None = None
     text: str = ""
     trust: str = ""
 
@@ -69,7 +70,8 @@ class Selection:
     """Every shape considered with its prediction, the rows each limit dropped, and the few kept.
 
     `chosen` are rows, best first. `draws` (B, rows of `chosen`) are their losses under resamples of
-    the law, (0, k) without. `named` gives a further name that distinguishes a row, or ''.
+    the law, (0, k) without. `named` gives a further name that distinguishes a row, or ''. `reach`
+    tells where rows lie outside what the law's runs had; `set_aside` are those left out for it.
     """
 
     shapes: Shapes
@@ -79,11 +81,12 @@ class Selection:
     max_latency_s: float
     size: Floats
     loss: Floats
-    outside: Bools
+    reach: Reach
     latency: Latencies
     too_large: Bools
     too_slow: Bools
     unknown: Bools
+    set_aside: Bools
     chosen: tuple[int, ...]
     draws: Floats
     predictor: LossPredictor
@@ -126,11 +129,13 @@ def select(
     top: int = 3,
     params: str = "total",
     named: Callable[[int], str] = nameless,
+    outside_counts: bool = False,
 ) -> Selection:
     """The `top` shapes of lowest predicted loss that keep all three limits (each inclusive).
 
     `params` says which count `max_params` limits. Equal losses rank by latency, then by size. Shapes
-    of unknown latency are left out and counted. Raises Unusable for limits that are not positive and
+    of unknown latency are left out and counted. So are those outside what the loss law's runs had, where
+    some that keep the limits lie inside, unless `outside_counts`. Raises Unusable for limits that are not positive and
     for an empty list of shapes. If no shape keeps the limits, that is an answer and not an error.
     """
     for name, value in (
@@ -151,10 +156,13 @@ def select(
     too_large = size > max_params
     unknown = ~too_large & ~(np.isfinite(seconds.value_s) & np.isfinite(predicted))
     too_slow = ~too_large & ~unknown & (seconds.value_s > max_latency_s)
-    left = np.flatnonzero(~(too_large | unknown | too_slow))
+    kept = ~(too_large | unknown | too_slow)
+    reach = loss.reach(columns) if loss.reach else Reach()
+    inside = None if outside_counts else reach.like_the_runs(kept)
+    set_aside = kept & ~inside if inside is not None else np.zeros(len(shapes), np.bool_)
+    left = np.flatnonzero(kept & ~set_aside)
     order = np.lexsort((size[left], seconds.value_s[left], predicted[left]))
     chosen = tuple(int(i) for i in left[order[:top]])
-    nowhere = np.zeros(len(shapes), np.bool_)
     picked = {k: v[list(chosen)] for k, v in columns.items()}
     draws = loss.draws(picked) if loss.draws and chosen else np.empty((0, len(chosen)))
     return Selection(
@@ -165,11 +173,12 @@ def select(
         float(max_latency_s),
         size,
         predicted,
-        loss.outside(columns) if loss.outside else nowhere,
+        reach,
         seconds,
         too_large,
         too_slow,
         unknown,
+        set_aside,
         chosen,
         draws,
         loss,
@@ -290,10 +299,11 @@ def _funnel(s: Selection) -> str:
             (s.too_large, f"above {_budget(s)}"),
             (s.too_slow, f"slower than {_seconds(s.max_latency_s)}"),
             (s.unknown, "without a latency or a predicted loss"),
+            (s.set_aside, f"outside the loss law's runs in {_columns(s, s.set_aside)}"),
         )
         if mask.any()
     ]
-    left = len(s.shapes) - int((s.too_large | s.too_slow | s.unknown).sum())
+    left = len(s.shapes) - int((s.too_large | s.too_slow | s.unknown | s.set_aside).sum())
     gone = f": {', '.join(dropped)}; {left} ranked" if dropped else ", all ranked"
     return f"{len(s.shapes)} shape{'s' * (len(s.shapes) != 1)} considered{gone}."
 
@@ -316,7 +326,7 @@ def _origin(s: Selection) -> str:
 def _caution(s: Selection) -> str:
     """The loss law, whether the choice lies outside its range, and its errors on unseen models."""
     texts = [f"Loss: {s.predictor.text}."] if s.predictor.text else []
-    beyond = [row for row in s.chosen if s.outside[row]]
+    beyond = [row for row in s.chosen if s.reach.names(row)]
     if beyond:
         if len(s.chosen) == 1:
             which = "It lies"
@@ -324,12 +334,19 @@ def _caution(s: Selection) -> str:
             which = "All of these lie"
         else:
             which = f"{len(beyond)} of these lie"
+        mask = np.isin(np.arange(len(s.shapes)), beyond)
         texts.append(
-            f"{which} outside the range the law was fitted on: trust the order, not the value."
+            f"{which} outside what the law's runs had ({_columns(s, mask)}): trust the order, not the"
+            " value."
         )
     if s.predictor.trust:
         texts.append(s.predictor.trust)
     return " ".join(texts)
+
+
+def _columns(s: Selection, rows: Bools) -> str:
+    """The columns in which some of the rows lie outside what the runs had."""
+    return ", ".join(name for name, mask in s.reach.outside.items() if mask[rows].any())
 
 
 def _least(values: Floats, mask: Bools) -> int:

@@ -86,7 +86,7 @@ def project_shapes(
         named,
         wanted,
         table.device_key,
-        LossPredictor(fit.predict, fit.draws, fit.outside, loss_text(laws)),
+        LossPredictor(fit.predict, fit.draws, fit.reach, loss_text(laws)),
     )
 
 

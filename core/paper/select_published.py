@@ -95,7 +95,7 @@ def published_predictor(resamples: int = 1000) -> LossPredictor:
     return LossPredictor(
         found.predict,
         found.draws,
-        found.outside,
+        found.reach,
         f"{found.definition.formula}, fitted to {found.n} runs of {low / 1e6:.0f} to "
         f"{high / 1e6:.0f} M parameters (train-average loss, nats/token)",
         f"On the {len(errors)} published models of 1.4 to 1.7 B parameters, which it has not seen, "

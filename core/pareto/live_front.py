@@ -19,20 +19,34 @@ UNKNOWN = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FrontPoints:
+    """The points that are ever on a front, by rising x, and the bounds between which each is."""
+
+    rows: Indices
+    enters: Floats
+    leaves: Floats
+
+    def front(self, bound: float) -> Indices:
+        """Those on the front at a bound."""
+        return self.rows[(self.enters <= bound) & (bound < self.leaves)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LiveFront:
     """The front of two minimised columns for every value of one moving limit.
 
     `side` is '<=' or '>='. `order` holds the points that pass all other limits, in the order in which
     loosening this one admits them. `enters` are their values, negated where needed so that `<=` is the
-    test. The other fields hold the few thousand points that are ever on a front, by rising x.
+    test. `candidates` and their values hold the few thousand points that are ever on a front, by
+    rising x. `preferred`, where there are any, are those of a front among some points only, which is
+    the front as long as one of them passes.
     """
 
     side: str
     order: Indices
     enters: Floats
-    candidates: Indices
-    candidate_enters: Floats
-    candidate_leaves: Floats
+    candidates: FrontPoints
+    preferred: FrontPoints | None = None
 
     def turned(self, value: float | None) -> float:
         """The limit as the upper bound on `enters`; None (no limit) admits every point."""
@@ -49,7 +63,11 @@ class LiveFront:
     def front(self, value: float | None) -> Indices:
         """Indices of the front under the limit, in order of rising x and falling y."""
         bound = self.turned(value)
-        return self.candidates[(self.candidate_enters <= bound) & (bound < self.candidate_leaves)]
+        if self.preferred is not None:
+            found = self.preferred.front(bound)
+            if len(found):
+                return found
+        return self.candidates.front(bound)
 
     def feasible(self, value: float | None) -> Indices:
         """Indices of the points that pass this limit and all others, in no useful order."""
@@ -57,11 +75,17 @@ class LiveFront:
 
 
 def prepare(
-    x: Floats, y: Floats, column: Floats, side: str, passes_others: Bools | None = None
+    x: Floats,
+    y: Floats,
+    column: Floats,
+    side: str,
+    passes_others: Bools | None = None,
+    preferred: Bools | None = None,
 ) -> LiveFront:
     """The live front of minimised x and y while a limit on `column` moves.
 
-    `passes_others` masks the points that pass every other limit. Points without x or y count as
+    `passes_others` masks the points that pass every other limit. With `preferred` the front is of
+    these points alone, as long as the limits leave one of them with x and y. Points without x or y count as
     feasible but are never on the front; points without a value in `column` pass only when there is
     no limit. It sorts the column once, which takes some hundred milliseconds for a million points.
     Each move afterwards is one comparison of the candidates.
@@ -76,9 +100,20 @@ def prepare(
         inside = np.flatnonzero(passes_others)
         order = inside[np.argsort(turned[inside])]
     placed = order[~(np.isnan(x[order]) | np.isnan(y[order]))]
+    return LiveFront(
+        side,
+        order,
+        turned[order],
+        _ever(x, y, turned, placed),
+        None if preferred is None else _ever(x, y, turned, placed[preferred[placed]]),
+    )
+
+
+def _ever(x: Floats, y: Floats, turned: Floats, placed: Indices) -> FrontPoints:
+    """The points of `placed` that are ever on the front of these points."""
     few = placed[prefilter_3d(x[placed], y[placed], turned[placed])]
     fx, fy, fc = x[few], y[few], turned[few]
     leaves = lowest_dominating(fx, fy, fc)
     ever = np.flatnonzero(fc < leaves)
     ever = ever[np.lexsort((few[ever], fy[ever], fx[ever]))]
-    return LiveFront(side, order, turned[order], few[ever], fc[ever], leaves[ever])
+    return FrontPoints(few[ever], fc[ever], leaves[ever])

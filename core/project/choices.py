@@ -60,6 +60,7 @@ class Choices:
     front_shown: str = "shown"
     dominated_shown: str = "faded"
     chance_shown: bool = True  # marks of the front as full as they are likely to be on it
+    outside_counts: bool = False  # whether rows outside the loss law's runs may be on the front
     selected: str = ""  # candidate id; empty: the best under the limits
     pins: tuple[str, ...] = ()
     baseline: str = ""

@@ -16,6 +16,7 @@ from core.analysis.contents import Contents
 from core.analysis.describe import cell, describe
 from core.analysis.explain import sentences
 from core.analysis.frame import Frame
+from core.analysis.not_counted import not_counted
 from core.analysis.pipeline import Laws, loss_text, mixed_meanings
 from core.analysis.validation import loss_sentence, unmeasured_on_front
 from core.fit.fit import Fit
@@ -102,6 +103,7 @@ def facts_of(
         "candidates_total": len(table),
         "feasible": int(frame.feasible.sum()),
         "front_size": len(frame.front),
+        "outside": not_counted(table, frame).to_json(),
         "sentences": list(sentences(table, frame, choices)),
         "limits": [
             {"text": limit.text, "label": limit.label, "hides": hidden}
@@ -257,6 +259,7 @@ def commands(
     axes = f"--x {METRICS[frame.x].short} --y {METRICS[frame.y].short}"
     limits = "".join(f" --limit {quote(limit.text)}" for limit in frame.limits)
     device = f" --device {quote(choices.device_key)}" if choices.device_key else ""
+    device += " --outside" if choices.outside_counts else ""
     name = quote(project)
     found = [
         {

@@ -202,7 +202,8 @@ class FrontModel(QAbstractTableModel):
         key = self._keys[column - 1]
         shown = METRICS[key].format(float(self.table.column(key)[row]))
         mark = MARKS[self.table.source(key, row).kind]
-        return f"{shown} {mark}".rstrip()
+        outside = " ⚠" if self.table.estimates(key).outside[row] else ""
+        return f"{shown} {mark}".rstrip() + outside
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Lines."""

@@ -204,13 +204,28 @@ class Inspector(Panel):
 
 
 def standing(frame: Frame, row: int) -> str:
-    """Where a row is: on the front, inside or outside the limits."""
+    """Where a row is: on the front, inside or outside the limits, or not counted."""
     if row in frame.front:
         return "on the front"
+    if frame.feasible[row] and not frame.counted[row]:
+        return "not counted"
     return "inside the limits" if frame.feasible[row] else "outside the limits"
 
 
 def why_text(table: Table, frame: Frame, row: int) -> str:
+    """Why a row is on the front, what beats it, which limits it breaks, or why it does not count; and
+    in what it lies outside the loss law's runs."""
+    names = ", ".join(table.outside_columns("loss", row))
+    if frame.feasible[row] and not frame.counted[row]:
+        return (
+            f"Not counted: the loss law's runs cannot speak for its {names}. The Limits panel has a"
+            " switch that lets such candidates count."
+        )
+    text = place_text(table, frame, row)
+    return f"{text} Outside the loss law's runs in {names}." if names else text
+
+
+def place_text(table: Table, frame: Frame, row: int) -> str:
     """Why a row is on the front, what beats it, or which limits it breaks."""
     x_label, y_label = (METRICS[k].label.lower() for k in (frame.x, frame.y))
     if not frame.feasible[row]:
@@ -231,7 +246,7 @@ def why_text(table: Table, frame: Frame, row: int) -> str:
             f"On the front: nothing that keeps the limits is as good in both {x_label} and {y_label}"
             f" and better in one.{f' Its neighbours there: {names}.' if names else ''}"
         )
-    better = dominators(x, y, row, frame.feasible)
+    better = dominators(x, y, row, frame.counted)
     first = int(better[0])
     others = f" and {len(better) - 1:,} others" if len(better) > 1 else ""
     values = ", ".join(

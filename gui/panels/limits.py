@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFrame,
     QGridLayout,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.frame import Frame
+from core.analysis.not_counted import not_counted
 from core.arrays import Floats
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, reachable, with_limit
@@ -91,6 +93,9 @@ class LimitsPanel(Panel):
         scroll.setWidgetResizable(True)
         scroll.setWidget(self.body)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.outside = QCheckBox("", self)
+        self.outside.clicked.connect(lambda on: self._store.choose(outside_counts=on))
+        self.outside.hide()
         entry = QHBoxLayout()
         entry.addWidget(self.add_box)
         entry.addWidget(self.typed, 1)
@@ -99,6 +104,7 @@ class LimitsPanel(Panel):
         column.setSpacing(5)
         column.addWidget(title)
         column.addWidget(scroll, 1)
+        column.addWidget(self.outside)
         column.addWidget(self.error)
         column.addLayout(entry)
         self._reach_timer = QTimer(self, singleShot=True, interval=REACH_EVERY_MS)
@@ -126,7 +132,23 @@ class LimitsPanel(Panel):
                     self._rows[key] = self._new_row(limit)
                 self._rows[key].show_limit(limit, hidden.get(key, 0), table)
         self.none.setVisible(not self._rows)
+        self._refresh_outside(new)
         self._refresh_reach()
+
+    def _refresh_outside(self, new: State) -> None:
+        """The switch that lets candidates outside the runs count, where there are any."""
+        if new.table is None or new.frame is None:
+            self.outside.hide()
+            return
+        found = not_counted(new.table, new.frame)
+        self.outside.setText(f"Count {found.rows:,} outside the loss law's runs")
+        each = ", ".join(f"{name} ({count:,})" for name, count in found.columns.items())
+        self.outside.setToolTip(
+            f"The runs behind the loss law cannot speak for candidates that differ from them in {each}."
+            " Off: they are not on the front and never best, unless no other keeps the limits (Ctrl+U)."
+        )
+        self.outside.setChecked(new.choices.outside_counts)
+        self.outside.setVisible(bool(found.rows))
 
     @Slot(object, object)
     def show_live(self, key: Any, value: float | None) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.analysis.frame import Frame, minimised
+from core.analysis.frame import Frame, eligible_rows, minimised
 from core.analysis.life_cost import cheapest_life
 from core.analysis.overlays import limits_text, overlay_layers
 from core.arrays import Bools, Indices
@@ -87,6 +87,7 @@ def scene_of(
         x_axis=x_axis,
         y_axis=y_axis,
         limits=limits,
+        eligible=eligible_rows(table, choices.changed(x=x_key, y=y_key)),
         landmarks=landmarks,
         overlays=overlays,
         illustrated=(
@@ -326,4 +327,6 @@ def card(table: Table, row: int, x_key: str, y_key: str) -> str:
             f"{metric.label}: <b>{html.escape(metric.format(value))}</b>"
             + (f" {KINDS.get(kind, kind)}" if kind != "exact" else "")
         )
+    if names := table.outside_columns("loss", row):
+        lines.append(f"⚠ outside the loss law's runs: {html.escape(', '.join(names))}")
     return "<br>".join(lines)

@@ -68,6 +68,11 @@ class LiveLimits:
             return given[np.lexsort((self.y[given], self.x[given]))]
         if not self.has_goal:
             return np.empty(0, dtype=np.intp)
+        if self.scene.eligible is not None:
+            counted = self.scene.eligible if mask is None else mask & self.scene.eligible
+            found = front_indices(self.x, self.y, counted)
+            if len(found):
+                return found
         return front_indices(self.x, self.y, mask)
 
     def live(self, limit: LimitView) -> LiveFront:
@@ -75,7 +80,8 @@ class LiveLimits:
         if self.is_ready(limit):
             return self._live[limit.key][1]
         needs = self._needs(limit)
-        made = prepare(self.x, self.y, limit.column, limit.side, self.mask(limit.key))
+        others = self.mask(limit.key)
+        made = prepare(self.x, self.y, limit.column, limit.side, others, self.scene.eligible)
         self._live[limit.key] = (needs, made)
         return made
 
@@ -92,7 +98,7 @@ class LiveLimits:
             if other.key != limit.key and other.value is not None
             for part in (other.column, other.side, other.value)
         ]
-        return (self.x, self.y, limit.column, limit.side, *others)
+        return (self.x, self.y, self.scene.eligible, limit.column, limit.side, *others)
 
     def _allowed(self, limit: LimitView) -> Bools:
         kept = self._allows.get(limit.key)

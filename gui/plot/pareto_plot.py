@@ -150,7 +150,7 @@ class ParetoPlot(QWidget):
         )
 
     def _refresh_limits(self, new: Scene, drawn: Scene | None, points: bool) -> None:
-        stale = points or drawn is None
+        stale = points or drawn is None or new.eligible is not drawn.eligible
         if self._preview is not None:
             key, value = self._preview
             line = self.lines.get(key)
@@ -182,6 +182,7 @@ class ParetoPlot(QWidget):
     def _same_front(self, new: Scene, drawn: Scene) -> bool:
         return (
             new.front is drawn.front
+            and new.eligible is drawn.eligible
             and new.chance is drawn.chance
             and new.source is drawn.source
             and same_limits(new.limits, drawn.limits)
@@ -193,7 +194,7 @@ class ParetoPlot(QWidget):
         """Whether only the limit that was moved differs, and it is where it was released."""
         if drawn is None or new.front is not None or new.chance is not drawn.chance:
             return False
-        if new.source is not drawn.source:
+        if new.source is not drawn.source or new.eligible is not drawn.eligible:
             return False
         now = {limit.key: limit for limit in new.limits}
         moved = now.pop(key, None)

@@ -159,7 +159,8 @@ DARK = Colours(
 class Scene:
     """Everything the plot shows. Columns are float64 in SI units, NaN where unknown.
 
-    `front` None: the plot finds it itself from the limits. `feasible_shown` is for points inside
+    `front` None: the plot finds it itself from the limits, of `eligible` points as long as the limits
+    leave one. `feasible_shown` is for points inside
     all limits but not on the front, `infeasible_shown` for those outside a limit.
     """
 
@@ -173,6 +174,7 @@ class Scene:
     illustrated: Illustrated | None = None
     landmarks: tuple[Landmark, ...] = ()
     front: Indices | None = None
+    eligible: Bools | None = None  # points that count for the front; None: all
     band: Band | None = None
     chance: Floats | None = None  # of being on the front, drawn as opacity
     outside: Bools | None = None  # beyond what was measured: hatched

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from core.analysis.derivation import ROWS_AT_ONCE
 from core.analysis.explain import alone_sentence, sentences
 from core.analysis.frame import Frame, make_frame
+from core.analysis.not_counted import outside_sentences
 from core.errors import Unusable
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
@@ -201,7 +202,9 @@ class Presenter(QWidget):
         lines = sentences(self._table, frame, self.choices)
         self.sentence.setText(kept_together(lines[0]) if lines else "")
         elsewhere = [li.label for li in frame.limits if li.metric not in (frame.x, frame.y)]
-        self.limits.setText("Only models with " + ", ".join(elsewhere) if elsewhere else "")
+        notes = [f"Only models with {', '.join(elsewhere)}."] if elsewhere else []
+        notes += outside_sentences(self._table, frame, self.choices)
+        self.limits.setText(" ".join(notes))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Type grows with the screen, so that it can be read from the last row of seats."""

@@ -121,6 +121,18 @@ class ShareActions:
                 checked=lambda: self._store.state.choices.chance_shown,
             ),
             row(
+                "outside",
+                "&View",
+                "Count candidates &outside the runs",
+                "Ctrl+U",
+                "Let candidates be on the front and best that lie outside what the loss law's runs had",
+                lambda: self._store.choose(
+                    outside_counts=not self._store.state.choices.outside_counts
+                ),
+                enabled=_with_frame,
+                checked=lambda: self._store.state.choices.outside_counts,
+            ),
+            row(
                 "present",
                 "-&View",
                 "&Present",

@@ -104,7 +104,7 @@ def live(n: int, random: np.random.Generator) -> None:
     p50, p95 = np.quantile(moves, [0.5, 0.95])
     print(
         f"live front of {n:>10,}: prepared in {prepared * 1e3:.0f} ms, a move p50 {p50 * 1e3:.3f}"
-        f" p95 {p95 * 1e3:.3f} ms, of {len(made.candidates):,} candidates;"
+        f" p95 {p95 * 1e3:.3f} ms, of {len(made.candidates.rows):,} candidates;"
         f" afresh x{afresh / p50:.0f}, moocore x{theirs / p50:.0f}",
         flush=True,
     )

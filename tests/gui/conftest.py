@@ -61,6 +61,7 @@ def no_dangling_threads():
     assert not left, f"{len(left)} job threads still run after the test"
 
 
+from core.project.choices import Choices  # noqa: E402
 from core.project.project import Project  # noqa: E402
 from core.space.space_file import parse_space  # noqa: E402
 
@@ -73,6 +74,8 @@ def project_path(tmp_path):
         project.put_text("space", SPACE)
         for point in parse_space(SPACE).measurement_points():
             project.add_measurement(timed(point))
+        # most of its shapes are far below the runs behind the loss law
+        project.put_choices(Choices(outside_counts=True))
     return path
 
 

@@ -13,6 +13,8 @@ from core.project.choices import Choices
 class Columns:
     """Columns by metric, as much of a table as a frame needs."""
 
+    like_runs = None
+
     def __init__(self, **columns):
         self.columns = {k: np.asarray(v, dtype=float) for k, v in columns.items()}
 

@@ -115,7 +115,10 @@ def test_below_16_bits_a_loss_is_unknown_or_the_published_illustration(tmp_path,
     plain, out = asked()
     assert all(".int8." not in row["id"] for row in plain["front"]) and plain["front"]
     assert any("below 16 bits" in note for note in plain["notes"]) and "illustration" not in out
-    drawn, out = asked("--published-precision", "trained")
+    # no run was below 16 bits, so an illustration counts only where it is asked for
+    kept, out = asked("--published-precision", "trained")
+    assert kept["front"] == plain["front"] and kept["outside"]["columns"]["precision"]
+    drawn, out = asked("--published-precision", "trained", "--outside")
     low = [row for row in drawn["front"] if ".int8." in row["id"]]
     assert low and all(row["metrics"]["loss"]["source"] == "published" for row in low)
     assert all("low" not in row["metrics"]["loss"] for row in low)

@@ -11,7 +11,7 @@ INSIDE = {
 }  # fmt: skip
 RANGES = {
     "N": (8e7, 3e8), "D": (1e9, 5e10), "R": (20.0, 400.0), "ffn_ratio": (2.667, 3.0),
-    "kv_groups": (1.0, 1.0), "d_head": (48.0, 96.0), "vocab_size": (50432.0, 50432.0),
+    "kv_groups": (1.0, 1.0), "vocab_size": (50432.0, 50432.0),
     "tied_embeddings": (0.0, 0.0), "gated_ffn": (1.0, 1.0),
 }  # fmt: skip
 
@@ -35,7 +35,6 @@ def outside(ranges, *changes):
         ({"n_layers": 64}, "width over depth"),
         ({"d_ff": 768}, "FFN ratio"),
         ({"n_kv_heads": 2}, "KV groups"),
-        ({"n_heads": 16, "n_kv_heads": 16}, "head size"),
         ({"vocab_size": 32000}, "vocabulary"),
         ({"tied_embeddings": 1}, "tied embeddings"),
         ({"gated_ffn": 0}, "gated FFN"),

@@ -92,7 +92,7 @@ def test_the_sentences_say_what_it_costs_and_how_far_to_trust_it(law):
     assert "1.84x faster than 24x2048" in said
     assert "A limit of 2.57 s would admit 16x2560" in said
     assert "8 without a latency" in said and "A100-40GB" in said
-    assert "It lies outside the range the law was fitted on" in said
+    assert "It lies outside what the law's runs had (parameters, training tokens): trust" in said
     assert "rank correlation 1.00" in said and "0.7 to 1.1 %" in said
 
 

@@ -34,6 +34,25 @@ def test_equals_the_front_computed_afresh(rows, side):
         assert live.front(value).tolist() == front_indices(x, y, feasible).tolist()
 
 
+@given(
+    rows=st.lists(st.tuples(VALUE, VALUE, VALUE, st.booleans(), st.booleans()), max_size=30),
+    side=st.sampled_from(["<=", ">="]),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_front_is_of_preferred_points_as_long_as_one_passes(rows, side):
+    table = np.array(rows, dtype=float).reshape(-1, 5)
+    x, y, c = table.T[:3]
+    others, preferred = table[:, 3].astype(bool), table[:, 4].astype(bool)
+    live = prepare(x, y, c, side, others, preferred)
+    for value in (None, -2.0, -1.0, 0.25, 1.0, 2.0, 9.0):
+        passing = passes(c, side, value) & others
+        expected = front_indices(x, y, passing & preferred)
+        if not len(expected):
+            expected = front_indices(x, y, passing)
+        assert live.front(value).tolist() == expected.tolist()
+        assert live.count(value) == passing.sum()
+
+
 @pytest.mark.parametrize("dragged", ["x", "y", "other"])
 @pytest.mark.parametrize("side", ["<=", ">="])
 def test_equals_on_a_cloud(dragged, side):
@@ -53,7 +72,7 @@ def test_equals_on_a_cloud(dragged, side):
 def test_few_candidates_remain_to_compare():
     random = np.random.default_rng(4)
     x, y, c = random.random((3, 100_000))
-    assert len(prepare(x, y, c, "<=").candidates) < 2_000
+    assert len(prepare(x, y, c, "<=").candidates.rows) < 2_000
 
 
 def test_a_side_is_one_of_two():

@@ -228,7 +228,9 @@ def test_a_penalty_in_nats_is_not_added_to_a_loss_in_another_unit():
 
 
 def test_an_illustration_on_the_front_is_named_for_what_it_is():
-    choices, table = illustrated("quantised", limits=(parse_limit("memory<=400MB"),))
+    choices, table = illustrated(
+        "quantised", limits=(parse_limit("memory<=400MB"),), outside_counts=True
+    )
     frame = make_frame(table, choices)
     assert table.illustrated[frame.front].any()
     row = int(next(r for r in frame.front if table.illustrated[r]))
@@ -239,7 +241,7 @@ def test_an_illustration_on_the_front_is_named_for_what_it_is():
 
 
 def test_an_illustration_has_no_chance_of_being_on_the_front():
-    choices, table = illustrated("quantised", x="train_flops")
+    choices, table = illustrated("quantised", x="train_flops", outside_counts=True)
     chance = run(frame_chance(table, make_frame(table, choices)))
     assert (
         np.isnan(chance[table.illustrated]).all() and np.isfinite(chance[~table.illustrated]).all()

@@ -145,8 +145,8 @@ def test_what_if_changes_the_workload_and_merges_rows_that_become_equal(contents
 
 
 def test_the_frame_is_the_front_of_what_keeps_the_limits(table):
-    choices = Choices(limits=(parse_limit("tpot<=15ms"), parse_limit("params<=100M")))
-    frame = make_frame(table, choices)
+    limits = (parse_limit("tpot<=15ms"), parse_limit("params<=100M"))
+    frame = make_frame(table, Choices(limits=limits, outside_counts=True))
     tpot, loss = table.column("tpot_s"), table.column("loss")
     inside = (tpot <= 0.015) & (table.column("params_total") <= 100e6)
     assert (frame.feasible == inside).all()

@@ -40,3 +40,18 @@ def test_a_limit_does_not_change_its_own_reach(qtbot, opened, panel):
     panel.show_live(tpot.key, 1e-9)
     qtbot.waitUntil(lambda: "leave nothing" in panel._rows[memory.key].note.text())
     assert panel._rows[tpot.key].note.text() == before
+
+
+def test_the_switch_lets_candidates_outside_the_runs_count(qtbot, opened, panel):
+    opened.choose(limits=(), outside_counts=False)
+    table, frame = opened.state.table, opened.state.frame
+    outside = table.estimates("loss").outside
+    assert not outside[frame.front].any() and not panel.outside.isChecked()
+    assert panel.outside.text() == f"Count {outside.sum():,} outside the loss law's runs"
+    assert all(name in panel.outside.toolTip() for name in table.reach.outside)
+    panel.outside.click()
+    qtbot.waitUntil(lambda: opened.state.choices.outside_counts)
+    assert outside[opened.state.frame.front].any()
+    # nothing is said of the runs where no axis is the loss
+    opened.choose(y="params_total")
+    assert panel.outside.isHidden()

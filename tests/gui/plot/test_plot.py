@@ -166,6 +166,30 @@ def test_dragging_a_line_follows_the_mouse_and_releases_once(plot, qtbot):
     assert len(live) == 4 and len(released) == 1
 
 
+def test_the_front_is_of_the_points_that_count_until_the_limits_leave_none(plot):
+    scene = made()
+    slow = scene.x > np.median(scene.x)
+    scene = replace(scene, eligible=slow)
+    plot.refresh(scene)
+
+    def expected(value):
+        mask = mask_of(limited(scene, TPOT, value))
+        counted = mask & slow
+        return mask, front_indices(scene.x, scene.y, counted if counted.any() else mask).tolist()
+
+    for value in (float(scene.x.max()), float(np.quantile(scene.x, 0.2))):
+        mask, front = expected(value)
+        state = plot.preview_limit(TPOT, value)
+        assert state.front.tolist() == front and state.feasible == mask.sum()
+        after = limited(scene, TPOT, value)
+        plot.refresh(after, scene)
+        assert plot.front.tolist() == front
+        scene = after
+    # a change of what counts is drawn, with the limits as they are
+    plot.refresh(replace(scene, eligible=None), scene)
+    agrees(plot, scene)
+
+
 def test_the_view_stays_under_a_dragged_limit(plot):
     plot.refresh(made())
     before = plot.view.viewRange()

@@ -206,6 +206,19 @@ def test_inspector_shows_what_beats_a_row_and_what_it_breaks(window, opened):
     assert "Time per output token ≤ 2.00 ms" in why_text(table, opened.state.frame, broken)
 
 
+def test_the_inspector_names_in_what_a_row_lies_outside_the_runs(window, opened):
+    from gui.panels.inspector import standing, why_text
+
+    table, frame = opened.state.table, opened.state.frame
+    row = next(int(row) for row in frame.front if table.outside_columns("loss", int(row)))
+    names = ", ".join(table.outside_columns("loss", row))
+    assert why_text(table, frame, row).endswith(f"Outside the loss law's runs in {names}.")
+    opened.choose(outside_counts=False)
+    frame = opened.state.frame
+    assert standing(frame, row) == "not counted"
+    assert f"cannot speak for its {names}." in why_text(table, frame, row)
+
+
 def test_pin_and_baseline(window, opened):
     identity = opened.state.table.id_of(opened.state.frame.selected)
     window.inspector.pin.click()
