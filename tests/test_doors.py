@@ -262,7 +262,7 @@ DOORS = (
     Door(
         "compare laws on shapes left out",
         ("compare morph --where category=pretrain --law chinchilla --params total --method huber",),
-        ("laws.table", "laws.charts"),
+        ("laws.table", "laws.charts", "laws.proposal", "laws.cuts"),
     ),
     Door(
         "published constants beside one's own",

@@ -123,18 +123,12 @@ def _mark(found: Comparison, place: int) -> str:
 
 def _naive_lines(found: Comparison) -> list[str]:
     """The naive predictions in each count of N, under the columns of the laws."""
-    shown: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
-    for f in found.fits:
-        if f.left_out is not None and f.left_out.by_shape is not None and f.params not in shown:
-            largest = f.left_out.largest
-            beyond = largest.guesses.naive_rms if largest is not None else {}
-            shown[f.params] = (f.left_out.by_shape.naive_rms, beyond)
     return [
-        f"{name:<36}{params:<15}{'':>22}{100 * error:>22.2f}"
-        + (f"{100 * beyond[name]:>14.2f}" if name in beyond else f"{'-':>14}")
+        f"{name:<36}{params:<15}{'':>22}{100 * shape:>22.2f}"
+        + (f"{'-':>14}" if largest is None else f"{100 * largest:>14.2f}")
         + "  no law"
-        for params, (shape, beyond) in shown.items()
-        for name, error in shape.items()
+        for params, each in found.naive().items()
+        for name, (shape, largest) in each.items()
     ]
 
 

@@ -52,6 +52,20 @@ class Comparison:
             for law, tying, params, why in self.missing
         ]
 
+    def naive(self) -> dict[str, dict[str, tuple[float, float | None]]]:
+        """Errors of predictions that need no law, by count of N and by name.
+
+        Each is over shapes left out and over the largest size, None where that was not left out.
+        """
+        found: dict[str, dict[str, tuple[float, float | None]]] = {}
+        for one in self.fits:
+            left = one.left_out
+            if left is not None and left.by_shape is not None and one.params not in found:
+                beyond = left.largest.guesses.naive_rms if left.largest is not None else {}
+                each = left.by_shape.naive_rms.items()
+                found[one.params] = {name: (error, beyond.get(name)) for name, error in each}
+        return found
+
     def sentences(self) -> list[str]:
         """Which law is proposed and why, what is one law under two names, and what is not compared."""
         stand, chosen = self.standings, self.proposed

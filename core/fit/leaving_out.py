@@ -8,7 +8,7 @@ import numpy as np
 
 from core.arrays import Bools, Floats
 from core.fit.fit import Fit
-from core.fit.groups import SAME_SIZE, groups_of, sizes_of
+from core.fit.groups import SAME_SIZE, groups_of, levels_of, sizes_of
 from core.fit.left_out import Cut, Guesses, LeftOut
 from core.fit.naive import nearest_run, power_law
 from core.fit.resample import bootstrap_starts, refit
@@ -95,11 +95,11 @@ def _cuts(size: Floats, tokens: Floats, needed: int) -> list[tuple[str, Bools]]:
 def thresholds(values: Floats) -> list[float]:
     """Where to cut a column: the smallest value left out, with SHARES of the distinct values below.
 
-    Values within 22 % of the smallest of them count as one. At least three stay below.
+    Values within 22 % of each other count as one. At least three stay below.
     """
-    levels: list[float] = []
-    for value in np.unique(values):
-        if not levels or value > levels[-1] * SAME_SIZE:
-            levels.append(float(value))
-    places = sorted({ceil(share * len(levels)) for share in SHARES})
-    return [levels[place] for place in places if LEAST_LEVELS <= place < len(levels)]
+    levels = levels_of(values, SAME_SIZE)
+    count = int(levels.max()) + 1
+    places = sorted({ceil(share * count) for share in SHARES})
+    return [
+        float(values[levels == place].min()) for place in places if LEAST_LEVELS <= place < count
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ LAW_HEADER = (
     Cell("Exponents", tip="Which exponents are one and the same"),
     Cell("N counts", tip="Which parameters N counts"),
     Cell("Left-out shapes", tip="Root mean square error on shapes left out of the fit, with its 95 % interval"),
+    Cell("Beside the best", tip="Whether the runs can tell it from the law with the smallest error, by one standard error over shapes left out"),
     Cell("Worst", tip="The largest error on a run whose shape was left out"),
     Cell("Largest size", tip="Root mean square error on the largest size, predicted from all smaller ones"),
     Cell("Rank", tip="Mean rank correlation among shapes of one size and budget, left out of the fit"),
@@ -43,16 +45,87 @@ def law_rows(
     found: Comparison, published: Sequence[Fit], shown: Sequence[Key], used: Key | None
 ) -> list[list[Cell]]:
     """One row per fit, then published constants, then what could not be tried."""
-    rows = [_law_row(fit, key_of(fit) in shown, key_of(fit) == used) for fit in found.fits]
+    rows = [
+        _law_row(fit, key_of(fit) in shown, key_of(fit) == used, _standing(found, place))
+        for place, fit in enumerate(found.fits)
+    ]
     rows += [_published_row(fit, key_of(fit) in shown) for fit in published]
     for law, tying, params, why in found.missing:
         cells = [Cell(law, tone="muted"), Cell(tying, tone="muted"), Cell(params, tone="muted")]
-        cells += [Cell("", math.inf) for _ in range(7)]
+        cells += [Cell("", math.inf) for _ in range(8)]
         rows.append([*cells, Cell(why, tone="muted")])
+    return rows + _naive_rows(found)
+
+
+def _standing(found: Comparison, place: int) -> Cell:
+    """What the runs say of a law beside the best one."""
+    standing = found.standings.each[place]
+    if standing is None:
+        return Cell("", math.inf)
+    tip = (
+        f"Mean squared relative error above the best: {standing.excess:.2g},"
+        f" one standard error {standing.standard_error:.2g}"
+    )
+    if standing.same_as is not None:
+        return Cell(
+            "the same law", 2, tip=f"Predicts the same as {found.fits[standing.same_as].title}"
+        )
+    if place == found.standings.proposed:
+        return Cell("proposed", 0, tip=f"{found.sentences()[0]}\n{tip}", tone="good")
+    return Cell("tie", 1, tip=tip) if standing.tie else Cell("worse", 3, tip=tip, tone="muted")
+
+
+def _naive_rows(found: Comparison) -> list[list[Cell]]:
+    """Predictions that need no law, in each count of N: what a law must beat."""
+    rows = []
+    for params, naive in found.naive().items():
+        for name, (shape, largest) in naive.items():
+            cells = [Cell(name.capitalize(), tone="muted"), Cell("", tone="muted")]
+            cells += [Cell(params, tone="muted"), _percent(shape), Cell("", math.inf)]
+            cells += [Cell("", math.inf), _percent(largest)]
+            cells += [Cell("", math.inf) for _ in range(4)]
+            rows.append([*cells, Cell("no law: what a law must beat", tone="muted")])
     return rows
 
 
-def _law_row(fit: Fit, shown: bool, used: bool) -> list[Cell]:
+def _percent(value: float | None) -> Cell:
+    return (
+        Cell("", math.inf) if value is None else Cell(f"{100 * value:.2f} %", value, tone="muted")
+    )
+
+
+CUT_HEADER = (
+    Cell("Fitted below", tip="The law is fitted to the runs below this size N or number of tokens D, and judged on the others"),
+    Cell("Up to", tip="The largest value left out over the largest one fitted"),
+    Cell("Runs", tip="Runs left out"),
+    Cell("", tip="The law's root mean square error on the runs left out"),
+    Cell("Mean", tip="Mean of the signed errors: above zero where the law promises too high a loss"),
+    Cell("Nearest run", tip="The error of taking the loss of the nearest run in ln N and ln D"),
+    Cell("Plain power law", tip="The error of ln L = a + b ln N + c ln D"),
+)  # fmt: skip
+
+
+def cut_rows(fit: Fit) -> tuple[list[Cell], list[list[Cell]]]:
+    """Header and rows: one row per cut of this law, beside predictions that need no law."""
+    header = [cell if cell.text else replace(cell, text=fit.title) for cell in CUT_HEADER]
+    rows = []
+    for cut in fit.left_out.cuts if fit.left_out is not None else ():
+        guesses, naive = cut.guesses, cut.guesses.naive_rms
+        beaten = min(naive.values()) <= guesses.rms
+        rows.append(
+            [
+                Cell(f"{cut.column} = {format_quantity(cut.below, 'count')}", cut.below),
+                Cell(f"{cut.factor:.1f} times", cut.factor),
+                Cell(str(len(guesses)), len(guesses)),
+                Cell(f"{100 * guesses.rms:.2f} %", guesses.rms, tone="warn" if beaten else ""),
+                Cell(f"{100 * guesses.bias:+.2f} %", guesses.bias),
+                *(_percent(error) for error in naive.values()),
+            ]
+        )
+    return header, rows
+
+
+def _law_row(fit: Fit, shown: bool, used: bool, standing: Cell) -> list[Cell]:
     held = fit.heldout
     tone = "strong" if used else "" if fit.ok else "muted"
     note = fit.withheld or (fit.message if not fit.ok else "") or "; ".join(fit.warnings)
@@ -64,6 +137,7 @@ def _law_row(fit: Fit, shown: bool, used: bool) -> list[Cell]:
         Cell(fit.tied, tone=tone),
         Cell(fit.params, tone=tone),
         _share(held, "shape_rms", tone, interval=True),
+        standing,
         _share(held, "shape_worst", tone),
         _share(held, "largest_rms", tone),
         _plain(held, "rank", tone),
@@ -86,7 +160,7 @@ def _published_row(fit: Fit, shown: bool) -> list[Cell]:
         Cell(fit.title, tip=tip, tone="muted", check=shown),
         Cell(fit.tied, tone="muted"),
         Cell(fit.params, tone="muted"),
-        *(Cell("", math.inf) for _ in range(3)),
+        *(Cell("", math.inf) for _ in range(4)),
         _plain(held, "rank", "muted"),
         _share(held, "pairs_right", "muted", places=0),
         Cell("", math.inf),

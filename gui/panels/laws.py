@@ -47,7 +47,7 @@ WORKING = (
     "Every law is being fitted to these runs, and again without every shape in turn, to see how well it"
     " predicts what it has not seen. The table fills when that is done."
 )
-LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY = range(5)
+LAWS, CHARTS, PARAMETERS, ANSWERS, SENSITIVITY, CUTS = range(6)
 
 
 class Laws(Panel):
@@ -103,6 +103,10 @@ class Laws(Panel):
         self.table.chosen.connect(self._on_marked)
         self.table.checked.connect(self._on_checked)
         self.table.activated_row.connect(self._on_activated)
+        self.proposal = QLabel()
+        self.proposal.setWordWrap(True)
+        self.proposal.setAccessibleName("Which law is proposed")
+        self.proposal.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.verdict = QLabel()
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleName("About the marked law")
@@ -119,10 +123,12 @@ class Laws(Panel):
         self.parameters = NumbersTable("Parameters with intervals")
         self.answers = NumbersTable("Can this data answer?")
         self.sensitivity = NumbersTable("How much the answer moves")
+        self.cuts = NumbersTable("Errors beyond cuts by size and tokens")
 
         laws = QWidget()
         column = QVBoxLayout(laws)
         column.setContentsMargins(0, 4, 0, 0)
+        column.addWidget(self.proposal)
         column.addWidget(self.table, 1)
         column.addWidget(self.verdict)
         self.tabs = QTabWidget()
@@ -133,6 +139,7 @@ class Laws(Panel):
             (self.parameters, "Parameters", "Parameters of the laws shown, with intervals"),
             (self.answers, "Can this data answer?", "What these runs can and cannot tell apart"),
             (self.sensitivity, "Sensitivity", "How much the answer moves with the settings"),
+            (self.cuts, "Beyond cuts", "The marked law fitted to small runs, judged on the larger"),
         ):
             self.tabs.addTab(page, title)
             self.tabs.setTabToolTip(self.tabs.count() - 1, tip)
@@ -170,7 +177,8 @@ class Laws(Panel):
         self._tone()
 
     def _tone(self) -> None:
-        for table in (self.table, self.run_table, self.parameters, self.answers, self.sensitivity):
+        details = (self.parameters, self.answers, self.sensitivity, self.cuts)
+        for table in (self.table, self.run_table, *details):
             table.set_tones(tones(self))
 
     def _start_once(self) -> None:
@@ -235,11 +243,15 @@ class Laws(Panel):
             self.verdict.setText(
                 WORKING if self.busy else "Press Compare to fit every law to these runs."
             )
+            self.proposal.clear()
             self._offer()
             return
         marked = self.table.current()
         rows = law_rows.law_rows(found, self._published, self._shown, self._used_here())
         self.table.show_rows(law_rows.LAW_HEADER, rows)
+        told = found.sentences()
+        self.proposal.setText(told[0])
+        self.proposal.setToolTip("\n".join(told))
         self.table.choose_row(marked if marked is not None else self._place(self._used_here()))
         self._on_marked()
 
@@ -347,6 +359,8 @@ class Laws(Panel):
             self.sensitivity.show_rows(
                 law_rows.CHANGE_HEADER, law_rows.change_rows(changes), stretch=3
             )
+        elif tab == CUTS and (fit := self._marked()) is not None:
+            self.cuts.show_rows(*law_rows.cut_rows(fit), sortable=False)
         self._ask_more()
 
     def _ask_more(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from core.formats.runs.suites import suite
-from gui.panels.laws import ANSWERS, CHARTS, PARAMETERS, SENSITIVITY, Laws
+from gui.panels.laws import ANSWERS, CHARTS, CUTS, PARAMETERS, SENSITIVITY, Laws
 from gui.panels.which_runs import conditions
 from gui.state.state import Sweep
 
@@ -32,7 +32,8 @@ def test_the_first_look_compares_every_law_best_first(panel):
     errors = [f.heldout["shape_rms"] for f in panel._found.fits if f.ok]
     # one law under two names differs by rounding
     assert len(panel._found.fits) >= 20 and errors == pytest.approx(sorted(errors), rel=1e-6)
-    assert panel.table.rowCount() == len(panel._found.fits) + len(panel._published)
+    # and predictions without a law, two in each count of N
+    assert panel.table.rowCount() == len(panel._found.fits) + len(panel._published) + 4
     assert "%" in panel.table.item(0, 3).text() and " to " in panel.table.item(0, 3).text()
     used = [
         r for r in range(panel.table.rowCount()) if "in the plot" in panel.table.item(r, 0).text()
@@ -40,6 +41,33 @@ def test_the_first_look_compares_every_law_best_first(panel):
     assert len(used) == 1
     assert not panel.use.isEnabled()
     assert "Predicts shapes it has not seen to ±0.6 %" in panel.verdict.text()
+
+
+def test_the_proposed_law_and_its_ties_are_marked(panel):
+    found = panel._found
+    marks = [panel.table.item(r, 4).text() for r in range(len(found.fits))]
+    assert marks.count("proposed") == 1 and marks[found.standings.proposed] == "proposed"
+    assert "worse" in marks
+    twin = place(panel, "over-training", "tied")
+    assert marks[twin] == "the same law"
+    assert panel.proposal.text().startswith("Proposed: ")
+    assert found.proposed.title in panel.proposal.text()
+    assert "predicts the same as" in panel.proposal.toolTip()
+
+
+def test_cuts_of_the_marked_law_stand_beside_naive_predictions(panel):
+    panel.table._select(place(panel, "chinchilla", "tied"))
+    panel.tabs.setCurrentIndex(CUTS)
+    cuts = panel._marked().left_out.cuts
+    assert panel.cuts.rowCount() == len(cuts) > 3
+    assert panel.cuts.item(0, 3).text() == f"{100 * cuts[0].guesses.rms:.2f} %"
+    assert panel.cuts.horizontalHeaderItem(3).text() == "Chinchilla (tied, total N)"
+    assert panel.cuts.horizontalHeaderItem(5).text() == "Nearest run"
+    # another law of the same count of N has the same cuts
+    panel.tabs.setCurrentIndex(0)
+    panel.table._select(place(panel, "u-shaped", "free"))
+    panel.tabs.setCurrentIndex(CUTS)
+    assert panel.cuts.item(0, 3).text() != f"{100 * cuts[0].guesses.rms:.2f} %"
 
 
 def test_one_click_makes_a_law_the_plots_law(panel, opened, qtbot):
