@@ -131,9 +131,7 @@ def compare_rows(
         for key in compared_metrics(choices)
         if any(np.isfinite(few.estimates(key).value[row]) for row in rows)
     ]
-    differences = tuple(
-        tuple(difference(few, row, base, key, laws.loss) for key in shown) for row in rows
-    )
+    differences = tuple(tuple(difference(few, row, base, key) for key in shown) for row in rows)
     return Comparison(
         baseline,
         tuple(found),
@@ -168,7 +166,6 @@ def difference(
     row: int,
     base: int,
     key: str,
-    law: Fit | None = None,
 ) -> Difference:
     """One metric of one row against another row of a table."""
     estimates = table.estimates(key)
@@ -188,12 +185,6 @@ def difference(
     ratio = log_ratio(table, key, row, base)
     low, high = math.exp(ratio.low), math.exp(ratio.high)
     notes = [ratio.how] if ratio.how else []
-    scatter = law.scatter if law is not None and key == "loss" else math.nan
-    if kinds == ("predicted", "predicted") and abs(math.log(value / at)) < scatter:
-        notes.append(
-            f"smaller than the scatter of single trainings around the law ({100 * scatter:.1f} % of"
-            " the loss)"
-        )
     percent = 100.0 * (value / at - 1.0)
     ends = (100.0 * (low - 1.0), 100.0 * (high - 1.0))
     return Difference(

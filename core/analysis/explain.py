@@ -152,7 +152,7 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
     name = KINDS.get(source, "") + metric.label.lower()
     percent = 100 * (here / there - 1)
     width = difference_half_width(table, key, row, other)
-    if np.isfinite(width) and width >= abs(percent):
+    if np.isfinite(width) and not apart(table, key, row, other):
         return f"{name} cannot be told apart ({percent:+.1f} % ± {width:.1f} %)"
     sure = f" (± {width:.1f} %)" if np.isfinite(width) and width > 0 else ""
     if abs(percent) < 0.05:
@@ -178,11 +178,8 @@ def judged(table: Table, key: str, row: int, other: int) -> str:
 
 def apart(table: Table, key: str, row: int, other: int) -> bool:
     """Whether the 95 % interval of the ratio excludes 1; True where the interval is not known."""
-    column = table.column(key)
-    width = difference_half_width(table, key, row, other)
-    if not np.isfinite(width):
-        return True
-    return bool(abs(100 * np.log(column[row] / column[other])) > width)
+    found = log_ratio(table, key, row, other)
+    return not np.isfinite(found.half_width) or found.low > 0 or found.high < 0
 
 
 def next_step_sentence(table: Table, frame: Frame) -> str:

@@ -56,9 +56,10 @@ def frame_band(
     """x (m,), low and high y (m,) of the front in the metrics' own units, x rising; each pair of y
     holds from its x to the next.
 
-    A predicted loss varies with the law's resamples, all candidates together. Any other uncertain
-    metric varies within its intervals, independently. The horizontal metric counts as exact. None
-    where the vertical metric is certain or there is no front.
+    A predicted loss is drawn for the candidates on the front, as the models that one would train
+    (`core.fit.doubt`). Any other uncertain metric varies within its intervals, independently, and for
+    all candidates that could be on the front. The horizontal metric counts as exact. None where the
+    vertical metric is certain or there is no front.
     """
     if len(frame.front) < 2 or not (METRICS[frame.x].better and METRICS[frame.y].better):
         return None
@@ -67,10 +68,16 @@ def frame_band(
     higher = METRICS[frame.y].better == "higher"
     low, high = (-estimates.high, -estimates.low) if higher else (estimates.low, estimates.high)
     low, high = np.fmin(low, y), np.fmax(high, y)
-    few = ever_on_front(x, x, low, high, frame.counted)
+    draws = np.empty((0, 0))
+    few = frame.front
+    if frame.y == "loss":
+        # of thousands of candidates some would be drawn lucky at every place: their best is not what
+        # one who trains the front's candidates gets
+        draws = table.loss_draws(few, DRAWS)
+    if len(draws) < 2:
+        few = ever_on_front(x, x, low, high, frame.counted)
     if len(few) > MOST_CANDIDATES or not (high[few] > low[few]).any():
         return None
-    draws = table.loss_draws(few) if frame.y == "loss" else np.empty((0, len(few)))
     if len(draws) < 2:
         # the intervals hold 95 %
         draws = draws_from_intervals(y[few], low[few], high[few], DRAWS, 0, level=0.95)
@@ -96,8 +103,9 @@ def frame_chance(
 ) -> Generator[None, None, Floats | None]:
     """Steps that return the share of draws in which each row (n,) is on the front.
 
-    A predicted loss varies with the law's resamples, all candidates together. Every other uncertain
-    metric varies within its interval. The error of a predicted time has two parts: that of the law's
+    A predicted loss is drawn as the model that one would train (`core.fit.doubt`): the laws, their
+    parameters and errors beyond the runs are common to all rows, the effect of a shape is its own. Every
+    other uncertain metric varies within its interval. The error of a predicted time has two parts: that of the law's
     coefficients is common to all rows of the law, and that of the shape is common to rows of one
     depth, width and runtime, since a law errs alike on shapes so similar. Measurements err
     independently. A limit on the median of either axis is applied to the drawn values, so that a row
@@ -126,9 +134,6 @@ def frame_chance(
     x = _draws(table, frame.x, few, draws, 2 * seed)
     yield None
     y = _draws(table, frame.y, few, draws, 2 * seed + 1)
-    if min(len(x), len(y)) < draws:
-        # the law has fewer resamples than that
-        draws = min(len(x), len(y))
     hits = np.zeros(len(few))
     for at in range(draws):
         kept = np.ones(len(few), np.bool_)
@@ -190,9 +195,8 @@ def _draws(table: Table, key: str, rows: Indices, draws: int, seed: int) -> Floa
     """Draws (S, rows) of a metric with smaller better."""
     middle, low, high = _turned(table, key, rows)
     if key == "loss":
-        resampled = table.loss_draws(rows)
+        resampled = table.loss_draws(rows, draws, seed)
         if len(resampled) >= 2:
-            resampled = np.array(resampled[:draws])
             known = np.flatnonzero(table.estimates(key).measured[rows])
             resampled[:, known] = middle[known]
             return resampled

@@ -63,6 +63,7 @@ def refitted(laws: Laws, contents: Contents) -> Laws:
 
 def fit_loss(contents: Contents, choices: Choices) -> Fit:
     """The chosen loss law fitted on the chosen suite, with resamples for its intervals."""
+    from core.fit.doubting import with_doubt
     from core.fit.resample import with_resamples
     from core.fit.row_filter import kept
     from core.fit.solve import fit
@@ -80,8 +81,9 @@ def fit_loss(contents: Contents, choices: Choices) -> Fit:
         all_rows=runs,
         insist=chosen.insist,
     )
-    # judged first: the error on the largest size determines how intervals widen outside
-    return with_resamples(validate(found, used), used, RESAMPLES) if found.ok else found
+    if not found.ok:
+        return found
+    return with_doubt(with_resamples(validate(found, used), used, RESAMPLES), used)
 
 
 def make_table(

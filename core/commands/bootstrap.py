@@ -12,6 +12,7 @@ from core.arrays import Floats
 from core.commands.fit import add_runs, add_settings, answer_of, fit_of, number, text_of
 from core.commands.following import followed
 from core.errors import Unusable
+from core.fit.doubting import doubting
 from core.fit.fit import Fit
 from core.fit.optimum import compute_optimal, crossing, crossing_text, optimal_interval
 from core.fit.resample import UNITS, bootstrap, percentiles
@@ -20,6 +21,9 @@ from core.laws.columns import params_column
 from core.laws.loss import LAWS
 from core.model.architecture import Architecture, shape_from_label
 from core.units import parse_quantity
+
+# a law may fall below zero far from the runs
+NO_LOSS = "the law gives no positive loss there"
 
 HELP = "intervals of a law's parameters and predictions, by resampling shapes or runs"
 
@@ -67,6 +71,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     started = monotonic()
     found = followed(validation(found, kept))
     found = followed(bootstrap(found, kept, options.resamples, options.unit, options.seed))
+    found = followed(doubting(found, kept))
     seconds = monotonic() - started
     intervals = percentiles(found, options.level)
     sentence, warn = trust(found)
@@ -149,18 +154,23 @@ def prediction(found: Fit, text: str, columns: dict[str, Floats], level: float) 
         "params": float(columns[params_column(found.params)][0]),
         "tokens": float(columns["tokens"][0]),
     }
-    if found.withheld:
-        return answer | {"loss": None, "low": None, "high": None, "message": found.withheld}
-    loss = found.predict(columns)
-    low, high = found.interval(columns, level)
-    low_run, high_run = found.interval(columns, level, scatter=True)
+    nothing = dict.fromkeys(("loss", "mean", "mean_low", "mean_high", "low", "high"))
     outside = list(found.reach(columns).names(0))
+    if found.withheld:
+        return answer | nothing | {"outside": outside, "message": found.withheld}
+    loss = found.predict(columns)
+    if not loss[0] > 0:
+        return answer | nothing | {"outside": outside, "message": NO_LOSS}
+    mean_low, mean_high = found.interval(columns, level)
+    low, high = found.prediction(columns, level)
     return answer | {
         "loss": number(loss[0]),
+        "mean": number(loss[0]),
+        "mean_low": number(mean_low[0]),
+        "mean_high": number(mean_high[0]),
         "low": number(low[0]),
         "high": number(high[0]),
-        "low_one_run": number(low_run[0]),
-        "high_one_run": number(high_run[0]),
+        "shapes": found.clusters,
         "outside": outside,
         "message": f"outside the runs in {', '.join(outside)}" if outside else "ok",
     }
@@ -169,12 +179,15 @@ def prediction(found: Fit, text: str, columns: dict[str, Floats], level: float) 
 def prediction_text(each: dict[str, Any], level: float) -> str:
     """One prediction for people."""
     if each["loss"] is None:
-        return f"  {each['asked']}: withheld: {each['message']}"
-    mark = f" ({each['message']})" if each["outside"] else ""
+        return f"  {each['asked']}: no prediction: {each['message']}"
+    mark = f"; {each['message']}" if each["outside"] else ""
+    if each["low"] is None or each["mean_low"] is None:
+        return f"  {each['asked']}: loss {each['loss']:.4f}, interval not known{mark}"
     return (
-        f"  {each['asked']}: loss {each['loss']:.4f}, {100 * level:g} % interval "
-        f"{each['low']:.4f} to {each['high']:.4f}, of one run {each['low_one_run']:.4f} to "
-        f"{each['high_one_run']:.4f}{mark}"
+        f"  {each['asked']}: loss {each['loss']:.4f}, {100 * level:g} % prediction interval "
+        f"{each['low']:.4f} to {each['high']:.4f} (the law's mean {each['mean_low']:.4f} to "
+        f"{each['mean_high']:.4f}; {each['shapes']} {'shape' if each['shapes'] == 1 else 'shapes'})"
+        f"{mark}"
     )
 
 

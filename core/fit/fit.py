@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.arrays import Bools, Floats
+from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
+from core.fit.doubt import Doubt
 from core.fit.left_out import LeftOut
 from core.fit.reach import Reach, reach_of
 from core.laws.columns import fit_columns, log_columns
@@ -41,7 +42,8 @@ class Fit:
     `left_out` the predictions behind them; both are empty until the fit is judged.
     `withheld` is the reason why no predictions are given. `scatter` is the residual standard
     deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
-    which theta is well conditioned.
+    which theta is well conditioned. `doubt` is what a prediction may miss beside its parameters, and
+    `clusters` the number of shapes (or runs) that were resampled; 0 where it is not known.
     """
 
     law: str
@@ -71,6 +73,8 @@ class Fit:
     centre: Mapping[str, float] = field(default_factory=dict)
     fixed: Mapping[str, float] = field(default_factory=dict)
     left_out: LeftOut | None = None
+    doubt: Doubt | None = None
+    clusters: int = 0
 
     @property
     def ok(self) -> bool:
@@ -203,51 +207,12 @@ class Fit:
         """Where rows lie outside what the runs had, by column."""
         return reach_of(self.ranges, self.params, columns)
 
-    def distance(self, columns: Columns) -> Floats:
-        """How far outside the fitted ranges, in natural logs of the worst of N, D, R; 0 inside, 1 if unknown."""
-        if "N" not in self.ranges:
-            # constants from elsewhere whose fitted range is unknown: every row counts as outside
-            return np.ones(np.shape(columns["tokens"]))
-        needs = [n for n in ("N", "D", "R") if n in self.ranges]
-        if not self.definition.has_shape_term:
-            needs = [n for n in needs if n != "R"]
-        logs = log_columns(columns, needs, self.params)
-        far: Floats = np.zeros(np.shape(columns["tokens"]))
-        for name, log in logs.items():
-            low, high = np.log(self.ranges[name][0]), np.log(self.ranges[name][1])
-            far = np.maximum(far, np.maximum(low - log, log - high))
-        return far
-
-    def drift(self, columns: Columns) -> float:
-        """Standard deviation of ln L that extrapolation adds to the difference of two rows.
-
-        A law's error outside its range grows along each of N, D and R, and rows beyond the same edge
-        share it. So the widening is that of `interval`, with the distance between the two rows
-        outside the range in place of the distance of one row from it. It is 0 for two rows inside.
-        Where only one lies outside, it is that row's own.
-        """
-        if "N" not in self.ranges or not np.isfinite(self.scatter):
-            return 0.0
-        per_log = max(self.heldout.get("extrapolation_per_log", self.scatter), 0.0)
-        needs = [n for n in ("N", "D", "R") if n in self.ranges]
-        if not self.definition.has_shape_term:
-            needs = [n for n in needs if n != "R"]
-        logs = log_columns(columns, needs, self.params)
-        apart = 0.0
-        for name, log in logs.items():
-            beyond = log - np.clip(log, *np.log(self.ranges[name]))
-            apart = max(apart, float(abs(beyond[0] - beyond[1])))
-        return apart * per_log
-
-    def interval(
-        self, columns: Columns, level: float = 0.95, scatter: bool = False
-    ) -> tuple[Floats, Floats]:
-        """Lower and upper loss of every row at this level, each (n,).
+    def interval(self, columns: Columns, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper end of the law's mean at every row at this level, each (n,).
 
         Few rows get percentiles of the resamples. Many rows get the delta method in centred units,
-        calibrated against the percentiles of some of them. `scatter` adds the residual scatter
-        of single runs. Outside the fitted range the interval widens with distance, by the error
-        on the held-out largest runs where it is known. NaN without resamples.
+        calibrated against the percentiles of some of them. Both are widened for few shapes. Never
+        below zero; NaN without resamples, and where the law itself gives no positive loss.
         """
         self._require()
         logs = self.logs(columns)
@@ -260,12 +225,48 @@ class Fit:
             low, high = self._percentiles(logs, level)
         else:
             low, high = self._delta(logs, middle, level)
-        extra = self._extra(columns, scatter)
-        if extra is not None:
-            z = _normal_quantile(level)
-            low = middle * np.exp(-np.hypot(np.log(middle / np.minimum(low, middle)), z * extra))
-            high = middle * np.exp(np.hypot(np.log(np.maximum(high, middle) / middle), z * extra))
-        return low, high
+        wide = self.spread(level) / _normal_quantile(level)
+        good = np.where(middle > 0, middle, np.nan)
+        below = np.maximum(middle - low, 0.0) * wide
+        above = np.maximum(high - middle, 0.0) * wide
+        return np.maximum(good - below, 0.0), good + above
+
+    def spread(self, level: float) -> float:
+        """How many standard deviations of the resamples an interval of the mean reaches.
+
+        Student's quantile for the number of shapes G, times sqrt(G / (G - 1)): resampling few shapes
+        shows too little of how they differ. The normal quantile where G is not known.
+        """
+        if self.clusters < 2:
+            return _normal_quantile(level)
+        from scipy.stats import t as student
+
+        inflation = float(np.sqrt(self.clusters / (self.clusters - 1.0)))
+        return float(student.ppf(0.5 + level / 2.0, self.clusters - 1)) * inflation
+
+    def prediction(self, columns: Columns, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper loss (n,) of the model that one would train: the prediction interval.
+
+        It holds the mean's doubt, each shape's own effect, the scatter of runs, the doubt between laws
+        and what lies beyond the runs (see `core.fit.doubt`). NaN where no doubt was learnt.
+        """
+        self._require()
+        if self.doubt is None:
+            nothing = np.full(np.shape(columns["tokens"]), np.nan)
+            return nothing, nothing.copy()
+        return self.doubt.interval(self, columns, level)
+
+    def predictive_draws(
+        self, columns: Columns, shape: Indices, model: Indices, count: int, seed: int = 0
+    ) -> Floats:
+        """Losses (count, n) of the models that one would train, drawn together; see `Doubt.draws`.
+
+        (0, n) where no doubt was learnt.
+        """
+        self._require()
+        if self.doubt is None:
+            return np.empty((0, len(shape)))
+        return self.doubt.draws(self, columns, shape, model, count, seed)
 
     def _percentiles(self, logs: Columns, level: float) -> tuple[Floats, Floats]:
         assert self.resamples is not None
@@ -311,16 +312,6 @@ class Fit:
         _, size, axes = np.linalg.svd(centred, full_matrices=False)
         root: Floats = size[:, None] * axes
         return root
-
-    def _extra(self, columns: Columns, scatter: bool) -> Floats | None:
-        """Standard deviation of ln L to add in quadrature: scatter, and distance outside."""
-        if not np.isfinite(self.scatter):
-            return None
-        per_log = self.heldout.get("extrapolation_per_log", self.scatter)
-        extra = self.distance(columns) * max(per_log, 0.0)
-        if scatter:
-            extra = np.hypot(extra, self.scatter)
-        return np.asarray(extra)
 
 
 def _normal_quantile(level: float) -> float:

@@ -56,8 +56,9 @@ def left_out(fit: Fit, runs: TrainingRuns, cuts: bool = True) -> LeftOut:
         near = nearest_run(size, tokens, loss, rest, out)
         return Guesses(loss[out], law[out], near, power_law(size, tokens, loss, rest, out))
 
-    by_shape = None
+    by_shape, variance = None, np.zeros(0)
     if len(without):
+        variance = _jackknife(guess[: len(without)], problem.value(fit.vector()[None])[0])
         law, near, power = np.zeros((3, loss.size))
         for rest, theirs in zip(without, guess, strict=False):
             each = guesses(rest, theirs)
@@ -72,7 +73,15 @@ def left_out(fit: Fit, runs: TrainingRuns, cuts: bool = True) -> LeftOut:
         made.append(Cut(name, float(beyond.min()), factor, places, guesses(rest, theirs)))
     largest = made[0] if smaller else None
     several = tuple(made[len(smaller) :])
-    return LeftOut(usable, shapes, size, tokens, by_shape, largest, several)
+    return LeftOut(usable, shapes, size, tokens, by_shape, variance, largest, several)
+
+
+def _jackknife(without: Floats, whole: Floats) -> Floats:
+    """Variance (n,) of ln L from fits without each of G shapes (G,n): (G-1)/G times the sum of squares."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.log(without) - np.log(whole)
+    shapes = len(without)
+    return np.asarray(np.nan_to_num((shapes - 1) / shapes * np.sum(moved**2, axis=0)))
 
 
 def _smaller(size: Floats, needed: int) -> list[tuple[str, Bools]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -76,7 +76,8 @@ class LeftOut:
 
     `rows` are their places in the table that was given, `shapes` numbers their shapes, and `size` is
     N in the law's own count. `by_shape` holds every run predicted without its shape; it is None
-    with too few shapes to leave one out. `largest` is the cut below the largest size, None where
+    with too few shapes to leave one out. `variance` is that of the logarithm of the law's mean at
+    every run, by the jackknife over shapes. `largest` is the cut below the largest size, None where
     that leaves too little.
     """
 
@@ -85,6 +86,7 @@ class LeftOut:
     size: Floats
     tokens: Floats
     by_shape: Guesses | None = None
+    variance: Floats = field(default_factory=lambda: np.zeros(0))
     largest: Cut | None = None
     cuts: tuple[Cut, ...] = ()
 

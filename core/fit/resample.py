@@ -64,7 +64,7 @@ def bootstrap(
     if lost:
         warnings.append(f"{lost} of {count} resamples could not be fitted and are left out")
     warnings += disagreements(fit, resamples)
-    return replace(fit, resamples=resamples, warnings=tuple(warnings))
+    return replace(fit, resamples=resamples, warnings=tuple(warnings), clusters=distinct)
 
 
 def bootstrap_starts(fit: Fit, problem: Problem, others: int = 2) -> Floats:

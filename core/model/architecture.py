@@ -231,6 +231,12 @@ class Shapes(Counts):
         """The shapes at the given indices (or under the given mask)."""
         return Shapes(**{f.name: getattr(self, f.name)[indices] for f in fields(Shapes)})
 
+    def numbers(self) -> Ints:
+        """A number for each row (n,), the same for rows of one shape."""
+        table = np.stack([getattr(self, f.name).astype(np.int64) for f in fields(Shapes)], axis=1)
+        found: Ints = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+        return found
+
 
 def rounded_ffn(d_model: int, multiple: int = 256) -> int:
     """SwiGLU width of open_lm and Llama: 8/3 of the width, rounded up to a multiple (default 256)."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from core.arrays import Bools, Floats
+from core.arrays import Bools, Floats, Indices
 from core.fit.latency_fit import LatencyFit
 from core.fit.memory import PEAKS, MemoryFit
 from core.fit.reach import Reach
@@ -36,16 +36,21 @@ class LossFit(Protocol):
         """Loss of every row."""
         ...
 
-    def draws(self, columns: Mapping[str, Floats]) -> Floats:
-        """Loss of every row under every resample."""
+    def prediction(
+        self, columns: Mapping[str, Floats], level: float = 0.95
+    ) -> tuple[Floats, Floats]:
+        """Lower and upper end of the prediction interval for every row."""
         ...
 
-    def interval(self, columns: Mapping[str, Floats], level: float = 0.95) -> tuple[Floats, Floats]:
-        """Lower and upper end for every row."""
-        ...
-
-    def drift(self, columns: Mapping[str, Floats]) -> float:
-        """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
+    def predictive_draws(
+        self,
+        columns: Mapping[str, Floats],
+        shape: Indices,
+        model: Indices,
+        count: int,
+        seed: int = 0,
+    ) -> Floats:
+        """Losses (count, n) of the models that one would train; see `Fit.predictive_draws`."""
         ...
 
     def reach(self, columns: Mapping[str, Floats]) -> Reach:
@@ -86,7 +91,7 @@ def loss_estimates(
         trained = has_loss(c, precision)
         columns = {k: v[trained] for k, v in loss_columns(c).items()}
         value[trained] = law.predict(columns) + added[trained]
-        low[trained], high[trained] = law.interval(columns)
+        low[trained], high[trained] = law.prediction(columns)
         few = c.below_16_bits
         low[few] = high[few] = np.nan
     measured = np.zeros(rows, np.bool_)

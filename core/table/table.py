@@ -121,18 +121,20 @@ class Table:
         """A metric with its 95 % interval and, for every row, whether it was measured."""
         return self._of(METRICS[key])
 
-    def loss_draws(self, rows: Indices) -> Floats:
-        """Loss of some rows under every resample of the law, (resamples, rows); (0, rows) without."""
+    def loss_draws(self, rows: Indices, count: int, seed: int = 0) -> Floats:
+        """Losses (count, rows) of the models that one would train, drawn together from the loss law.
+
+        Rows of one shape share that shape's own effect, and rows of one shape and number of training
+        tokens are one model. (0, rows) where the law has no resamples.
+        """
         if self._loss is None or not self._loss.ok:
             return np.empty((0, len(rows)))
-        c = self.candidates.take(rows)
-        return self._loss.draws(loss_columns(c)) + self._precision.penalty(c)
-
-    def loss_drift(self, row: int, other: int) -> float:
-        """Standard deviation of ln L that extrapolation adds to the difference of two rows."""
-        if self._loss is None or not self._loss.ok:
-            return 0.0
-        return self._loss.drift(loss_columns(self.candidates.take(np.array([row, other]))))
+        some = self.candidates.take(rows)
+        shape = some.shapes.numbers()
+        model = np.unique(np.stack([shape, some.train_tokens]), axis=1, return_inverse=True)[1]
+        columns = loss_columns(some)
+        drawn = self._loss.predictive_draws(columns, shape, model.reshape(-1), count, seed)
+        return drawn + self._precision.penalty(some)
 
     @property
     def illustrated(self) -> Bools:

@@ -29,10 +29,10 @@ class Law:
     def predict(self, columns):
         return 10 - 0.3 * np.log(columns["params_total"]) - 0.1 * np.log(columns["tokens"])
 
-    def draws(self, columns):
-        return self.predict(columns) + self.shifts[:, None]
+    def predictive_draws(self, columns, shape, model, count, seed=0):
+        return self.predict(columns) + np.resize(self.shifts, count)[:, None]
 
-    def interval(self, columns, level=0.95):
+    def prediction(self, columns, level=0.95):
         middle = self.predict(columns)
         return middle + self.shifts[0], middle + self.shifts[-1]
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import Unusable
 from core.fit.compare import comparison
+from core.fit.doubting import with_doubt
 from core.fit.fit import Fit
 from core.fit.groups import contests, groups_of, pairs_right, rank_correlation, sizes_of
 from core.fit.identify import free_share
@@ -175,15 +176,16 @@ def test_no_row_has_no_interval(judged):
     assert low.shape == high.shape == (0,)
 
 
-def test_outside_is_marked_and_the_interval_widens(judged):
+def test_outside_is_marked_and_the_prediction_widens(judged, morph):
     row = {"params_total": [3e8, 3e11, 3e8, 3e8], "tokens": [6e9, 6e9, 6e13, 6e9],
            "d_model": [1024, 1024, 1024, 6400], "n_layers": [16, 16, 16, 1]}  # fmt: skip
     row = {k: np.array(v, dtype=float) for k, v in row.items()}
     assert list(judged.outside(row)) == [False, True, True, True]
-    low, high = judged.interval(row)
+    doubted = with_doubt(judged, morph)
+    low, high = doubted.prediction(row)
     assert ((high - low)[1:] > 2 * (high - low)[0]).all()
-    one_low, one_high = judged.interval(row, scatter=True)
-    assert (one_low < low).all() and (one_high > high).all()
+    mean_low, mean_high = doubted.interval(row)
+    assert (high - low > mean_high - mean_low).all()
     # where nobody says what the constants were fitted on, everything is outside
     assert published("hoffmann").outside(row).all()
 

@@ -14,6 +14,7 @@ from core.analysis.front_uncertainty import frame_chance
 from core.analysis.pipeline import Laws, make_table, mixed_meanings
 from core.analysis.what_if import why_nothing
 from core.errors import Unusable
+from core.fit.doubt import Doubt
 from core.fit.fit import Fit
 from core.model.workload import Runtime, Workload
 from core.paper.select_project import rows_of
@@ -40,6 +41,7 @@ LAW = Fit(
     "inference-aware", "total", "tied", "least-squares", "morph", 27, dict(THETA), converged=True,
     resamples=np.tile(list(THETA.values()), (9, 1)) * np.linspace(0.99, 1.01, 9)[:, None],
     ranges={"N": (7e7, 4e8), "D": (1e9, 3e10), "R": (17.0, 400.0)},
+    doubt=Doubt((), (), 0.002, 0.001, {"N": 0.01, "D": 0.01, "R": 0.01}, 35),
 )  # fmt: skip
 CONTENTS = Contents("t", parse_space(SPACE), (), ())
 LAWS = Laws(LAW, "", (), ())

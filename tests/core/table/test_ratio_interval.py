@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from measured import measured, true_tpot, true_ttft
 
+from core.fit.doubt import Doubt
 from core.fit.fit import Fit
 from core.fit.latency import fit_latency
 from core.model.workload import Workload
@@ -186,20 +187,20 @@ def loss_law(**fields):
 
 
 def test_losses_beyond_the_fitted_range_differ_by_what_lies_between_them():
-    table = Table(parse_space(SPACE).candidates(), loss=loss_law())
+    certain = Doubt((), (), 0.0, 0.0, {"N": 0.05, "D": 0.0, "R": 0.0}, 1000)
+    law = replace(loss_law(), doubt=certain)
+    exact = replace(law, resamples=np.tile(list(law.theta.values()), (400, 1)))
+    table = Table(parse_space(SPACE).candidates(), loss=exact)
     params = table.column("params_total")
     beyond = np.flatnonzero((params < 4e7) & table.estimates("loss").outside)
     near, far = beyond[np.argmax(params[beyond])], beyond[np.argmin(params[beyond])]
-    inside = np.flatnonzero(~table.estimates("loss").outside)
+    inside = np.flatnonzero((params > 7e7) & (params < 4e8))
     assert len(inside) > 2
-    assert table.loss_drift(inside[0], inside[1]) == 0
-    out = table.loss_drift(inside[0], far)
-    assert out == pytest.approx(table._loss._extra(columns(table, far), False)[0])
-    assert 0 < table.loss_drift(near, far) < out
-    assert table.loss_drift(far, far) == 0
-
-
-def columns(table, row):
-    from core.table.estimates import loss_columns
-
-    return loss_columns(table.candidates.take(np.array([row])))
+    assert log_ratio(table, "loss", inside[0], inside[1]).half_width == pytest.approx(0, abs=1e-9)
+    out = log_ratio(table, "loss", inside[0], far).half_width
+    assert out == pytest.approx(1.96 * 0.05 * np.log(7e7 / params[far]), rel=0.1)
+    between = log_ratio(table, "loss", near, far).half_width
+    assert between == pytest.approx(
+        out * np.log(params[near] / params[far]) / np.log(7e7 / params[far]), rel=1e-6
+    )
+    assert log_ratio(table, "loss", far, far).half_width == 0

@@ -1,0 +1,143 @@
+"""What a prediction of a law may miss: the doubt that turns its mean into a prediction interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as student
+
+from core.arrays import Floats, Indices
+from core.fit.beyond import beyond
+
+if TYPE_CHECKING:
+    from core.fit.fit import Fit
+
+Columns = Mapping[str, Floats]
+# laws believed less than this are left out of predictions; their weight goes to the others
+LEAST_WEIGHT = 0.02
+# a mean is never taken to lie below this share of the law's own
+LEAST_SHARE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """How far the model that one would train may lie from a law's mean; all are of ln L.
+
+    `laws` are the other laws that these runs leave possible and `weights` how much each is believed;
+    `own_weight` is what is left for the law itself. `shape_sd` is the standard deviation of each
+    shape's own effect, and `run_sd` that of single runs of one shape. `rates` widen by distance beyond
+    the runs (see `core.fit.widening`). `clusters` are the shapes it was all learnt from.
+
+    With weights w and the laws' deviations d_k = ln f_k - ln f from this law, the prediction is
+    centred at ln f + sum w d, and its variance is
+
+        shape_sd^2 + run_sd^2 + max(mean's variance + sum w (d_k - sum w d)^2, (rate x distance)^2)
+    """
+
+    laws: tuple[Fit, ...]
+    weights: tuple[float, ...]
+    shape_sd: float
+    run_sd: float
+    rates: Mapping[str, float]
+    clusters: int
+
+    @property
+    def own_weight(self) -> float:
+        """How much the law itself is believed."""
+        return 1.0 - sum(self.weights)
+
+    def quantile(self, level: float) -> float:
+        """Student's two-sided quantile for the number of shapes."""
+        return float(student.ppf(0.5 + level / 2.0, max(self.clusters - 1, 1)))
+
+    def interval(self, fit: Fit, columns: Columns, level: float) -> tuple[Floats, Floats]:
+        """Lower and upper loss (n,) of the model one would train, at this level.
+
+        It always holds the law's own prediction. NaN where the law gives no positive loss, or has no
+        resamples.
+        """
+        middle = _log(fit.predict(columns))
+        low, high = fit.interval(columns, level)
+        mean = (_log(high) - np.maximum(_log(low), middle + np.log(LEAST_SHARE))) / 2.0
+        shift, between = self._between(columns, middle)
+        wide = self.quantile(level)
+        far = sum(
+            (
+                np.square(self.rates.get(name, 0.0) * away)
+                for name, away in self._away(fit, columns)
+            ),
+            np.zeros(middle.shape),
+        )
+        doubt = np.maximum(mean**2 + wide**2 * between, wide**2 * far)
+        half = np.sqrt(doubt + wide**2 * (self.shape_sd**2 + self.run_sd**2))
+        centre = middle + shift
+        return np.exp(np.minimum(centre - half, middle)), np.exp(np.maximum(centre + half, middle))
+
+    def draws(
+        self, fit: Fit, columns: Columns, shape: Indices, model: Indices, count: int, seed: int
+    ) -> Floats:
+        """Losses (count, n) of the models one would train, drawn together.
+
+        In one draw all rows share the law, its parameters and the error beyond each edge of the runs.
+        Rows of one number in `shape` (n,) share the shape's own effect; rows of one number in `model`
+        (n,) are one model. Empty, (0, n), without resamples.
+        """
+        drawn = fit.draws(columns)
+        rows = len(shape)
+        if len(drawn) < 2:
+            return np.empty((0, rows))
+        random = np.random.default_rng(seed)
+        middle = _log(fit.predict(columns))
+        picked = np.arange(count) % len(drawn)
+        # a draw of Student's t is a normal one over a scale that is drawn, once for all rows
+        freedom = max(self.clusters - 1, 1)
+        scale = np.sqrt(freedom / random.chisquare(freedom, count))[:, None]
+        wide = fit.spread(0.95) / self.quantile(0.95)
+        moved = _log(np.maximum(drawn, LEAST_SHARE * np.exp(middle))) - middle
+        moved = moved * wide
+        variance = np.var(moved, axis=0)
+        laws = np.stack([np.zeros(rows), *self._deviations(columns, middle)])
+        chosen = random.choice(len(laws), count, p=[self.own_weight, *self.weights])
+        values = middle + scale * moved[picked] + laws[chosen]
+        for sd, of in ((self.shape_sd, shape), (self.run_sd, model)):
+            numbers, which = np.unique(of, return_inverse=True)
+            values += sd * scale * random.standard_normal((count, numbers.size))[:, which.ravel()]
+        _, between = self._between(columns, middle)
+        far = [(self.rates.get(name, 0.0) * away) for name, away in self._away(fit, columns)]
+        total = sum((np.square(each) for each in far), np.zeros(rows))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # only what parameters and laws do not explain already
+            rest = np.sqrt(np.maximum(total - variance - between, 0.0) / total)
+        for each in far:
+            # the two edges of a range err independently
+            for edge in (each > 0, each < 0):
+                if edge.any():
+                    values[:, edge] += random.standard_normal((count, 1)) * (rest * each)[edge]
+        return np.asarray(np.exp(values))
+
+    def _away(self, fit: Fit, columns: Columns) -> list[tuple[str, Floats]]:
+        return list(beyond(fit, columns).items())
+
+    def _deviations(self, columns: Columns, middle: Floats) -> list[Floats]:
+        """ln f_k - ln f of every other law (n,); 0 where that law gives no positive loss."""
+        found = []
+        for law in self.laws:
+            each = _log(law.predict(columns)) - middle
+            found.append(np.where(np.isfinite(each), each, 0.0))
+        return found
+
+    def _between(self, columns: Columns, middle: Floats) -> tuple[Floats, Floats]:
+        """Mean (n,) and variance (n,) of the laws' deviations from this one."""
+        mean, square = np.zeros((2, *middle.shape))
+        for weight, each in zip(self.weights, self._deviations(columns, middle), strict=True):
+            mean += weight * each
+            square += weight * each**2
+        return mean, np.maximum(square - mean**2, 0.0)
+
+
+def _log(values: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(values > 0, np.log(values), np.nan))

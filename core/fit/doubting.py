@@ -1,0 +1,212 @@
+"""The doubt of a fit, learnt from shapes left out: other laws, each shape's own effect, scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.arrays import Bools, Floats, Indices
+from core.errors import Unusable
+from core.fit.beyond import axes
+from core.fit.doubt import LEAST_WEIGHT, Doubt
+from core.fit.fit import Fit
+from core.fit.groups import groups_of
+from core.fit.leaving_out import left_out
+from core.fit.solve import fit as fit_law
+from core.fit.stacking import stacked
+from core.fit.widening import rates
+from core.laws.columns import fit_columns, log_columns
+from core.laws.loss import LAWS
+from core.records.progress import Progress, Steps, outcome
+from core.records.training_runs import TrainingRuns
+
+# the tied Chinchilla law in other variables: believing it would count that law twice
+SAME_AS = {("over-training", "tied"): ("chinchilla", "tied")}
+# at least this share of the squared error on shapes left out is the shape's own, whatever parameters
+# and other laws seem to explain: both are estimated from the same few shapes
+LEAST_OWN = 0.5
+# runs of one shape and one number of tokens are repeats; fewer pairs of them say little
+LEAST_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Panel:
+    """Laws in rows, runs in columns: ln(observed / predicted without the run's shape)."""
+
+    fits: tuple[Fit, ...]
+    errors: Floats
+    shapes: Indices
+    variance: Floats  # of the first law's mean at every run
+
+
+def with_doubt(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) -> Fit:
+    """The fit with its doubt; see `doubting`."""
+    return outcome(doubting(fit, runs, others))
+
+
+def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) -> Steps[Fit]:
+    """Steps: learn what a fit's predictions may miss; returns the fit with `doubt`.
+
+    `others` are judged fits of other laws to the same runs; where not given, every law that the runs
+    allow is fitted in the same convention of N and by the same method. `heldout` gains
+    'coverage95_shape', the share of the runs inside the range of the others that lie in the 95 %
+    prediction interval made without their shape, and 'coverage95_runs', how many these are. A fit that
+    failed, and published constants, come back as they are.
+    """
+    if not fit.theta or not fit.n:
+        return fit
+    yield Progress(0, 3, "fitting the other laws")
+    if others is None:
+        others = _others(fit, runs)
+    own = fit if fit.left_out is not None else replace(fit, left_out=left_out(fit, runs, False))
+    yield Progress(1, 3, "weighing the laws by shapes left out")
+    panel = _panel(own, [other for other in others if other.ok])
+    kept = runs.take(own.left_out.rows) if own.left_out is not None else runs
+    clusters = int(groups_of(kept, "shape").max()) + 1
+    heldout = dict(fit.heldout)
+    fits: tuple[Fit, ...] = (fit,) if panel is None else panel.fits
+    if panel is None:
+        weights = np.ones(1)
+        shape_sd, run_sd = 0.0, fit.scatter if np.isfinite(fit.scatter) else 0.0
+    else:
+        weights = stacked(panel.errors, panel.shapes)
+        shape_sd, run_sd = _scatters(panel, weights, np.ones(panel.shapes.size, bool), kept)
+        heldout |= _coverage(fit, panel, kept)
+    yield Progress(2, 3, "trying cuts by size, tokens and shape")
+    known = float(np.hypot(shape_sd, run_sd))
+    # the law itself stays, however little it is believed; its draws are those of its resamples
+    believed = weights >= LEAST_WEIGHT
+    believed[0] = True
+    weights = np.where(believed, weights, 0.0) / weights[believed].sum()
+    doubt = Doubt(
+        tuple(replace(fits[at], left_out=None) for at in np.flatnonzero(believed)[1:]),
+        tuple(float(weights[at]) for at in np.flatnonzero(believed)[1:]),
+        shape_sd,
+        run_sd,
+        rates(fit, runs, known),
+        clusters,
+    )
+    yield Progress(3, 3, "doubted")
+    return replace(fit, doubt=doubt, clusters=clusters, heldout=heldout)
+
+
+def _others(fit: Fit, runs: TrainingRuns) -> list[Fit]:
+    """Every other law and tying, fitted as this one was, where the runs allow it."""
+    found = []
+    for name, law in LAWS.items():
+        for tying in law.tyings:
+            if (name, tying.name) == (fit.law, fit.tied) or (name, tying.name) in SAME_AS:
+                continue
+            if SAME_AS.get((fit.law, fit.tied)) == (name, tying.name):
+                continue
+            try:
+                each = fit_law(
+                    runs,
+                    name,
+                    tied=tying.name,
+                    params=fit.params,
+                    method=fit.method,
+                    delta=fit.delta,
+                )
+            except Unusable:
+                continue
+            if each.ok:
+                found.append(replace(each, left_out=left_out(each, runs, False)))
+    return found
+
+
+def _panel(fit: Fit, others: Sequence[Fit]) -> _Panel | None:
+    """The errors of all laws on the runs left out; None where shapes could not be left out."""
+    first = fit.left_out
+    if first is None or first.by_shape is None:
+        return None
+    laws, errors = [], []
+    for law in (fit, *others):
+        theirs = law.left_out
+        if theirs is None or theirs.by_shape is None:
+            continue
+        same = law is fit or (law.law, law.tied) != (fit.law, fit.tied)
+        if not same or law.params != fit.params or not np.array_equal(theirs.rows, first.rows):
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.log(theirs.by_shape.observed / theirs.by_shape.predicted)
+        if np.isfinite(error).all():
+            laws.append(law)
+            errors.append(error)
+    if not laws or laws[0] is not fit:
+        return None
+    return _Panel(tuple(laws), np.stack(errors), first.shapes, first.variance)
+
+
+def _scatters(
+    panel: _Panel, weights: Floats, rows: Bools, runs: TrainingRuns
+) -> tuple[float, float]:
+    """Standard deviation of each shape's own effect, and of runs of one shape, from some of the runs.
+
+    Both from the errors of the stacked laws on shapes left out, less what the parameters' and the
+    laws' own variance explain.
+    """
+    errors, shapes = panel.errors[:, rows], panel.shapes[rows]
+    missed = weights @ errors
+    between = weights @ (errors - missed) ** 2
+    square = float(np.mean(missed**2))
+    own = max(float(np.mean(missed**2 - between - panel.variance[rows])), LEAST_OWN * square)
+    within = _repeats(missed, shapes, runs.columns["tokens"][rows])
+    if within is None:
+        within = _pooled(missed, shapes)
+    # without two runs of any shape there is nothing to tell the two apart by
+    run = own * min((within or 0.0) / square, 1.0) if square > 0 else 0.0
+    return float(np.sqrt(own - run)), float(np.sqrt(run))
+
+
+def _repeats(missed: Floats, shapes: Indices, tokens: Floats) -> float | None:
+    """Variance of repeats (one shape, one number of tokens); None where there are too few."""
+    keys = np.stack([shapes, tokens.round()], axis=1)
+    same = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    return _pooled(missed, same, LEAST_REPEATS)
+
+
+def _pooled(missed: Floats, groups: Indices, least: int = 1) -> float | None:
+    """Pooled variance within groups; None with fewer degrees of freedom than `least`."""
+    numbers, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    freedom = missed.size - numbers.size
+    if freedom < least:
+        return None
+    means = np.bincount(which, missed) / counts
+    return float(np.sum((missed - means[which]) ** 2) / freedom)
+
+
+def _coverage(fit: Fit, panel: _Panel, runs: TrainingRuns) -> dict[str, float]:
+    """How many of the left-out runs lie in the 95 % prediction interval made without their shape.
+
+    Weights and scatter are those of the other shapes. Runs beyond the range of the others are left
+    out: there the interval is one of extrapolation.
+    """
+    logs = log_columns(fit_columns(runs), axes(fit), fit.params)
+    inside = tried = 0
+    count = int(panel.shapes.max()) + 1
+    for shape in range(count):
+        rest = panel.shapes != shape
+        here = ~rest
+        for values in logs.values():
+            here &= (values >= values[rest].min()) & (values <= values[rest].max())
+        if not here.any() or count < 4:
+            continue
+        numbers = np.unique(panel.shapes[rest], return_inverse=True)[1].reshape(-1)
+        weights = stacked(panel.errors[:, rest], numbers)
+        shape_sd, run_sd = _scatters(panel, weights, rest, runs)
+        errors = panel.errors[:, here]
+        centre = weights @ errors
+        between = weights @ (errors - centre) ** 2
+        wide = Doubt((), (), shape_sd, run_sd, {}, count - 1).quantile(0.95)
+        half = wide * np.sqrt(panel.variance[here] + between + shape_sd**2 + run_sd**2)
+        # as the interval does, hold the law's own prediction
+        low = np.minimum(centre - half, errors[0])
+        high = np.maximum(centre + half, errors[0])
+        inside += int(((low <= 0) & (high >= 0)).sum())
+        tried += int(here.sum())
+    if not tried:
+        return {}
+    return {"coverage95_shape": inside / tried, "coverage95_runs": float(tried)}
