@@ -182,6 +182,7 @@ def row(fit: Fit) -> dict[str, Any]:
         "bic": held.get("bic"),
         "coverage95_shape": held.get("coverage95_shape"),
         "heldout": heldout(fit),
+        "lack_of_fit": _lack(fit),
         "warnings": list(fit.warnings),
     }
 
@@ -211,6 +212,20 @@ def heldout(fit: Fit) -> dict[str, Any]:
         "shape": None if left.by_shape is None else _errors(left.by_shape),
         "largest": None if left.largest is None else _cut(left.largest),
         "cuts": [_cut(cut) for cut in left.cuts],
+    }
+
+
+def _lack(fit: Fit) -> dict[str, Any] | None:
+    """The test against repeats; None without repeats."""
+    lack = fit.lack_of_fit
+    if lack is None:
+        return None
+    return {
+        "repeats": lack.repeats,
+        "pure_error": lack.pure_error,
+        "law_error": lack.law_error,
+        "F": lack.f,
+        "p": lack.p,
     }
 
 

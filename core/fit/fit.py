@@ -10,6 +10,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
 from core.fit.doubt import Doubt
+from core.fit.lack_of_fit import LackOfFit
 from core.fit.left_out import LeftOut
 from core.fit.reach import Reach, reach_of
 from core.laws.columns import fit_columns, log_columns
@@ -39,7 +40,8 @@ class Fit:
     `theta` holds the law's parameters in their own units, tied ones left out. `resamples` (B,P)
     holds the parameters found on B resamples, columns in theta's order. `ranges` are those that the
     runs had of N, D, R and of other columns of designs, by the keys of `core.fit.reach`. `heldout` holds relative errors on runs left out of a fit, by name, and
-    `left_out` the predictions behind them; both are empty until the fit is judged.
+    `left_out` the predictions behind them; both are empty until the fit is judged. So is
+    `lack_of_fit`, the law's error beside that of repeats, where there are any.
     `withheld` is the reason why no predictions are given. `scatter` is the residual standard
     deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
     which theta is well conditioned. `doubt` is what a prediction may miss beside its parameters, and
@@ -75,6 +77,7 @@ class Fit:
     left_out: LeftOut | None = None
     doubt: Doubt | None = None
     clusters: int = 0
+    lack_of_fit: LackOfFit | None = None
 
     @property
     def ok(self) -> bool:

@@ -154,6 +154,15 @@ def points_of(runs: TrainingRuns) -> Indices:
     return points
 
 
+def conditions_of(runs: TrainingRuns) -> Indices:
+    """Number of every row's shape, training data, tokens and settings.
+
+    Rows of one number are one run done again, with another seed at most.
+    """
+    settings = _codes(runs, [c for c in (*runs.columns, *runs.labels) if setting_of(c)])
+    return _numbered([points_of(runs), *settings.values()])
+
+
 # --- checkpoints ----------------------------------------------------------------------------------
 
 

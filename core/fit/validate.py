@@ -10,9 +10,11 @@ import numpy as np
 from core.arrays import Floats, Indices
 from core.fit.fit import Fit, predicted
 from core.fit.groups import SAME_SIZE, contests, pairs_right, rank_correlation, sizes_of
+from core.fit.lack_of_fit import LackOfFit, lack_of_fit
 from core.fit.leaving_out import left_out
 from core.fit.left_out import LeftOut
 from core.fit.one_size import size_factor
+from core.fit.repeats import conditions_of
 from core.laws.columns import params_column
 from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
@@ -63,7 +65,7 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     left-out predictions, and are there only where the table has shapes to rank. One size is what the
     law's own error cannot tell apart (`size_factor`), and 22 % among the largest.
     'aic' and 'bic' are of log residuals. They treat rows as independent, and so favour laws with
-    many parameters.
+    many parameters. `lack_of_fit` is the test against repeats, where there are any.
     """
     if not fit.theta:
         return fit
@@ -73,7 +75,7 @@ def validation(fit: Fit, runs: TrainingRuns) -> Steps[Fit]:
     heldout = _shapes(found, kept, size_factor(fit, kept))
     heldout |= _largest(found, kept) | _information(fit, kept)
     yield Progress(1, 1, "judged")
-    return replace(fit, heldout=heldout, left_out=found)
+    return replace(fit, heldout=heldout, left_out=found, lack_of_fit=_lack_of_fit(fit, kept))
 
 
 def _shapes(found: LeftOut, runs: TrainingRuns, one_size: float) -> dict[str, float]:
@@ -118,6 +120,14 @@ def _largest(found: LeftOut, runs: TrainingRuns) -> dict[str, float]:
     }
     ranks = _ranks("largest_", runs.take(out), guesses.predicted, found.size[out], SAME_SIZE)
     return answer | ranks
+
+
+def _lack_of_fit(fit: Fit, runs: TrainingRuns) -> LackOfFit | None:
+    guess = predicted(fit, runs)
+    if not (guess > 0).all():
+        return None
+    left = np.log(runs.columns["loss"] / guess)
+    return lack_of_fit(left, conditions_of(runs), len(fit.theta))
 
 
 def _ranks(
@@ -221,17 +231,20 @@ def trust(fit: Fit) -> tuple[str, bool]:
             f" {100 * held['largest_rms']:.1f} %"
         )
         warn = warn or held["largest_rms"] > 0.03
-    beaten, badly = no_better_than(fit.left_out)
+    beaten, badly = no_better_than(fit.left_out, unseen)
+    lack = fit.lack_of_fit
+    if lack is not None and lack.wrong:
+        beaten += f"; {lack.text}"
     return text + beaten + ".", warn or badly or not fit.converged
 
 
-def no_better_than(left: LeftOut | None) -> tuple[str, bool]:
+def no_better_than(left: LeftOut | None, unseen: str) -> tuple[str, bool]:
     """Where predictions without a law are as good, as part of a sentence, and whether to warn."""
     text, warn = "", False
     if left is not None and left.by_shape is not None:
         name, error = min(left.by_shape.naive_rms.items(), key=lambda item: item[1])
         if error <= left.by_shape.rms:
-            text, warn = f"; on such shapes the {name} does as well (±{100 * error:.1f} %)", True
+            text, warn = f"; on such {unseen} the {name} does as well (±{100 * error:.1f} %)", True
     cuts = left.cuts if left is not None else ()
     lost = sum(min(c.guesses.naive_rms.values()) <= c.guesses.rms for c in cuts)
     if lost:
