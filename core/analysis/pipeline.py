@@ -169,24 +169,34 @@ def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
             "Losses of local models were measured on a text of yours; the law's losses were not."
             " Compare models with models and designs with designs."
         )
-    low = int((table.candidates.below_16_bits & np.isnan(table.column("loss"))).sum())
-    if low:
-        notes.append(
-            f"{low:,} of {len(table):,} candidates have weights or a cache below 16 bits: what they"
-            " cost in loss was not measured, so that a front of loss leaves them out."
-        )
-    shown = int(table.illustrated.sum())
-    if shown:
-        notes.append(
-            f"{shown:,} of {len(table):,} candidates below 16 bits have a loss after arXiv 2411.04330, whose"
-            " constants do not transfer: an illustration, not measured here."
-        )
+    notes += low_precision_notes(table)
     devices = {m.device.key for m in contents.measurements if not m.failed}
     if len(devices) > 1:
         notes.append(
             f"The project holds measurements of {len(devices)} devices; shown: {table.device_key}."
         )
     return tuple(notes)
+
+
+def low_precision_notes(table: Table) -> list[str]:
+    """What is to be said of candidates below 16 bits, whose loss is unknown or illustrated."""
+    low = table.candidates.below_16_bits
+    if not low.any():
+        return []
+    known = np.isfinite(table.column("loss"))
+    unknown, drawn = int((low & ~known).sum()), int(table.illustrated.sum())
+    notes = []
+    if unknown:
+        notes.append(
+            f"{unknown:,} of {len(table):,} candidates have weights or a cache below 16 bits: what they"
+            " cost in loss was not measured, so that a front of loss leaves them out."
+        )
+    if drawn:
+        notes.append(
+            f"{drawn:,} of {len(table):,} candidates below 16 bits have a loss after arXiv 2411.04330,"
+            " whose constants do not transfer: an illustration, not measured here."
+        )
+    return notes
 
 
 def heldout_error(laws: Laws | None, device_key: str) -> float | None:

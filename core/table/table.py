@@ -308,8 +308,12 @@ class Table:
         return self._kept(("estimates", metric.key, alone), lambda: self._make(metric, alone))
 
     def _illustrated(self) -> Bools:
+        low = self.candidates.below_16_bits
+        if not low.any():
+            # a million losses need not be known for that
+            return low
         loss = self.estimates("loss")
-        return self.candidates.below_16_bits & np.isfinite(loss.value) & ~loss.measured
+        return low & np.isfinite(loss.value) & ~loss.measured
 
     def _make(self, metric: Metric, alone: bool) -> Estimates:
         c, measured = self.candidates, self._measured_rows

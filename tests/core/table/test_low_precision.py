@@ -213,6 +213,14 @@ def test_from_16_bits_up_the_illustration_changes_nothing(table):
         assert not other.illustrated[high].any()
 
 
+def test_no_loss_is_computed_to_find_that_nothing_is_below_16_bits(monkeypatch):
+    choices = Choices(x="memory_bytes", y="params_total", what_if=WhatIf(weights="bf16"))
+    space = parse_space(SPACE.replace(', "fp8"]', "]"))
+    table = make_table(Contents("t", space, (), ()), LAWS, choices)
+    monkeypatch.setattr(Fit, "predict", lambda *_: pytest.fail("a loss was computed"))
+    assert not table.illustrated.any() and mixed_meanings(CONTENTS, table) == ()
+
+
 def test_beyond_the_published_runs_says_so():
     choices = BY_SIZE.changed(what_if=WhatIf(precision="trained", train_tokens=1e12))
     table = make_table(CONTENTS, LAWS, choices)
