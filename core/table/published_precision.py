@@ -80,7 +80,10 @@ class PublishedPrecision:
         low = runtime.below_16_bits
         text = f"what {low} cost in loss was not measured, and the loss law's runs do not tell"
         if not self.way:
-            return f"{text}; choose 16 bits or more, or ask for the published illustration"
+            return (
+                f"{text}; choose 16 bits or more, or ask for the published illustration"
+                " (What if, --published-precision)"
+            )
         if self.unit != UNIT:
             return f"{text}; the published penalty is in {UNIT}, this loss in {self.unit}"
         return f"{text}; {PRECISION.source} has no penalty for a cache quantised after training"

@@ -154,15 +154,24 @@ class PlotView(Panel):
             " All other dots are predicted. A hollow triangle that points down is a published"
             " illustration of the loss below 16 bits (What if): not measured here."
         )
+        self.published = QLabel("", self)
+        self.published.setToolTip(self.measured.toolTip())
         # the first to go where the window is narrow
         self.measured.setMinimumWidth(1)
+        row.addWidget(self.published)
         row.addWidget(self.measured)
         return row
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out of the legend what would be cut off."""
-        self.measured.setVisible(event.size().width() >= WITH_MEASURED)
+        self._fit_legend()
         super().resizeEvent(event)
+
+    def _fit_legend(self) -> None:
+        shown = bool(self.published.text())
+        self.published.setVisible(shown)
+        needed = WITH_MEASURED + (self.published.sizeHint().width() + 8 if shown else 0)
+        self.measured.setVisible(self.width() >= needed)
 
     # --- showing ----------------------------------------------------------------------------------
 
@@ -218,14 +227,15 @@ class PlotView(Panel):
             button.setAccessibleDescription(getattr(choices, part))
         self.measured.setText(
             f"<span style='color:{self._theme.plot.measured}'>●</span> Measured&nbsp;"
-            + self._illustrated_sign(new)
         )
+        self.published.setText(self._illustrated_sign(new))
+        self._fit_legend()
 
     def _illustrated_sign(self, new: State) -> str:
         """The legend of published illustrations, where some are drawn."""
         if new.table is None or not illustrated(new.table, new.choices.x, new.choices.y).any():
             return ""
-        return f"&nbsp;<span style='color:{self._theme.plot.front}'>▽</span> Published&nbsp;"
+        return f"<span style='color:{self._theme.plot.front}'>▽</span> Published&nbsp;"
 
     def _refresh_chips(self, new: State) -> None:
         while (item := self.chip_row.takeAt(0)) is not None:
@@ -448,7 +458,12 @@ def empty_text(state: State) -> str:
         laid_over = bool(state.contents.imported or state.others)
         if frame is None or not unknown or laid_over:
             return ""
-        return f"{nothing_feasible(table, frame)}\n\nMeasure on this machine, or choose another axis above."
+        # measuring tells times and memory, not the loss of a design
+        untimed = frame is not None and any(
+            METRICS[key].law != "loss" and not table.known(key) for key in (frame.x, frame.y)
+        )
+        advice = "Measure on this machine, or choose" if untimed else "Choose"
+        return f"{nothing_feasible(table, frame)}\n\n{advice} another axis above."
     if state.busy or not state.path:
         return f"{state.busy.capitalize()} …" if state.busy else " "
     if state.contents.space is None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.project.choices import WhatIf as Tried
+from gui.panels.plot_view import PlotView, empty_text
 from gui.panels.tried_value import doublings, round_steps
 from gui.panels.what_if import WhatIf
 
@@ -174,7 +175,21 @@ def test_int8_says_why_its_loss_is_unknown_and_may_be_illustrated(panel, opened,
     assert not np.isfinite(table.column("loss")[: table.described]).any()
     assert "int8 weights cost in loss was not measured" in panel.speculated.text()
     assert any("below 16 bits" in note for note in opened.state.notes)
+    # measuring would not tell a loss
+    advice = empty_text(opened.state)
+    assert "Choose another axis" in advice and "Measure on" not in advice
+    view = PlotView(opened)
+    qtbot.addWidget(view)
+    view.resize(1400, 700)
+    view.show()
+    view.refresh(opened.state, None)
+    assert not view.published.isVisible() and view.measured.isVisible()
     choose(panel.precision, "trained")
+    view.refresh(opened.state, None)
+    assert view.published.isVisible() and "Published" in view.published.text()
+    assert "not measured here" in view.published.toolTip()
+    view.resize(880, 700)
+    assert view.published.isVisible() and not view.measured.isVisible()
     assert opened.state.choices.what_if == Tried(weights="int8", precision="trained")
     table, frame = opened.state.table, opened.state.frame
     assert table.illustrated[: table.described].all() and len(frame.front)

@@ -50,7 +50,7 @@ def test_the_plot_states_why_it_is_empty_instead_of_made_up_numbers(window):  # 
     missing = next(k for k in ("accuracy", "energy_j_per_token") if not table.known(k))
     nothing = replace(state, frame=replace(frame, x=missing))
     text = empty_text(nothing)
-    assert METRICS[missing].label.lower() in text and "choose another axis" in text
+    assert METRICS[missing].label.lower() in text and "hoose another axis" in text
     # an overlay may have values on the axes
     assert empty_text(replace(nothing, contents=replace(state.contents, imported=({},)))) == ""
 
