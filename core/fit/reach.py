@@ -130,6 +130,10 @@ class Reach:
             masks[name][over] = mask
         return Reach(masks, self.constant)
 
+    def without(self, name: str) -> Reach:
+        """The same without one column."""
+        return Reach({k: mask for k, mask in self.outside.items() if k != name}, self.constant)
+
     def like_the_runs(self, among: Bools) -> Bools | None:
         """True for rows (n,) that are inside in every column in which some row of `among` is inside.
 

@@ -58,6 +58,10 @@ class LossFit(Protocol):
         ...
 
 
+# the column in which an illustrated loss lies outside the runs
+PRECISION = "precision"
+
+
 @dataclass(frozen=True, slots=True)
 class Estimates:
     """A column with its interval, and where each row is measured or outside the fitted range."""
@@ -120,7 +124,7 @@ def loss_reach(c: Candidates, law: LossFit | None, precision: PublishedPrecision
         return Reach()
     found = law.reach({k: v[trained] for k, v in loss_columns(c).items()}).spread(trained)
     low = c.below_16_bits & trained
-    return replace(found, outside={**found.outside, "precision": low}) if low.any() else found
+    return replace(found, outside={**found.outside, PRECISION: low}) if low.any() else found
 
 
 def timed_estimates(

@@ -28,6 +28,7 @@ from core.samples.statistics import estimate
 from core.space.candidates import Candidates, join
 from core.table.columns import RowColumns
 from core.table.estimates import (
+    PRECISION,
     Estimates,
     LossFit,
     certain,
@@ -183,6 +184,15 @@ class Table:
             return self.reach.like_the_runs(np.isfinite(loss.value) & ~loss.measured)
 
         return self._kept("like runs", find)
+
+    @property
+    def worth_illustrating(self) -> Bools:
+        """True for illustrated rows that `like_runs` keeps, or keeps apart for their precision alone."""
+        drawn = self.illustrated
+        if not drawn.any():
+            return drawn
+        like = self.reach.without(PRECISION).like_the_runs(np.isfinite(self.column("loss")))
+        return drawn if like is None else drawn & like
 
     def outside_columns(self, key: str, row: int) -> tuple[str, ...]:
         """The columns in which a row lies outside what the runs behind its loss had; empty for a

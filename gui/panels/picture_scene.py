@@ -208,11 +208,13 @@ def illustrated(table: Table, x_key: str, y_key: str) -> Bools:
 
 
 def illustrated_front(table: Table, frame: Frame) -> Illustrated | None:
-    """The illustrated candidates that no other beats under the limits and that are not on the front."""
+    """The illustrated candidates that would be on the front if low precision were not outside the runs,
+    and that are not on it."""
     drawn = illustrated(table, frame.x, frame.y)
     if not drawn.any():
         return None
-    rows = front_indices(minimised(table, frame.x), minimised(table, frame.y), frame.feasible)
+    fair = frame.counted | frame.feasible & table.worth_illustrating
+    rows = front_indices(minimised(table, frame.x), minimised(table, frame.y), fair)
     rows = np.setdiff1d(rows[drawn[rows]], frame.front)
     if not len(rows):
         return None

@@ -250,6 +250,19 @@ def test_an_illustration_on_the_front_is_named_for_what_it_is():
     assert any("constants do not transfer" in note for note in mixed_meanings(CONTENTS, table))
 
 
+def test_an_illustration_is_not_on_the_front_unless_what_is_outside_the_runs_counts():
+    choices, table = illustrated("quantised", limits=(parse_limit("memory<=400MB"),))
+    frame = make_frame(table, choices)
+    assert not table.illustrated[frame.front].any() and len(frame.front)
+    for row in np.flatnonzero(table.illustrated)[::7].tolist():
+        names = table.outside_columns("loss", row)
+        assert names[-1] == "precision"
+        # another column in which it is outside counts against it by itself
+        assert table.worth_illustrating[row] == (len(names) == 1)
+    said = " ".join(sentences(table, frame, choices))
+    assert "Not counted" in said and "precision" in said
+
+
 def test_an_illustration_has_no_chance_of_being_on_the_front():
     choices, table = illustrated("quantised", x="train_flops", outside_counts=True)
     chance = run(frame_chance(table, make_frame(table, choices)))
