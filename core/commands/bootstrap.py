@@ -101,7 +101,10 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     for each in answer["predictions"]:
         lines.append(prediction_text(each, options.level))
     lines += [f"  {each['message']}" for each in answer["crossings"]]
-    if options.train_flops:
+    if options.train_flops and found.withheld:
+        answer["optimum"] = None
+        lines.append(f"best at {options.train_flops:.3g} FLOPs: withheld: {found.withheld}")
+    elif options.train_flops:
         n, d = compute_optimal(found, options.train_flops)
         best = optimal_interval(found, options.train_flops, options.level)
         answer["optimum"] = {

@@ -96,7 +96,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--insist",
         action="store_true",
-        help="predict even where shape cannot be told from size, or where rows are a sweep of settings",
+        help="predict even where the runs do not determine a term of the law, or are a sweep of settings",
     )
 
 
@@ -168,7 +168,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
 
 def answer_of(found: Fit, largest: dict[str, Any]) -> dict[str, Any]:
-    """The fit as one JSON object without NaN."""
+    """The fit as one JSON object without NaN.
+
+    `undetermined` holds the parameters that the runs leave open, each with its reason. They are not in
+    `theta` unless the user insisted.
+    """
     return {
         "law": found.law,
         "params": found.params,
@@ -177,7 +181,8 @@ def answer_of(found: Fit, largest: dict[str, Any]) -> dict[str, Any]:
         "method": found.method,
         "suite": found.suite,
         "n": found.n,
-        "theta": dict(found.theta),
+        "theta": found.shown,
+        "undetermined": dict(found.undetermined),
         "derived": derived(found),
         "objective": number(found.objective),
         "mse": number(found.mse),
@@ -212,8 +217,12 @@ def text_of(found: Fit, largest: dict[str, Any]) -> str:
     ]
     if not found.theta:
         return "\n".join([*lines, f"  failed: {found.message}"])
-    for name, value in {**found.theta, **derived(found)}.items():
-        lines.append(f"  {name:>10} {value:.6g}")
+    shown = found.shown
+    for name, value in found.theta.items():
+        number_text = f"{value:.6g}" if name in shown else ""
+        mark = "not determined by these runs" if name in found.undetermined else ""
+        lines.append(f"  {name:>10} {number_text}{'  ' if number_text and mark else ''}{mark}")
+    lines += [f"  {name:>10} {value:.6g}" for name, value in derived(found).items()]
     lines.append(f"  objective {found.objective:.8g}")
     lines.append(f"  fitted rows: MSE {found.mse:.6f}, R2 {found.r2:.4f}")
     lines.append(f"  all rows:    MSE {found.mse_all:.6f}, R2 {found.r2_all:.4f}")

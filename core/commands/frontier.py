@@ -50,7 +50,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         " project's what-if)",
     )
     parser.add_argument(
-        "--insist", action="store_true", help="use a shape term that the runs cannot support"
+        "--insist",
+        action="store_true",
+        help="use a law although the runs do not determine one of its terms",
     )
 
 

@@ -49,7 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_outside(parser)
     parser.add_argument(
-        "--insist", action="store_true", help="use a shape term that the runs cannot support"
+        "--insist",
+        action="store_true",
+        help="use a law although the runs do not determine one of its terms",
     )
 
 

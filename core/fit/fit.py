@@ -42,7 +42,8 @@ class Fit:
     runs had of N, D, R and of other columns of designs, by the keys of `core.fit.reach`. `heldout` holds relative errors on runs left out of a fit, by name, and
     `left_out` the predictions behind them; both are empty until the fit is judged. So is
     `lack_of_fit`, the law's error beside that of repeats, where there are any.
-    `withheld` is the reason why no predictions are given. `scatter` is the residual standard
+    `withheld` is the reason why no predictions are given, and `undetermined` holds the parameters that
+    the runs leave open, each with its reason. `scatter` is the residual standard
     deviation of ln L, corrected for the number of parameters. `centre` holds the mean logs around
     which theta is well conditioned. `doubt` is what a prediction may miss beside its parameters, and
     `clusters` the number of shapes (or runs) that were resampled; 0 where it is not known.
@@ -67,6 +68,7 @@ class Fit:
     heldout: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     withheld: str = ""
+    undetermined: Mapping[str, str] = field(default_factory=dict)
     loss_meaning: str = "unknown"
     loss_unit: str = "nats/token"
     source: str = ""
@@ -101,6 +103,12 @@ class Fit:
         if self.method == "published":
             return f"Published: {self.suite}"
         return f"{self.definition.title} ({self.tied}, {self.params} N)"
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The parameters to show: those the runs determine, and all where the user insisted."""
+        hidden = self.undetermined if self.withheld else {}
+        return {name: value for name, value in self.theta.items() if name not in hidden}
 
     def failed(self, message: str) -> Fit:
         """The same fit marked as failed, with the reason."""
@@ -325,9 +333,14 @@ def _normal_quantile(level: float) -> float:
 
 
 def derived(fit: Fit) -> dict[str, float]:
-    """Values that follow from the parameters, such as the best aspect ratio, where the law has any."""
+    """Values that follow from the parameters, such as the best aspect ratio, where the law has any.
+
+    None where parameters of shape are not determined and predictions are withheld.
+    """
     implied = fit.definition.implied
-    return implied(fit.theta) if implied is not None and fit.theta else {}
+    if implied is None or not set(fit.definition.shape_parameters) & set(fit.shown):
+        return {}
+    return implied(fit.theta)
 
 
 def quality(fit: Fit, fitted: TrainingRuns, everything: TrainingRuns) -> Fit:

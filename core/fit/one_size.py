@@ -24,8 +24,10 @@ def size_factor(fit: Fit, runs: TrainingRuns) -> float:
     only the size grows, with R and the tokens as they are. The factor is at least 1.05 and at most
     1.22; it is 1.22 where the error is not known.
     """
+    if not fit.theta or not np.isfinite(fit.scatter):
+        return SAME_SIZE
     slope = _slope(fit, runs)
-    if not np.isfinite(fit.scatter) or not np.isfinite(slope):
+    if not np.isfinite(slope):
         return SAME_SIZE
     widest = np.log(SAME_SIZE)
     apart = fit.scatter / slope if slope > fit.scatter / widest else widest

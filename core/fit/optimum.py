@@ -22,8 +22,11 @@ def compute_optimal(fit: Fit, train_flops: float) -> tuple[float, float]:
     """N and D that minimise the loss at C = 6 N D FLOPs (Hoffmann et al. 2022, closed form).
 
     For laws whose size and data terms are those of Chinchilla; a multiplicative shape term does not
-    move the optimum. Raises Unusable for others, or where A or B is not positive.
+    move the optimum. Raises Unusable for others, where A or B is not positive, and where the fit
+    withholds its predictions.
     """
+    if fit.withheld:
+        raise Unusable(f"the best size of the {fit.law} fit is withheld: {fit.withheld}")
     n, d = _optimal(fit, np.array([list(fit.theta.values())]), train_flops)
     if not np.isfinite(n[0]):
         raise Unusable(f"the {fit.law} fit has no best size: A, B, alpha and beta must be positive")

@@ -99,12 +99,15 @@ def disagreements(fit: Fit, resamples: Floats) -> list[str]:
 
 
 def percentiles(fit: Fit, level: float = 0.95) -> dict[str, tuple[float, float]]:
-    """Interval of every parameter, and of the values derived from them, from the resamples."""
+    """Interval of every parameter shown, and of the values derived from them, from the resamples."""
     if fit.resamples is None or not len(fit.resamples):
         return {}
     tail = 50.0 * (1.0 - level)
     found = {}
+    shown = fit.shown
     for i, name in enumerate(fit.theta):
+        if name not in shown:
+            continue
         low, high = np.percentile(fit.resamples[:, i], [tail, 100.0 - tail])
         found[name] = (float(low), float(high))
     if wanted := derived(fit):

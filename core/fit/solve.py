@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
 from core.fit.fit import Fit, quality, tying_name
-from core.fit.identify import shape_refusal, warnings_of
+from core.fit.identify import warnings_of
 from core.fit.minimise import HUBER_DELTA, ROUND, Minima, Problem, descend, linear_solve
 from core.fit.reach import known_ranges
 from core.fit.repeats import sweep_refusal
 from core.fit.row_filter import kept as matching
+from core.fit.terms import refusal, term_answers, undetermined
+from core.fit.varied import told_apart_at_one_size
 from core.laws.columns import fit_columns, log_columns, params_column
 from core.laws.law import Law, Tying
 from core.laws.loss import LAWS
@@ -52,10 +55,10 @@ def fit(
     """The law fitted to the runs that `where` keeps, judged on them and on all rows.
 
     `tied` is True, False or a tying's name. `mse_all` and `r2_all` are over `all_rows` (default:
-    `runs` before `where`). A failed fit is a Fit whose message gives the reason. Where shape and
-    size move together the Fit withholds its predictions unless `insist`; rows that are a sweep of
-    settings are not fitted unless `insist`. Raises Unusable for an
-    unknown law, method or convention, or a missing column.
+    `runs` before `where`). A failed fit is a Fit whose message gives the reason. Where the runs do
+    not determine a term of the law (`core.fit.terms`) the Fit names its parameters and withholds its
+    predictions unless `insist`; rows that are a sweep of settings are not fitted unless `insist`.
+    Raises Unusable for an unknown law, method or convention, or a missing column.
     """
     chosen = the_law(law)
     if method not in METHODS:
@@ -104,14 +107,9 @@ def fit(
         return start.noted(tuple(notes), again).failed(again)
     if again:
         notes.insert(0, again + "; fitted as they are because you insisted")
-    refusal = shape_refusal(chosen, {k: v[usable] for k, v in columns.items()}, logs)
-    if refusal and insist:
-        notes.insert(0, refusal + "; predictions are given because you insisted")
-        refusal = ""
-    start = start.noted(tuple(notes), refusal)
     best = minimum(problem)
     if not np.isfinite(best.objective[0]):
-        return start.failed(
+        return refused(start.noted(tuple(notes), ""), kept, insist).failed(
             "no start led to a finite objective: the law cannot describe the losses"
         )
     theta = natural(chosen, chosen_tying, best.theta, centre)
@@ -124,8 +122,10 @@ def fit(
         known_ranges(columns, params, usable),
     )
     if not np.isfinite(found.vector()).all():
+        start = refused(start.noted(tuple(notes), ""), kept, insist)
         return start.failed("the search diverged: an exponent grew too large for a number")
-    found = quality(found, kept.take(usable), everything)
+    found = refused(quality(found, kept.take(usable), everything), kept, insist)
+    notes = [*found.warnings, *notes]
     notes += warnings_of(found, problem, best)
     sets = set(kept.labels.get("train_dataset", ()))
     if len(sets) > 1:
@@ -139,7 +139,20 @@ def fit(
             f"runs of {' and '.join(together)} are fitted together: any difference between them "
             "besides size, tokens and shape counts as error"
         )
-    return found.noted(tuple(notes), refusal)
+    return found.noted(tuple(notes), found.withheld)
+
+
+def refused(fit: Fit, runs: TrainingRuns, insist: bool) -> Fit:
+    """The fit with the parameters that these runs leave open, and its predictions withheld if any.
+
+    Where the user insists, the reason is a warning instead.
+    """
+    answers = term_answers(fit, runs)
+    open_ones, reason = undetermined(answers), refusal(answers)
+    if reason and insist:
+        warning = f"{reason}; predictions are given because you insisted"
+        return replace(fit, undetermined=open_ones, warnings=(warning, *fit.warnings))
+    return replace(fit, undetermined=open_ones, withheld=reason)
 
 
 def problem_of(fit: Fit, runs: TrainingRuns) -> tuple[Problem, Indices]:
@@ -186,15 +199,20 @@ def law_logs(law: Law, columns: Mapping[str, Floats], params: str) -> dict[str, 
 
 
 def tying_for(law: Law, tying: Tying, logs: Mapping[str, Floats]) -> tuple[Tying, list[str]]:
-    """The tying with the FFN factor held at 1 where the runs do not vary it, and a note of that."""
+    """The tying with the FFN factor held at 1 where the runs do not determine it, and a note of that."""
     if "r" not in law.needs:
         return tying, []
     ratio = logs.get("r")
+    why = "is not in the table"
     if ratio is not None:
-        known = ratio[np.isfinite(ratio)]
-        if known.size and np.ptp(known) >= np.log(LEAST_RATIO_SPREAD):
+        known = np.isfinite(ratio) & np.isfinite(logs["N"]) & np.isfinite(logs["x"])
+        here = ratio[known]
+        if not here.size or np.ptp(here) < np.log(LEAST_RATIO_SPREAD):
+            why = "does not vary enough"
+        elif told_apart_at_one_size(here, logs["x"][known], np.exp(logs["N"][known])):
             return tying, []
-    why = "does not vary enough" if ratio is not None else "is not in the table"
+        else:
+            why = "cannot be told from size and width by these runs"
     note = f"the FFN-to-attention ratio {why}; its factor is held at 1"
     return Tying(tying.name, tying.same, {**tying.fixed, "b1": 0.0, "b2": 0.0}), [note]
 

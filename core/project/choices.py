@@ -41,7 +41,7 @@ class LossChoice:
     where: tuple[str, ...] = ()  # COLUMN=VALUE filters on the suite's rows
     params: str = "total"
     method: str = "least-squares"
-    insist: bool = False  # use the shape term although the data cannot support it
+    insist: bool = False  # use the law although the runs leave a term open
 
 
 @dataclass(frozen=True, slots=True)

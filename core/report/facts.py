@@ -173,7 +173,7 @@ def loss_facts(fit: Fit) -> dict[str, Any]:
         "suite": fit.suite,
         "runs": fit.n,
         "loss_meaning": fit.loss_meaning,
-        "theta": {k: float(v) for k, v in fit.theta.items()},
+        "theta": {k: float(v) for k, v in fit.shown.items()},
         "heldout": {k: float(v) for k, v in fit.heldout.items()},
         "warnings": list(fit.warnings),
     }

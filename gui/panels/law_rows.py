@@ -10,10 +10,10 @@ import numpy as np
 
 from core.fit.compare import Comparison
 from core.fit.fit import Fit, derived
-from core.fit.identify import Answer
 from core.fit.resample import percentiles
 from core.fit.residuals import Residuals
 from core.fit.sensitivity import Change
+from core.fit.terms import Answer
 from core.units import digits, format_quantity
 from gui.panels.numbers_table import Cell
 
@@ -189,14 +189,16 @@ def _plain(held: Mapping[str, float], key: str, tone: str, form: str = "{:.2f}")
 def parameter_rows(fits: Sequence[Fit]) -> tuple[list[Cell], list[list[Cell]]]:
     """Header and rows: one row per parameter, one column per law, with 95 % intervals where resampled."""
     header = [Cell("Parameter"), *(Cell(fit.title, tip=fit.definition.formula) for fit in fits)]
-    values = [{**fit.theta, **derived(fit)} for fit in fits]
+    values = [{**fit.shown, **derived(fit)} for fit in fits]
     intervals = [percentiles(fit) for fit in fits]
-    names = list(dict.fromkeys(name for each in values for name in each))
+    every = [{**fit.theta, **derived(fit)} for fit in fits]
+    names = list(dict.fromkeys(name for each in every for name in each))
     rows = []
     for name in names:
         row = [Cell(name, tip=_meaning(name, fits), tone="strong")]
-        for value, interval in zip(values, intervals, strict=True):
-            row.append(_parameter(name, value, interval))
+        for fit, value, interval in zip(fits, values, intervals, strict=True):
+            why = fit.undetermined.get(name)
+            row.append(_parameter(name, value, interval, why))
         rows.append(row)
     rows.append(
         [Cell("Resamples", tone="muted"), *(Cell(_resampled(fit), tone="muted") for fit in fits)]
@@ -205,11 +207,18 @@ def parameter_rows(fits: Sequence[Fit]) -> tuple[list[Cell], list[list[Cell]]]:
 
 
 def _parameter(
-    name: str, values: Mapping[str, float], interval: Mapping[str, tuple[float, float]]
+    name: str,
+    values: Mapping[str, float],
+    interval: Mapping[str, tuple[float, float]],
+    undetermined: str | None,
 ) -> Cell:
     if name not in values:
+        if undetermined:
+            return Cell("not determined", tip=undetermined, tone="warn")
         return Cell("not in this law", tone="muted")
     text = digits(values[name], 4)
+    if undetermined:
+        return Cell(f"{text}   (not determined)", tip=undetermined, tone="warn")
     if name not in interval:
         return Cell(text)
     low, high = interval[name]
