@@ -38,7 +38,7 @@ def demo_choices() -> Choices:
     """Speed against quality with one limit ready to be dragged, under the loss law that predicts
     left-out shapes of the bundled runs best (`compare` shows by how much)."""
     return Choices(
-        limits=(parse_limit("tpot<=8ms"),),
+        limits=(parse_limit("tpot<=12ms"),),
         loss=LossChoice(law="width-depth", tied="free", method="huber"),
     )
 

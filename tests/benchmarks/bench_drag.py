@@ -46,20 +46,27 @@ from gui.state.store import Store
 PATH = np.concatenate(
     [np.linspace(0.45, 0.75, 120), np.linspace(0.75, 0.35, 60), np.linspace(0.35, 0.9, 20)]
 )
-# shapes of the demonstration's space with this many FFN ratios; each comes with every training length
+# shapes of that space with this many FFN ratios; each comes with every training length
 RATIOS, SHAPES = 11, 24_770
 SHAPES_PER_LEVEL = 40  # three levels of size, so three times as many are measured
 LIMITS = ("tpot<=8ms", "memory<=2GB", "ttft<=2s")
 
 
 def space_text(points: int) -> str:
-    """The demonstration's space with finer shapes and more training lengths: about so many."""
+    """The demonstration's space with more and finer shapes and training lengths: about so many."""
     text = resource("spaces/demo.toml").read_text(encoding="utf-8")
     ffn = [round(float(v), 4) for v in np.linspace(1.5, 4.0, RATIOS)]
     train = [round(float(v), 2) for v in np.geomspace(20, 160, max(3, round(points / SHAPES)))]
     for old, new in (
-        ("[1.5, 2.0, 2.6667, 3.5, 4.0]", str(ffn)),
-        ("[20, 40, 160]", str(train)),
+        ("[2.6667, 2.75, 2.8333, 2.9167, 3.0]", str(ffn)),
+        ("[20, 28, 40, 57, 80, 113, 160]", str(train)),
+        ("from = 3, to = 36", "from = 2, to = 36"),
+        ("from = 384, to = 1536, step = 64", "from = 320, to = 1536, step = 32"),
+        ("d_head = 64", "d_head = [32, 64]"),
+        ("kv_groups = 1", "kv_groups = [1, 2, 4]"),
+        ("ffn_multiple = 32", "ffn_multiple = 64"),
+        ('min = "81M", max = "305M"', 'min = "60M", max = "400M"'),
+        ("min = 17.5, max = 384", "min = 12, max = 400"),
         ("shapes_per_level = 6", f"shapes_per_level = {SHAPES_PER_LEVEL}"),
     ):
         assert old in text, old
@@ -99,7 +106,8 @@ def make_project(points: int) -> Project:
         for measurement in made_up(text):
             project.add_measurement(measurement)
     limits = tuple(parse_limit(text) for text in LIMITS)
-    project.put_choices(project.choices().changed(limits=limits))
+    # what lies outside the loss law's runs is drawn and followed like the rest
+    project.put_choices(project.choices().changed(limits=limits, outside_counts=True))
     return project
 
 
