@@ -16,6 +16,7 @@ from typing import Any
 from core.analysis.contents import Contents
 from core.analysis.describe import cell
 from core.analysis.frame import Frame
+from core.analysis.illustrated import illustrated
 from core.analysis.pipeline import Laws
 from core.analysis.validation import judge_loss
 from core.project.choices import Choices
@@ -23,7 +24,8 @@ from core.records.measurement import FLAGS
 from core.records.metrics import METRICS, of_phase
 from core.records.progress import Progress, Steps
 from core.report.facts import axes_text, chosen_rows, facts_of
-from core.report.svg import MOST_FRONT_MARKS, front_svg, measured_rows
+from core.report.svg import MOST_FRONT_MARKS, front_svg
+from core.report.svg_marks import measured_rows
 from core.table.table import Table
 
 TOP = 8
@@ -145,8 +147,11 @@ def legend(table: Table, frame: Frame, facts: dict[str, Any]) -> str:
         parts.append("Orange: measured.")
     if 0 < facts["front_size"] <= MOST_FRONT_MARKS:
         parts.append("Marks on the front are full where measured, hollow where predicted.")
-        if "loss" in (frame.x, frame.y) and table.illustrated[frame.front].any():
-            parts.append("Triangles are a published illustration of the loss, not measured here.")
+    if illustrated(table, frame.x, frame.y).any():
+        parts.append(
+            "Hollow triangles have a published illustration for their loss (arXiv 2411.04330), not"
+            " measured here; only those that no other beats are drawn."
+        )
     if facts["candidates"]:
         parts.append("The star is the chosen one; numbers are those of the table.")
     return f'<p class="quiet">{escape(" ".join(parts))}</p>'

@@ -10,11 +10,19 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from core.analysis.frame import Frame
-from core.arrays import Bools, Floats, Indices
+from core.analysis.illustrated import illustrated
+from core.arrays import Bools, Floats
 from core.pareto.front import staircase
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.records.metrics import METRICS
+from core.report.svg_marks import (
+    FRONT,
+    illustrated_beside,
+    illustrated_marks,
+    mark_title,
+    measured_marks,
+)
 from core.table.table import Table
 from core.ticks import linear_ticks, log_ticks
 from core.units import SCALES, scale_for
@@ -28,11 +36,10 @@ MOST_TICKS = 9
 CELL = 3
 STRENGTHS = (0.28, 0.5, 0.8)
 MOST_FRONT_MARKS = 200
-MOST_MEASURED = 600
 FONT = "Inter, 'Helvetica Neue', Arial, sans-serif"
 INK, QUIET, GRID = "#1b1f24", "#57606a", "#e3e7eb"
-INSIDE, OUTSIDE, FRONT = "#4f9bd9", "#b4bac1", "#0b3d6b"
-MEASURED, LIMIT, FORBIDDEN = "#d55e00", "#a3154a", "#fbf1f4"
+INSIDE, OUTSIDE = "#4f9bd9", "#b4bac1"
+LIMIT, FORBIDDEN = "#a3154a", "#fbf1f4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ def front_svg(
     across = scale(frame.x, x[both], logs[0], LEFT, WIDTH - RIGHT)
     up = scale(frame.y, y[both], logs[1], HEIGHT - BOTTOM, TOP)
     px, py = across.pixels(x), up.pixels(y)
+    # an illustration is no dot like the others
+    drawn = illustrated(table, frame.x, frame.y)
     metric_x, metric_y = METRICS[frame.x], METRICS[frame.y]
     title = f"{metric_y.label} against {metric_x.label.lower()} of {int(both.sum()):,} candidates"
     parts = [
@@ -108,7 +117,8 @@ def front_svg(
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         *forbidden(frame, across, up),
         *axes(across, up),
-        *cloud(px, py, frame.feasible & both, OUTSIDE, INSIDE, both),
+        *cloud(px, py, frame.feasible & both, OUTSIDE, INSIDE, both & ~drawn),
+        *illustrated_beside(table, frame, px, py),
         *measured_marks(table, frame, px, py),
         *limit_lines(frame, across, up),
         *front_line(table, frame, px, py, across, up),
@@ -245,28 +255,6 @@ def cloud(
     return found
 
 
-def measured_rows(table: Table, frame: Frame) -> Indices:
-    """The rows with values on both axes, at least one measured and none a published illustration."""
-    x, y = table.estimates(frame.x), table.estimates(frame.y)
-    known = np.isfinite(x.value) & np.isfinite(y.value)
-    if "loss" in (frame.x, frame.y):
-        known &= ~table.illustrated
-    return np.flatnonzero((x.measured | y.measured) & known)
-
-
-def measured_marks(table: Table, frame: Frame, px: Floats, py: Floats) -> list[str]:
-    """A diamond for every candidate with a measured value on an axis."""
-    rows = measured_rows(table, frame)
-    if not len(rows):
-        return []
-    moves = "".join(
-        f"M{px[r]:.1f} {py[r] - 4.5:.1f}l4.5 4.5l-4.5 4.5l-4.5-4.5z"
-        for r in rows[:MOST_MEASURED].tolist()
-        if np.isfinite(px[r]) and np.isfinite(py[r])
-    )
-    return [f'<path d="{moves}" fill="{MEASURED}" stroke="#ffffff" stroke-width="1"/>']
-
-
 def limit_lines(frame: Frame, across: Scale, up: Scale) -> list[str]:
     """A line for every limit on an axis, with its text."""
     found = []
@@ -315,24 +303,16 @@ def front_line(
     if len(rows) > MOST_FRONT_MARKS:
         return found
     x, y = table.estimates(frame.x), table.estimates(frame.y)
-    drawn = "loss" in (frame.x, frame.y)
+    drawn = illustrated(table, frame.x, frame.y)
     for row in rows.tolist():
         full = bool(x.measured[row] or y.measured[row])
-        label = escape(
-            f"{table.label(row)}: {METRICS[frame.x].format(float(x.value[row]))},"
-            f" {METRICS[frame.y].format(float(y.value[row]))}"
-        )
-        if drawn and table.illustrated[row]:
-            found.append(
-                f'<path d="M{px[row]:.1f} {py[row] + 4.6:.1f}l-4.4 -7.2h8.8z" fill="#ffffff"'
-                f' stroke="{FRONT}" stroke-width="1.7"><title>{label}, published illustration'
-                "</title></path>"
-            )
+        if drawn[row]:
+            found += illustrated_marks(table, frame, [row], px, py)
             continue
         found.append(
             f'<circle cx="{px[row]:.1f}" cy="{py[row]:.1f}" r="3.6"'
             f' fill="{FRONT if full else "#ffffff"}" stroke="{FRONT}" stroke-width="1.7">'
-            f"<title>{label}</title></circle>"
+            f"<title>{mark_title(table, frame, row)}</title></circle>"
         )
     return found
 

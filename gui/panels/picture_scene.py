@@ -9,12 +9,12 @@ from functools import lru_cache
 import numpy as np
 
 from core.analysis.frame import Frame, eligible_rows, minimised
+from core.analysis.illustrated import beside_the_front, illustrated
 from core.analysis.life_cost import cheapest_life
 from core.analysis.overlays import limits_text, overlay_layers
-from core.arrays import Bools, Indices
+from core.arrays import Indices
 from core.formats.runs.suites import Landmark as Published
 from core.formats.runs.suites import landmarks
-from core.pareto.front import front_indices
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.records.metric import counted
@@ -200,22 +200,9 @@ def source_codes(table: Table, x_key: str, y_key: str) -> np.ndarray:
     return codes
 
 
-def illustrated(table: Table, x_key: str, y_key: str) -> Bools:
-    """True where a value on these axes is a published illustration, (n,)."""
-    if "loss" not in (x_key, y_key):
-        return np.zeros(len(table), np.bool_)
-    return table.illustrated
-
-
 def illustrated_front(table: Table, frame: Frame) -> Illustrated | None:
-    """The illustrated candidates that would be on the front if low precision were not outside the runs,
-    and that are not on it."""
-    drawn = illustrated(table, frame.x, frame.y)
-    if not drawn.any():
-        return None
-    fair = frame.counted | frame.feasible & table.worth_illustrating
-    rows = front_indices(minimised(table, frame.x), minimised(table, frame.y), fair)
-    rows = np.setdiff1d(rows[drawn[rows]], frame.front)
+    """The illustrated candidates to be marked beside the front; None where there is none."""
+    rows = beside_the_front(table, frame)
     if not len(rows):
         return None
     return Illustrated(table.column(frame.x)[rows], table.column(frame.y)[rows])

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from core.analysis.explain import alone_sentence, nothing_feasible
 from core.analysis.front_uncertainty import FrontUncertainty, front_uncertainty
+from core.analysis.illustrated import illustrated
 from core.arrays import Floats
 from core.pareto.limits import Limit
 from core.project.choices import SHOWN
@@ -30,7 +31,7 @@ from core.records.progress import Steps
 from gui.app.theme import LIGHT, Theme
 from gui.panels.flow_layout import FlowLayout
 from gui.panels.metric_box import MetricBox, metric_menu
-from gui.panels.picture_scene import illustrated, scene_of
+from gui.panels.picture_scene import scene_of
 from gui.panels.sentence import SentenceBar
 from gui.panels.view import Panel
 from gui.plot.pareto_plot import ParetoPlot

@@ -12,14 +12,15 @@ from measured import measured, shape
 from core.__main__ import main
 from core.analysis.contents import read_contents
 from core.analysis.frame import make_frame
+from core.analysis.illustrated import beside_the_front
 from core.analysis.pipeline import make_laws, make_table
 from core.pareto.limits import parse_limit
-from core.project.choices import Choices
+from core.project.choices import Choices, WhatIf
 from core.project.project import Project
 from core.report.facts import environment_of, spread_along
 from core.report.svg import Scale, front_svg, scale
 from core.resources import resource
-from core.space.space_file import read_space
+from core.space.space_file import parse_space, read_space
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -237,3 +238,35 @@ def test_every_library_a_backend_recorded_is_shown_with_its_versions():
         "a-new-one": "7",
         "transformers": "5",
     }
+
+
+def test_an_illustrated_loss_is_a_hollow_triangle_and_no_dot(project):
+    with Project.open(project, read_only=True) as opened:
+        contents, choices = read_contents(opened), opened.choices()
+    space = contents.space.text.replace('weights = ["fp32"]', 'weights = ["fp32", "int8"]')
+    contents = replace(contents, space=parse_space(space))
+    choices = choices.changed(
+        x="memory_bytes", limits=(), what_if=WhatIf(precision="trained"), outside_counts=False
+    )
+    laws = make_laws(contents, choices)
+
+    def drawn(choices):
+        table = make_table(contents, laws, choices)
+        frame = make_frame(table, choices)
+        text = front_svg(table, frame, choices)
+        titles = [e.text for e in ET.fromstring(text).iter() if e.tag.endswith("}title")]
+        return table, frame, [t for t in titles if t.endswith("published illustration")]
+
+    table, frame, marked = drawn(choices)
+    assert not table.illustrated[frame.front].any()
+    beside = beside_the_front(table, frame)
+    assert len(marked) == min(len(beside), 200) and marked
+    assert marked[0].startswith(table.label(int(beside[0])))
+    # where they count, they are marked on the front
+    table, frame, marked = drawn(
+        choices.changed(outside_counts=True, limits=(parse_limit("params<=40M"),))
+    )
+    assert 0 < len(frame.front) <= 200
+    assert table.illustrated[frame.front].any() and marked
+    assert not len(beside_the_front(table, frame))
+    assert drawn(choices.changed(what_if=WhatIf()))[2] == []
