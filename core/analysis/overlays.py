@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from core.analysis.contents import Contents, read_contents
-from core.analysis.frame import minimised
+from core.analysis.frame import make_frame
 from core.analysis.pipeline import Laws, make_laws, make_table
 from core.arrays import Bools, Floats, Indices
 from core.model.workload import Workload
-from core.pareto.front import front_indices
 from core.pareto.limits import Limit
 from core.project.choices import Choices
 from core.project.project import Project
@@ -260,12 +259,13 @@ def other_layer(
     other: Other, table: Table | None, choices: Choices, x: str, y: str
 ) -> Layer | None:
     """The front of another project on these axes, with its measurements; None where it has no value
-    on them. Its own limits are not applied."""
+    on them. Its own limits are not applied; what lies outside its runs counts there as it does here."""
     columns = other.table.column(x), other.table.column(y)
     known = np.isfinite(columns[0]) & np.isfinite(columns[1])
     if not known.any():
         return None
-    front = front_indices(minimised(other.table, x), minimised(other.table, y))
+    theirs = other.choices.changed(x=x, y=y, limits=(), outside_counts=choices.outside_counts)
+    front = make_frame(other.table, theirs).front
     measured = other.table.estimates(x).measured | other.table.estimates(y).measured
     rows = np.union1d(front, np.flatnonzero(measured & known))
     limited = [

@@ -130,6 +130,7 @@ def _same_overlays(old: State, new: State) -> bool:
         and old.others is new.others
         and [m.metric for m in old.choices.limits] == [m.metric for m in new.choices.limits]
         and old.choices.loss == new.choices.loss
+        and old.choices.outside_counts == new.choices.outside_counts
     )
 
 
