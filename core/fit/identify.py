@@ -9,6 +9,7 @@ import numpy as np
 from core.fit.fit import Fit
 from core.fit.groups import groups_of, shapes_known
 from core.fit.minimise import Minima, Problem
+from core.fit.reach import DESIGN_COLUMNS
 from core.fit.terms import Answer, term_answers
 from core.laws.columns import params_column
 from core.records.training_runs import TrainingRuns
@@ -120,11 +121,16 @@ def _reach(fit: Fit) -> Sequence[Answer]:
         for key, (low, high) in fit.ranges.items()
         if key in words
     ]
+    had = [
+        f"{column.label} {column.between(*fit.ranges[column.key])}"
+        for column in DESIGN_COLUMNS
+        if column.key in fit.ranges
+    ]
+    beyond = "beyond that every prediction is marked and its interval widens"
+    held = f"; the runs had {', '.join(had)}, and what differs is marked" if had else ""
     return (
         Answer(
-            "How far do its predictions reach?",
-            "barely",
-            f"{', '.join(fitted)}; beyond that every prediction is marked and its interval widens",
+            "How far do its predictions reach?", "barely", f"{', '.join(fitted)}; {beyond}{held}"
         ),
     )
 

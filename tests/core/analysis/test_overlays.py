@@ -145,7 +145,11 @@ def test_a_point_read_twice_counts_once():
 def test_another_project_comes_as_its_front_and_its_measurements(ours, tmp_path):
     _, choices, table = ours
     other = outcome(load_other(project_at(tmp_path / "theirs.paretoscope")))
+    inside = other_layer(other, table, choices, "tpot_s", "loss")
+    choices = choices.changed(outside_counts=True)
     layer = other_layer(other, table, choices, "tpot_s", "loss")
+    # what the runs cannot speak for counts there only if it does here
+    assert 0 < len(inside.x) < len(layer.x) and inside.y.min() > layer.y.min()
     assert (layer.tag, layer.caution) == ("theirs", "")
     assert layer.x.min() == np.nanmin(other.table.column("tpot_s")[: other.table.described])
     # the same law of loss on the same space

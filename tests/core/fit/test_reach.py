@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from core.fit.identify import can_answer
 from core.fit.reach import UNSTATED, Reach, known_ranges, reach_of
+from core.fit.solve import fit
+from core.formats.runs.suites import suite
 
 INSIDE = {
     "params_total": 1e8, "tokens": 2e9, "d_model": 512, "n_layers": 8, "n_heads": 8,
@@ -93,6 +96,16 @@ def test_the_ranges_are_those_of_the_usable_runs():
     assert found["gated_ffn"] == (1.0, 1.0)
     del rows["n_kv_heads"]
     assert "kv_groups" not in known_ranges(rows, "total", np.array([True, True, False]))
+
+
+def test_a_fit_says_what_its_runs_had():
+    runs = suite("morph")
+    answer = can_answer(fit(runs, "chinchilla", tied=True), runs)[-1]
+    assert answer.question == "How far do its predictions reach?"
+    assert (
+        "the runs had FFN ratio 2.67 to 3, KV groups 1, vocabulary 50,432, tied embeddings no,"
+        " gated FFN yes, and what differs is marked" in answer.why
+    )
 
 
 def test_rows_like_the_runs_are_judged_by_the_columns_that_tell_rows_apart():
