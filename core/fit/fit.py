@@ -335,10 +335,12 @@ def _normal_quantile(level: float) -> float:
 def derived(fit: Fit) -> dict[str, float]:
     """Values that follow from the parameters, such as the best aspect ratio, where the law has any.
 
-    None where parameters of shape are not determined and predictions are withheld.
+    None where predictions are withheld and parameters of the shape term (of the law, where it has no
+    shape term) are not determined.
     """
     implied = fit.definition.implied
-    if implied is None or not set(fit.definition.shape_parameters) & set(fit.shown):
+    read = set(fit.definition.shape_parameters) or set(fit.theta)
+    if implied is None or not fit.theta or (fit.withheld and read & set(fit.undetermined)):
         return {}
     return implied(fit.theta)
 
