@@ -72,17 +72,18 @@ def text_of(found: Comparison, count: int) -> str:
     """The table for people; errors in percent."""
     head = (
         f"{'law':<16}{'exponents':<20}{'N':<15}{'objective':>13}{'R2':>9}"
-        f"{'left-out shape':>22}{'largest size':>14}{'rank':>7}{'pairs':>7}{'AIC':>9}{'BIC':>9}"
+        f"{'left-out shape':>22}{'in 95 %':>9}{'largest size':>14}{'rank':>7}{'pairs':>7}{'AIC':>9}{'BIC':>9}"
     )
     lines = [
-        f"{found.suite}, {count} runs, {found.method}; errors are of runs left out of the fit, in %",
+        f"{found.suite}, {count} runs, {found.method}; errors are of runs left out of the fit, in %;"
+        " 'in 95 %': share of losses of shapes left out that lie in their 95 % prediction intervals",
         head,
     ]
     for place, f in enumerate(found.fits):
         held = f.heldout
 
-        def percent(key: str, held: Any = held) -> str:
-            return f"{100 * held[key]:.2f}" if key in held else "-"
+        def percent(key: str, places: int = 2, held: Any = held) -> str:
+            return f"{100 * held[key]:.{places}f}" if key in held else "-"
 
         def plain(key: str, places: int = 2, held: Any = held) -> str:
             return f"{held[key]:.{places}f}" if key in held else "-"
@@ -92,7 +93,8 @@ def text_of(found: Comparison, count: int) -> str:
             shape += f" ({percent('shape_rms_low')}-{percent('shape_rms_high')})"
         lines.append(
             f"{f.law:<16}{f.tied:<20}{f.params:<15}{f.objective:>13.6g}{f.r2:>9.4f}"
-            f"{shape:>22}{percent('largest_rms'):>14}{plain('rank'):>7}{plain('pairs_right'):>7}"
+            f"{shape:>22}{percent('coverage95_shape', 0):>9}"
+            f"{percent('largest_rms'):>14}{plain('rank'):>7}{plain('pairs_right'):>7}"
             f"{plain('aic', 1):>9}{plain('bic', 1):>9}"
             + ("" if f.ok else "  withheld" if f.withheld else "  failed")
             + _mark(found, place)
@@ -125,6 +127,7 @@ def _naive_lines(found: Comparison) -> list[str]:
     """The naive predictions in each count of N, under the columns of the laws."""
     return [
         f"{name:<36}{params:<15}{'':>22}{100 * shape:>22.2f}"
+        + f"{'':>9}"
         + (f"{'-':>14}" if largest is None else f"{100 * largest:>14.2f}")
         + "  no law"
         for params, each in found.naive().items()

@@ -49,8 +49,9 @@ def with_doubt(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None
 def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) -> Steps[Fit]:
     """Steps: learn what a fit's predictions may miss; returns the fit with `doubt`.
 
-    `others` are judged fits of other laws to the same runs; where not given, every law that the runs
-    allow is fitted in the same convention of N and by the same method. `heldout` gains
+    `others` are judged fits to the same runs, of which those that do not predict, those in another
+    convention of N and copies of one law do not count; where not given, every law that the runs allow
+    is fitted in the same convention of N and by the same method. `heldout` gains
     'coverage95_shape', the share of the runs inside the range of the others that lie in the 95 %
     prediction interval made without their shape, and 'coverage95_runs', how many these are. A fit that
     failed, and published constants, come back as they are.
@@ -62,7 +63,7 @@ def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) 
         others = _others(fit, runs)
     own = fit if fit.left_out is not None else replace(fit, left_out=left_out(fit, runs, False))
     yield Progress(1, 3, "weighing the laws by shapes left out")
-    panel = _panel(own, [other for other in others if other.ok])
+    panel = _panel(own, others)
     kept = runs.take(own.left_out.rows) if own.left_out is not None else runs
     clusters = int(groups_of(kept, "shape").max()) + 1
     heldout = dict(fit.heldout)
@@ -92,14 +93,21 @@ def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) 
     return replace(fit, doubt=doubt, clusters=clusters, heldout=heldout)
 
 
+def coverage(fit: Fit, runs: TrainingRuns, others: Sequence[Fit]) -> dict[str, float]:
+    """'coverage95_shape' and 'coverage95_runs' of a judged fit beside judged fits of other laws, as in
+    `doubting`; empty where too few shapes could be left out."""
+    panel = _panel(fit, others)
+    if panel is None or fit.left_out is None:
+        return {}
+    return _coverage(fit, panel, runs.take(fit.left_out.rows))
+
+
 def _others(fit: Fit, runs: TrainingRuns) -> list[Fit]:
     """Every other law and tying, fitted as this one was, where the runs allow it."""
     found = []
     for name, law in LAWS.items():
         for tying in law.tyings:
-            if (name, tying.name) == (fit.law, fit.tied) or (name, tying.name) in SAME_AS:
-                continue
-            if SAME_AS.get((fit.law, fit.tied)) == (name, tying.name):
+            if _counted(name, tying.name, fit):
                 continue
             try:
                 each = fit_law(
@@ -117,18 +125,25 @@ def _others(fit: Fit, runs: TrainingRuns) -> list[Fit]:
     return found
 
 
+def _counted(law: str, tied: str, fit: Fit) -> bool:
+    """Whether a law is the one of this fit, or counts already in other variables."""
+    one, own = (law, tied), (fit.law, fit.tied)
+    return one == own or one in SAME_AS or SAME_AS.get(own) == one
+
+
 def _panel(fit: Fit, others: Sequence[Fit]) -> _Panel | None:
-    """The errors of all laws on the runs left out; None where shapes could not be left out."""
+    """The errors of all laws that predict on the runs left out; None where no shape was left out."""
     first = fit.left_out
     if first is None or first.by_shape is None:
         return None
     laws, errors = [], []
     for law in (fit, *others):
         theirs = law.left_out
+        if law is not fit and (not law.ok or _counted(law.law, law.tied, fit)):
+            continue
         if theirs is None or theirs.by_shape is None:
             continue
-        same = law is fit or (law.law, law.tied) != (fit.law, fit.tied)
-        if not same or law.params != fit.params or not np.array_equal(theirs.rows, first.rows):
+        if law.params != fit.params or not np.array_equal(theirs.rows, first.rows):
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.log(theirs.by_shape.observed / theirs.by_shape.predicted)

@@ -25,6 +25,7 @@ LAW_HEADER = (
     Cell("Exponents", tip="Which exponents are one and the same"),
     Cell("N counts", tip="Which parameters N counts"),
     Cell("Left-out shapes", tip="Root mean square error on shapes left out of the fit, with its 95 % interval"),
+    Cell("In 95 %", tip="Share of the losses of shapes left out that lie in the law's 95 % prediction intervals, made without their shape: 95 % would be right"),
     Cell("Beside the best", tip="Whether the runs can tell it from the law with the smallest error, by one standard error over shapes left out"),
     Cell("Worst", tip="The largest error on a run whose shape was left out"),
     Cell("Largest size", tip="Root mean square error on the largest size, predicted from all smaller ones"),
@@ -52,7 +53,7 @@ def law_rows(
     rows += [_published_row(fit, key_of(fit) in shown) for fit in published]
     for law, tying, params, why in found.missing:
         cells = [Cell(law, tone="muted"), Cell(tying, tone="muted"), Cell(params, tone="muted")]
-        cells += [Cell("", math.inf) for _ in range(8)]
+        cells += [Cell("", math.inf) for _ in range(9)]
         rows.append([*cells, Cell(why, tone="muted")])
     return rows + _naive_rows(found)
 
@@ -81,7 +82,8 @@ def _naive_rows(found: Comparison) -> list[list[Cell]]:
     for params, naive in found.naive().items():
         for name, (shape, largest) in naive.items():
             cells = [Cell(name.capitalize(), tone="muted"), Cell("", tone="muted")]
-            cells += [Cell(params, tone="muted"), _percent(shape), Cell("", math.inf)]
+            cells += [Cell(params, tone="muted"), _percent(shape)]
+            cells += [Cell("", math.inf), Cell("", math.inf)]
             cells += [Cell("", math.inf), _percent(largest)]
             cells += [Cell("", math.inf) for _ in range(4)]
             rows.append([*cells, Cell("no law: what a law must beat", tone="muted")])
@@ -137,6 +139,7 @@ def _law_row(fit: Fit, shown: bool, used: bool, standing: Cell) -> list[Cell]:
         Cell(fit.tied, tone=tone),
         Cell(fit.params, tone=tone),
         _share(held, "shape_rms", tone, interval=True),
+        _share(held, "coverage95_shape", tone, places=0),
         standing,
         _share(held, "shape_worst", tone),
         _share(held, "largest_rms", tone),
@@ -160,7 +163,7 @@ def _published_row(fit: Fit, shown: bool) -> list[Cell]:
         Cell(fit.title, tip=tip, tone="muted", check=shown),
         Cell(fit.tied, tone="muted"),
         Cell(fit.params, tone="muted"),
-        *(Cell("", math.inf) for _ in range(4)),
+        *(Cell("", math.inf) for _ in range(5)),
         _plain(held, "rank", "muted"),
         _share(held, "pairs_right", "muted", places=0),
         Cell("", math.inf),

@@ -329,6 +329,20 @@ def test_comparison_ranks_by_what_was_left_out(morph):
     json.dumps(found.rows(), allow_nan=False)
 
 
+def test_comparison_tells_how_many_losses_left_out_lie_in_their_intervals(morph):
+    wanted = ("chinchilla", "over-training", "u-shaped")
+    found = outcome(comparison(morph, "huber", wanted, ("total",)))
+    told = {(row["law"], row["tying"]): row["coverage95_shape"] for row in found.rows()}
+    assert all(0.85 <= share <= 1.0 for share in told.values())
+    # the same as when the fit's doubt is learnt from the same laws
+    one = next(f for f in found.fits if (f.law, f.tied) == ("u-shaped", "free"))
+    doubted = with_doubt(one, morph, found.fits)
+    assert doubted.heldout["coverage95_shape"] == told["u-shaped", "free"]
+    # one law in other variables is believed once: its copy changes nothing
+    fewer = [f for f in found.fits if (f.law, f.tied) != ("over-training", "tied")]
+    assert with_doubt(one, morph, fewer).doubt.weights == doubted.doubt.weights
+
+
 def test_comparison_says_what_is_missing(morph):
     columns = {k: v for k, v in morph.columns.items() if k != "params_non_embedding"}
     found = outcome(comparison(replace(morph, columns=columns), "least-squares", ("chinchilla",)))

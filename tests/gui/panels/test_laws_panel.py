@@ -35,6 +35,7 @@ def test_the_first_look_compares_every_law_best_first(panel):
     # and predictions without a law, two in each count of N
     assert panel.table.rowCount() == len(panel._found.fits) + len(panel._published) + 4
     assert "%" in panel.table.item(0, 3).text() and " to " in panel.table.item(0, 3).text()
+    assert 85 <= float(panel.table.item(0, 4).text().removesuffix(" %")) <= 100
     used = [
         r for r in range(panel.table.rowCount()) if "in the plot" in panel.table.item(r, 0).text()
     ]
@@ -45,7 +46,7 @@ def test_the_first_look_compares_every_law_best_first(panel):
 
 def test_the_proposed_law_and_its_ties_are_marked(panel):
     found = panel._found
-    marks = [panel.table.item(r, 4).text() for r in range(len(found.fits))]
+    marks = [panel.table.item(r, 5).text() for r in range(len(found.fits))]
     assert marks.count("proposed") == 1 and marks[found.standings.proposed] == "proposed"
     assert "worse" in marks
     twin = place(panel, "over-training", "tied")
