@@ -59,9 +59,12 @@ def frame_band(
     A predicted loss is drawn for the candidates on the front, as the models that one would train
     (`core.fit.doubt`). Any other uncertain metric varies within its intervals, independently, and for
     all candidates that could be on the front. The horizontal metric counts as exact. None where the
-    vertical metric is certain or there is no front.
+    vertical metric is certain or there is no front, and along published illustrations, whose error
+    nobody knows.
     """
     if len(frame.front) < 2 or not (METRICS[frame.x].better and METRICS[frame.y].better):
+        return None
+    if "loss" in (frame.x, frame.y) and table.illustrated[frame.front].any():
         return None
     x, y = minimised(table, frame.x), minimised(table, frame.y)
     estimates = table.estimates(frame.y)

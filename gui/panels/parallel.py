@@ -275,5 +275,9 @@ def card(table: Table, row: int, views: list[AxisView]) -> str:
     lines = [table.label(row)]
     for view in views:
         metric = METRICS[view.key]
-        lines.append(f"{metric.label}: {metric.format(float(table.column(view.key)[row]))}")
+        drawn = view.key == "loss" and table.illustrated[row]
+        lines.append(
+            f"{metric.label}: {metric.format(float(table.column(view.key)[row]))}"
+            + (" (published illustration)" if drawn else "")
+        )
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from core.project.choices import Choices, WhatIf
 from core.records.measurement import Point
 from core.records.metrics import METRICS
 from core.space.candidates import Candidates
+from core.table.published_precision import WAYS
 from core.table.table import Table
 
 SHAPE = Architecture(8, 512, 8, 8, 64, 1536, 32000)
@@ -77,7 +78,7 @@ def timed(point, model=""):
     return replace(m, samples=samples)
 
 
-def table_of(points, law, model=""):
+def table_of(points, law, model="", way=""):
     runtimes = tuple(dict.fromkeys(p.runtime for p in points))
     candidates = Candidates(
         Shapes.of(p.architecture for p in points),
@@ -92,7 +93,8 @@ def table_of(points, law, model=""):
     laws = Laws(law, "", (), ())
     if model:
         return make_table(contents, laws, Choices(device_key=DEVICE.key))
-    return make_table(contents, laws, Choices(device_key=DEVICE.key), candidates)
+    choices = Choices(device_key=DEVICE.key, what_if=WhatIf(precision=way))
+    return make_table(contents, laws, choices, candidates)
 
 
 def assert_named(table: Table, other: Table, rows, lever):
@@ -122,11 +124,15 @@ pulls = st.sampled_from(sorted(LEVERS)).flatmap(
 )
 
 
-@given(laws, pulls)
-def test_a_predicted_loss_that_a_lever_leaves_equal_names_it(law, pull):
+@given(laws, pulls, st.sampled_from(sorted(WAYS)), st.booleans())
+def test_a_loss_of_a_law_that_a_lever_leaves_equal_names_it(law, pull, way, low):
     lever, values = pull
     points = [pulled(lever, value) for value in values]
-    table = table_of(points, law)
+    if low and lever != "bits":
+        points = [
+            replace(p, runtime=replace(p.runtime, weights="int8", cache="fp32")) for p in points
+        ]
+    table = table_of(points, law, way=way)
     assert_named(table, table, (0, 1), lever)
 
 

@@ -10,7 +10,7 @@ from core.analysis.comparison import compare_rows, crossings
 from core.analysis.contents import Contents
 from core.analysis.explain import sentences
 from core.analysis.frame import make_frame
-from core.analysis.front_uncertainty import frame_chance
+from core.analysis.front_uncertainty import frame_band, frame_chance
 from core.analysis.pipeline import Laws, make_table, mixed_meanings
 from core.analysis.what_if import why_nothing
 from core.errors import Unusable
@@ -269,6 +269,14 @@ def test_an_illustration_has_no_chance_of_being_on_the_front():
     assert (
         np.isnan(chance[table.illustrated]).all() and np.isfinite(chance[~table.illustrated]).all()
     )
+
+
+def test_no_band_is_drawn_along_illustrations():
+    for outside_counts in (True, False):
+        choices, table = illustrated("quantised", outside_counts=outside_counts)
+        frame = make_frame(table, choices)
+        assert table.illustrated[frame.front].any() == outside_counts
+        assert (frame_band(table, frame) is None) == outside_counts
 
 
 def test_where_all_are_illustrated_the_best_is_one_of_them():
