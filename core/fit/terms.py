@@ -154,7 +154,7 @@ def _of_size(seen: Levels, few_budgets: bool, law: Law, tying: Tying) -> Answer:
         there = f"all runs have one size, {_quantity(seen.low)} parameters"
     else:
         there = f"{_seen_text(seen, 'sizes', 'parameters')}, are too few or too close"
-    why = f"{there}: what size does to the loss ({', '.join(names)}) is not determined"
+    why = f"{there}: {', '.join(names)} not determined"
     if not few_budgets and seen.count == 1:
         why += ", only what tokens do at that size is"
     least = f"at least {LEAST_LEVELS} sizes over a factor of {LEAST_SPAN:g}"
@@ -169,7 +169,7 @@ def _of_tokens(seen: Levels, few_sizes: bool, law: Law, tying: Tying) -> Answer:
         there = f"all runs have one length, {_quantity(seen.low)} training tokens"
     else:
         there = f"{_seen_text(seen, 'lengths', 'training tokens')}, are too few or too close"
-    why = f"{there}: what tokens do to the loss ({', '.join(names)}) is not determined"
+    why = f"{there}: {', '.join(names)} not determined"
     if not few_sizes and seen.count == 1:
         why += ", only what size does at that length is"
     least = f"at least {LEAST_LEVELS} lengths over a factor of {LEAST_SPAN:g}"
@@ -196,8 +196,7 @@ def _apart(size: Floats, tokens: Floats, law: Law, tying: Tying) -> Answer:
         APART,
         "no",
         f"tokens and parameters move together ({seen}, about {per:.3g} tokens per parameter): "
-        f"what each does to the loss ({', '.join(names)}) is not determined; add runs with more or "
-        "fewer tokens per parameter",
+        f"{', '.join(names)} not determined; add runs with more or fewer tokens per parameter",
         names,
     )
 

@@ -260,7 +260,11 @@ ANSWER_TONES = {"yes": "good", "barely": "", "no": "bad"}
 def answer_rows(answers: Sequence[Answer]) -> list[list[Cell]]:
     """One row per question."""
     return [
-        [Cell(SIGNS[a.verdict], tone=ANSWER_TONES[a.verdict]), Cell(a.question), Cell(a.why)]
+        [
+            Cell(SIGNS[a.verdict], tone=ANSWER_TONES[a.verdict]),
+            Cell(a.question),
+            Cell(a.why, tip=a.why),
+        ]
         for a in answers
     ]
 
