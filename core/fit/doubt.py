@@ -61,7 +61,8 @@ class Doubt:
         """
         middle = _log(fit.predict(columns))
         low, high = fit.interval(columns, level)
-        mean = (_log(high) - np.maximum(_log(low), middle + np.log(LEAST_SHARE))) / 2.0
+        # a lower end of zero has no logarithm
+        mean = (_log(high) - np.fmax(_log(low), middle + np.log(LEAST_SHARE))) / 2.0
         shift, between = self._between(columns, middle)
         wide = self.quantile(level)
         far = sum(
