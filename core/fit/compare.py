@@ -136,16 +136,32 @@ def comparison(
             continue
         judged = yield from validation(found, runs)
         fits.append(judged)
-    fits = [
-        replace(one, heldout={**one.heldout, **coverage(one, runs, fits)}) if one.ok else one
-        for one in fits
-    ]
     stand = standings(fits)
+    fits = _covered(fits, stand, runs)
     order = sorted(range(len(fits)), key=lambda i: _worth(fits[i], stand.each[i]))
     yield Progress(len(tasks), len(tasks), "compared")
     return Comparison(
         runs.suite, method, tuple(fits[i] for i in order), tuple(missing), stand.ordered(order)
     )
+
+
+def _covered(fits: Sequence[Fit], stand: Standings, runs: TrainingRuns) -> list[Fit]:
+    """The fits with how often their prediction intervals hold.
+
+    The doubt of each is shared with the other laws that give predictions. A law under two names is
+    believed once.
+    """
+    own = [
+        (i if s is None or s.same_as is None else s.same_as, one.params)
+        for i, (one, s) in enumerate(zip(fits, stand.each, strict=True))
+    ]
+    once = {key: one for key, one in reversed(list(zip(own, fits, strict=True))) if one.ok}
+    found = []
+    for key, one in zip(own, fits, strict=True):
+        others = [other for name, other in once.items() if name != key]
+        held = coverage(one, runs, others) if one.ok else {}
+        found.append(replace(one, heldout={**one.heldout, **held}))
+    return found
 
 
 def _worth(fit: Fit, standing: Standing | None) -> tuple[bool, bool, float]:

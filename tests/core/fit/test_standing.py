@@ -129,3 +129,14 @@ def test_a_law_that_a_naive_prediction_matches_says_so(morph):
     found = outcome(comparison(runs, "huber", ("chinchilla",), ("total",)))
     told, warn = trust(found.fits[-1])
     assert "the plain power law does as well" in told and warn
+
+
+def test_a_law_under_two_names_is_believed_once(morph):
+    found = outcome(comparison(morph, "huber", ("chinchilla", "over-training"), ("total",)))
+    covered = {(r["law"], r["tying"]): r["coverage95_shape"] for r in found.rows()}
+    assert all(0.85 <= share <= 1 for share in covered.values())
+    assert covered["over-training", "tied"] == covered["chinchilla", "tied"]
+    alone = outcome(comparison(morph, "huber", ("chinchilla",), ("total",)))
+    assert covered["chinchilla", "free"] == pytest.approx(
+        next(r["coverage95_shape"] for r in alone.rows() if r["tying"] == "free")
+    )
