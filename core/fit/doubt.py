@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from scipy.stats import t as student
 
 from core.arrays import Floats, Indices
-from core.fit.beyond import beyond
-
-if TYPE_CHECKING:
-    from core.fit.fit import Fit
+from core.fit.beyond import Fitted, beyond
 
 Columns = Mapping[str, Floats]
 # laws believed less than this are left out of predictions; their weight goes to the others
 LEAST_WEIGHT = 0.02
 # a mean is never taken to lie below this share of the law's own
 LEAST_SHARE = 1e-3
+
+
+class Mean(Fitted, Protocol):
+    """What the doubt needs of a fit: its mean, how sure the mean is, and its resamples."""
+
+    @property
+    def law(self) -> str:
+        """Name of the law."""
+        ...
+
+    @property
+    def tied(self) -> str:
+        """Name of the tying."""
+        ...
+
+    def predict(self, columns: Columns) -> Floats:
+        """The mean's loss of every row (n,)."""
+        ...
+
+    def interval(self, columns: Columns, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper end of the mean (n,)."""
+        ...
+
+    def draws(self, columns: Columns) -> Floats:
+        """The mean under every resample (B,n)."""
+        ...
+
+    def spread(self, level: float) -> float:
+        """How many standard deviations of the resamples an interval of the mean reaches."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +64,7 @@ class Doubt:
         shape_sd^2 + run_sd^2 + max(mean's variance + sum w (d_k - sum w d)^2, (rate x distance)^2)
     """
 
-    laws: tuple[Fit, ...]
+    laws: tuple[Mean, ...]
     weights: tuple[float, ...]
     shape_sd: float
     run_sd: float
@@ -53,7 +80,7 @@ class Doubt:
         """Student's two-sided quantile for the number of shapes."""
         return float(student.ppf(0.5 + level / 2.0, max(self.clusters - 1, 1)))
 
-    def interval(self, fit: Fit, columns: Columns, level: float) -> tuple[Floats, Floats]:
+    def interval(self, fit: Mean, columns: Columns, level: float) -> tuple[Floats, Floats]:
         """Lower and upper loss (n,) of the model one would train, at this level.
 
         It always holds the law's own prediction. NaN where the law gives no positive loss, or has no
@@ -78,7 +105,7 @@ class Doubt:
         return np.exp(np.minimum(centre - half, middle)), np.exp(np.maximum(centre + half, middle))
 
     def draws(
-        self, fit: Fit, columns: Columns, shape: Indices, model: Indices, count: int, seed: int
+        self, fit: Mean, columns: Columns, shape: Indices, model: Indices, count: int, seed: int
     ) -> Floats:
         """Losses (count, n) of the models one would train, drawn together.
 
@@ -119,7 +146,7 @@ class Doubt:
                     values[:, edge] += random.standard_normal((count, 1)) * (rest * each)[edge]
         return np.asarray(np.exp(values))
 
-    def _away(self, fit: Fit, columns: Columns) -> list[tuple[str, Floats]]:
+    def _away(self, fit: Mean, columns: Columns) -> list[tuple[str, Floats]]:
         return list(beyond(fit, columns).items())
 
     def _deviations(self, columns: Columns, middle: Floats) -> list[Floats]:

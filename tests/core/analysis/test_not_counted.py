@@ -9,6 +9,7 @@ from core.analysis.explain import same_size_reference, sentences
 from core.analysis.frame import make_frame
 from core.analysis.front_uncertainty import frame_chance
 from core.analysis.not_counted import not_counted
+from core.fit.doubting import with_doubt
 from core.fit.resample import with_resamples
 from core.fit.solve import fit
 from core.formats.runs.suites import suite
@@ -37,7 +38,7 @@ AXES = Choices(x="params_total", y="loss")
 @pytest.fixture(scope="module")
 def law():
     runs = suite("morph")
-    return with_resamples(fit(runs, "chinchilla", tied=True), runs, 50)
+    return with_doubt(with_resamples(fit(runs, "chinchilla", tied=True), runs, 50), runs)
 
 
 @pytest.fixture(scope="module")
