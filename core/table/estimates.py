@@ -79,17 +79,17 @@ def loss_estimates(
     law: LossFit | None,
     measured_rows: Mapping[int, Measurement],
     names: Mapping[int, str],
-    reach: Reach,
     precision: PublishedPrecision,
-) -> Estimates:
-    """Loss by the law; for the named rows, which are real models, as measured or unknown.
+) -> tuple[Estimates, Reach]:
+    """Loss by the law; for the named rows, which are real models, as measured or unknown. With it,
+    where candidates lie outside what the law's runs had; nowhere without a law.
 
-    The law's runs say nothing about weights or a cache below 16 bits. Such rows are unknown, or the
-    published illustration where that is asked for, without an interval.
+    The runs say nothing about weights or a cache below 16 bits. Such rows are unknown, or the published
+    illustration where that is asked for, without an interval; it lies outside in precision.
     """
     rows = len(c)
     value, low, high = np.full((3, rows), np.nan)
-    outside = reach.anywhere(rows)
+    reach = Reach()
     if law is not None and law.ok:
         added = precision.penalty(c)
         trained = has_loss(c, precision)
@@ -98,6 +98,10 @@ def loss_estimates(
         low[trained], high[trained] = law.prediction(columns)
         few = c.below_16_bits
         low[few] = high[few] = np.nan
+        reach = law.reach(columns).spread(trained)
+        if (drawn := few & trained).any():
+            reach = replace(reach, outside={**reach.outside, PRECISION: drawn})
+    outside = reach.anywhere(rows)
     measured = np.zeros(rows, np.bool_)
     for row in names:
         # a real model has its measured loss, or none
@@ -105,26 +109,13 @@ def loss_estimates(
         value[row], low[row], high[row] = found or (np.nan, np.nan, np.nan)
         measured[row] = found is not None
         outside[row] = False
-    return frozen(value, low, high, measured, outside)
+    return frozen(value, low, high, measured, outside), reach
 
 
 def has_loss(c: Candidates, precision: PublishedPrecision) -> Bools:
     """True where a law may predict the loss: training tokens are stated, which a measured shape has
     none of, and nothing is below 16 bits, unless that is illustrated."""
     return np.isfinite(c.train_tokens) & np.isfinite(precision.penalty(c))
-
-
-def loss_reach(c: Candidates, law: LossFit | None, precision: PublishedPrecision) -> Reach:
-    """Where candidates lie outside what the law's runs had; nowhere without a law.
-
-    No run is below 16 bits, so that an illustrated loss lies outside in precision.
-    """
-    trained = has_loss(c, precision)
-    if law is None or not law.ok or not trained.any():
-        return Reach()
-    found = law.reach({k: v[trained] for k, v in loss_columns(c).items()}).spread(trained)
-    low = c.below_16_bits & trained
-    return replace(found, outside={**found.outside, PRECISION: low}) if low.any() else found
 
 
 def timed_estimates(

@@ -35,7 +35,6 @@ from core.table.estimates import (
     frozen,
     loss_columns,
     loss_estimates,
-    loss_reach,
     made_estimates,
     memory_estimates,
     only_measured,
@@ -170,7 +169,22 @@ class Table:
     @property
     def reach(self) -> Reach:
         """Where rows lie outside what the runs behind the loss law had."""
-        return self._kept("reach", lambda: loss_reach(self.candidates, self._loss, self._precision))
+        return self._loss_and_reach[1]
+
+    @property
+    def _loss_and_reach(self) -> tuple[Estimates, Reach]:
+        """Both at once, as they are made from the same columns."""
+        return self._kept(
+            "loss and reach",
+            lambda: loss_estimates(
+                self.candidates,
+                METRICS["loss"],
+                self._loss,
+                self._measured_rows,
+                self.names,
+                self._precision,
+            ),
+        )
 
     @property
     def like_runs(self) -> Bools | None:
@@ -332,9 +346,7 @@ class Table:
         if metric.made_of:
             return self._put_together(metric, alone)
         if metric.law == "loss":
-            return loss_estimates(
-                c, metric, self._loss, measured, self.names, self.reach, self._precision
-            )
+            return self._loss_and_reach[0]
         if metric.law == "memory":
             return memory_estimates(c, self._memory, measured, self.device_key)
         if not metric.phase:

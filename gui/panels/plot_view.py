@@ -44,7 +44,11 @@ from gui.state.store import Store
 LIVE_EVERY_MS = 60
 SHOW = (
     ("front_shown", "Front", "Candidates that nothing beats under the limits"),
-    ("feasible_shown", "Inside", "Candidates that keep every limit but are beaten by another"),
+    (
+        "feasible_shown",
+        "Inside",
+        "Candidates that keep every limit, not on the front; hatched: outside what a law had",
+    ),
     ("dominated_shown", "Outside", "Candidates that break a limit"),
 )
 # the sign has the colour of its dots, and its form shows whether they are shown
