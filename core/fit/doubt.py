@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.stats import t as student
 
 from core.arrays import Floats, Indices
 from core.fit.beyond import Fitted, beyond
@@ -78,7 +77,9 @@ class Doubt:
 
     def quantile(self, level: float) -> float:
         """Student's two-sided quantile for the number of shapes."""
-        return float(student.ppf(0.5 + level / 2.0, max(self.clusters - 1, 1)))
+        from scipy.special import stdtrit
+
+        return float(stdtrit(max(self.clusters - 1, 1), 0.5 + level / 2.0))
 
     def interval(self, fit: Mean, columns: Columns, level: float) -> tuple[Floats, Floats]:
         """Lower and upper loss (n,) of the model one would train, at this level.

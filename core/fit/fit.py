@@ -250,10 +250,10 @@ class Fit:
         """
         if self.clusters < 2:
             return _normal_quantile(level)
-        from scipy.stats import t as student
+        from scipy.special import stdtrit
 
         inflation = float(np.sqrt(self.clusters / (self.clusters - 1.0)))
-        return float(student.ppf(0.5 + level / 2.0, self.clusters - 1)) * inflation
+        return float(stdtrit(self.clusters - 1, 0.5 + level / 2.0)) * inflation
 
     def prediction(self, columns: Columns, level: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper loss (n,) of the model that one would train: the prediction interval.
