@@ -13,6 +13,7 @@ import numpy as np
 from core.analysis.contents import Contents
 from core.analysis.frame import Frame
 from core.arrays import Bools, Floats
+from core.fit.doubt_facts import LEAST_COVERAGE
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit
 from core.fit.validate import trust, validation
@@ -25,7 +26,6 @@ from core.table.table import Table
 # beyond these a law's sentence comes with a warning
 LARGEST_ERROR = 0.10
 LEAST_RANK = 0.9
-LEAST_COVERAGE = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)

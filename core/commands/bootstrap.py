@@ -12,6 +12,7 @@ from core.arrays import Floats
 from core.commands.fit import add_runs, add_settings, answer_of, fit_of, number, text_of
 from core.commands.following import followed
 from core.errors import Unusable
+from core.fit.doubt_facts import doubt_facts, doubt_plain, shapes_words
 from core.fit.doubting import doubting
 from core.fit.fit import Fit
 from core.fit.optimum import compute_optimal, crossing, crossing_text, optimal_interval
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     started = monotonic()
     found = followed(validation(found, kept))
     found = followed(bootstrap(found, kept, options.resamples, options.unit, options.seed))
+    clusters = found.clusters
     found = followed(doubting(found, kept))
     seconds = monotonic() - started
     intervals = percentiles(found, options.level)
@@ -81,10 +83,12 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         | {
             "resamples": 0 if found.resamples is None else len(found.resamples),
             "unit": options.unit,
+            "clusters": clusters,
             "level": options.level,
             "intervals": {k: [number(low), number(high)] for k, (low, high) in intervals.items()},
             "predictions": [prediction(found, text, c, options.level) for text, c in targets],
             "crossings": [crossing_of(found, text, pair, options.level) for text, pair in designs],
+            "doubt": doubt_plain(found),
             "heldout": {k: number(v) for k, v in found.heldout.items()},
             "trust": sentence,
             "warn": warn,
@@ -94,10 +98,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     lines = [
         report.text(),
         text_of(found, {}),
-        f"{answer['resamples']} resamples of {options.unit}s:",
+        f"{answer['resamples']} resamples of {shapes_words(clusters, options.unit)[0]}:",
     ]
     for name, (low, high) in intervals.items():
         lines.append(f"  {name:>10} {low:.6g} to {high:.6g}")
+    lines += [f"{fact.name}: {fact.text}" for fact in doubt_facts(found)]
     for each in answer["predictions"]:
         lines.append(prediction_text(each, options.level))
     lines += [f"  {each['message']}" for each in answer["crossings"]]

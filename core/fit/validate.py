@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Floats, Indices
+from core.fit.doubt_facts import coverage_words, outdone_words
 from core.fit.fit import Fit, predicted
 from core.fit.groups import SAME_SIZE, contests, pairs_right, rank_correlation, sizes_of
 from core.fit.lack_of_fit import LackOfFit, lack_of_fit
@@ -201,7 +202,7 @@ def judged_as_it_is(fit: Fit, runs: TrainingRuns) -> Fit:
 
 
 def trust(fit: Fit) -> tuple[str, bool]:
-    """One sentence with the number that matters most, and whether to warn."""
+    """What to rely on, the number that matters most first, and whether to warn."""
     if not fit.theta:
         return f"There is no fit: {fit.message}.", True
     if fit.withheld:
@@ -235,7 +236,12 @@ def trust(fit: Fit) -> tuple[str, bool]:
     lack = fit.lack_of_fit
     if lack is not None and lack.wrong:
         beaten += f"; {lack.text}"
-    return text + beaten + ".", warn or badly or not fit.converged
+    told, warn = text + beaten + ".", warn or badly or not fit.converged
+    for more, poor in (coverage_words(held, unseen), outdone_words(fit)):
+        if more:
+            told += f" {more[0].upper()}{more[1:]}."
+        warn = warn or poor
+    return told, warn
 
 
 def no_better_than(left: LeftOut | None, unseen: str) -> tuple[str, bool]:

@@ -19,6 +19,7 @@ from core.analysis.frame import Frame
 from core.analysis.not_counted import not_counted
 from core.analysis.pipeline import Laws, loss_text, mixed_meanings
 from core.analysis.validation import loss_sentence, unmeasured_on_front
+from core.fit.doubt_facts import doubt_facts, doubt_plain
 from core.fit.fit import Fit
 from core.fit.latency_fit import LatencyFit
 from core.project.choices import Choices, choices_to_dict
@@ -175,6 +176,8 @@ def loss_facts(fit: Fit) -> dict[str, Any]:
         "loss_meaning": fit.loss_meaning,
         "theta": {k: float(v) for k, v in fit.shown.items()},
         "heldout": {k: float(v) for k, v in fit.heldout.items()},
+        "doubt": doubt_plain(fit),
+        "may_miss": [f"{fact.name}: {fact.text}" for fact in doubt_facts(fit)],
         "warnings": list(fit.warnings),
     }
 

@@ -245,6 +245,11 @@ def laws_part(facts: dict[str, Any]) -> str:
             f"{escape(theta)}<br>fitted on {law['runs']} runs of {escape(law['suite'])}"
             f" ({escape(law['loss_meaning'])} loss); law: {escape(law['law_source'])}</p>"
         )
+        if law["may_miss"]:
+            lines.append(
+                '<p class="quiet">What its prediction intervals are made of.'
+                f" {escape('; '.join(law['may_miss']))}.</p>"
+            )
         lines += [f'<p class="warn">{escape(w)}</p>' for w in law["warnings"]]
     rows = [
         [

@@ -9,9 +9,12 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 class FlowLayout(QLayout):
     """Items side by side at their own size; as many lines as the width requires."""
 
-    def __init__(self, parent: QWidget | None = None, spacing: int = 6) -> None:
+    def __init__(
+        self, parent: QWidget | None = None, spacing: int = 6, line_spacing: int | None = None
+    ) -> None:
         super().__init__(parent)
         self._items: list[QLayoutItem] = []
+        self._between_lines = spacing if line_spacing is None else line_spacing
         self.setSpacing(spacing)
 
     def addItem(self, item: QLayoutItem) -> None:
@@ -64,9 +67,11 @@ class FlowLayout(QLayout):
         left, right = rect.x() + margins.left(), rect.right() - margins.right()
         x, y, line = left, rect.y() + margins.top(), 0
         for item in self._items:
+            if item.isEmpty():
+                continue
             size = item.sizeHint()
             if x > left and x + size.width() > right:
-                x, y, line = left, y + line + self.spacing(), 0
+                x, y, line = left, y + line + self._between_lines, 0
             if place:
                 item.setGeometry(QRect(QPoint(x, y), size))
             x += size.width() + self.spacing()

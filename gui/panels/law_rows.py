@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.fit.compare import Comparison
+from core.fit.doubt_facts import shapes_words
 from core.fit.fit import Fit, derived
 from core.fit.resample import percentiles
 from core.fit.residuals import Residuals
@@ -203,9 +204,7 @@ def parameter_rows(fits: Sequence[Fit]) -> tuple[list[Cell], list[list[Cell]]]:
             why = fit.undetermined.get(name)
             row.append(_parameter(name, value, interval, why))
         rows.append(row)
-    rows.append(
-        [Cell("Resamples", tone="muted"), *(Cell(_resampled(fit), tone="muted") for fit in fits)]
-    )
+    rows.append([Cell("Resamples", tone="muted"), *(_resampled(fit) for fit in fits)])
     return header, rows
 
 
@@ -245,11 +244,16 @@ def _meaning(name: str, fits: Sequence[Fit]) -> str:
     }.get(name, name)
 
 
-def _resampled(fit: Fit) -> str:
+def _resampled(fit: Fit) -> Cell:
+    """How many resamples of how many shapes stand behind the intervals of a law's parameters."""
     if fit.method == "published":
-        return "published, not fitted here"
+        return Cell("published, not fitted here", tone="muted")
     count = 0 if fit.resamples is None else len(fit.resamples)
-    return f"{count:,} (shapes drawn with replacement)" if count else "none yet"
+    if not count:
+        return Cell("none yet", tone="muted")
+    words, few = shapes_words(fit.clusters)
+    tip = "Shapes are drawn with replacement; intervals are as sure as there are shapes, not runs"
+    return Cell(f"{count:,} of {words}", tip=tip, tone="warn" if few else "muted")
 
 
 ANSWER_HEADER = (Cell(""), Cell("Question"), Cell("Why"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from PySide6.QtWidgets import (
 from core.analysis.pipeline import Laws
 from core.analysis.validation import (
     LARGEST_ERROR,
-    LEAST_COVERAGE,
     LEAST_RANK,
     LatencyTrust,
     judge_loss,
@@ -30,6 +30,7 @@ from core.analysis.validation import (
     loss_sentence,
     unmeasured_on_front,
 )
+from core.fit.doubt_facts import LEAST_COVERAGE, doubt_facts
 from core.fit.fit import Fit
 from core.records.measurement import Point
 from core.records.metrics import of_phase
@@ -37,6 +38,7 @@ from core.records.progress import Steps
 from core.units import format_quantity
 from gui.app.theme import Theme
 from gui.panels.drawing import Chart, ink, series, tones
+from gui.panels.flow_layout import FlowLayout
 from gui.panels.numbers_table import Cell, NumbersTable
 from gui.panels.view import Panel
 from gui.panels.work_row import WorkRow
@@ -58,7 +60,8 @@ NUMBERS = (
 
 
 class Trust(Panel):
-    """One latency law at a time with its errors, the loss law's sentence, and what to measure next."""
+    """The loss law's sentence and what its losses may miss, one latency law at a time with its errors,
+    and what to measure next."""
 
     def __init__(self, store: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,6 +80,11 @@ class Trust(Panel):
 
     def _build(self) -> None:
         self.loss = _sentence("Trust in the loss law")
+        self.doubt = QWidget()
+        self.doubt.setAccessibleName("What a predicted loss may miss")
+        self.facts: list[QLabel] = []
+        self._flow = FlowLayout(self.doubt, 18, 2)
+        self._flow.setContentsMargins(0, 0, 0, 0)
         self.latency = _sentence("Trust in the latency law")
         self.law = QComboBox()
         self.law.setAccessibleName("Latency law")
@@ -151,6 +159,7 @@ class Trust(Panel):
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(4)
         column.addWidget(self.loss)
+        column.addWidget(self.doubt)
         column.addWidget(self.latency)
         column.addLayout(top)
         column.addLayout(numbers)
@@ -229,6 +238,7 @@ class Trust(Panel):
         laws = state.laws if state is not None else None
         sentence, warn = loss_sentence(self._loss, laws.loss_message if laws is not None else "")
         _show_sentence(self.loss, f"Loss: {sentence}" if laws is not None else "", warn)
+        self._show_doubt()
         before = self.law.currentText()
         self.law.clear()
         for judged in self._judged:
@@ -237,6 +247,22 @@ class Trust(Panel):
         at = self.law.findText(before)
         self.law.setCurrentIndex(at if at >= 0 else (usable[0] if usable else 0))
         self._show_law()
+
+    def _show_doubt(self) -> None:
+        """One label per part of the loss law's doubt, each with the formula it enters."""
+        facts = doubt_facts(self._loss) if self._loss is not None else ()
+        while len(self.facts) < len(facts):
+            self.facts.append(QLabel(self.doubt))
+            self._flow.addWidget(self.facts[-1])
+        for label, fact in zip_longest(self.facts, facts):
+            label.setVisible(fact is not None)
+            if fact is not None:
+                label.setText(f"{'⚠ ' if fact.warn else ''}{fact.name}: {fact.text}")
+                label.setToolTip(fact.tip)
+                label.setAccessibleName(fact.name)
+                label.setAccessibleDescription(fact.tip)
+                _paint(label, fact.warn)
+        self.doubt.setVisible(bool(facts))
 
     @Slot()
     def _on_law(self) -> None:

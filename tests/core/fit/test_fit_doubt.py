@@ -407,6 +407,8 @@ def test_bootstrap_command(capsys):
     assert first["low"] < first["loss"] < first["high"] and first["outside"] == []
     assert second["outside"] == ["training tokens"] and second["params"] == 1668885504
     assert got["resamples"] == 100 and set(got["intervals"]) == set(got["theta"])
+    assert got["clusters"] == got["doubt"]["shapes"] == 35 and got["doubt"]["laws"]
+    assert "95 % prediction intervals held" in got["trust"]
     low, high = got["optimum"]["intervals"]["tokens_per_parameter"]
     assert low < got["optimum"]["tokens_per_parameter"] < high
 

@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from core.analysis.validation import unmeasured_on_front
+from core.fit.doubt_facts import doubt_facts
 from gui.panels.trust import Trust
 
 
@@ -31,6 +32,19 @@ def test_the_law_is_judged_when_first_shown(panel, opened):
     assert panel.shapes.text() == f"{judged.fit.n_shapes} shapes"
     assert "Predicts shapes it has not seen" in panel.loss.text()
     assert panel.law.count() == 2
+
+
+def test_what_a_predicted_loss_may_miss_is_told_with_its_formula(panel, opened):
+    held = opened.state.laws.loss.heldout
+    told = f"held {100 * held['coverage95_shape']:.0f} % of {held['coverage95_runs']:.0f} losses"
+    assert told in panel.loss.text()
+    facts = doubt_facts(opened.state.laws.loss)
+    shown = [label.text().removeprefix("⚠ ") for label in panel.facts]
+    assert shown == [f"{fact.name}: {fact.text}" for fact in facts]
+    assert all(label.isVisible() and label.toolTip() for label in panel.facts)
+    panel._loss = None
+    panel._show_doubt()
+    assert not panel.doubt.isVisible()
 
 
 def test_laws_that_change_while_others_are_judged_are_judged_next(qtbot, opened):
