@@ -265,6 +265,11 @@ DOORS = (
         ("laws.table", "laws.charts", "laws.proposal", "laws.cuts"),
     ),
     Door(
+        "the checklist of a fit",
+        ("fit morph --law chinchilla --checklist fit.md --force",),
+        ("laws.checklist",),
+    ),
+    Door(
         "published constants beside one's own",
         ("compare morph --published",),
         ("laws.table",),

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from core.commands.following import followed
 from core.errors import Unusable
+from core.export.checklist import checked, checklist
+from core.files import check_target, write_atomically
 from core.fit.fit import Fit, derived
 from core.fit.mixing import mixed
 from core.fit.repeats import Keep
@@ -30,6 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     parser.add_argument("--law", choices=tuple(LAWS), required=True, help="which law")
     add_settings(parser)
+    parser.add_argument(
+        "--checklist",
+        type=Path,
+        metavar="FILE.md",
+        help="also judge and resample the fit, and write what is needed to believe or repeat it",
+    )
+    parser.add_argument("--force", action="store_true", help="write over a checklist that exists")
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
@@ -161,10 +171,18 @@ def _reading(text: str, columns: list[str], keep: Keep) -> Reading:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """What was read, the fit as a table of parameters, and both as JSON."""
-    found, _, everything, report = fit_of(options)
+    if options.checklist is not None:
+        check_target(options.checklist, options.force)
+    found, chosen, everything, report = fit_of(options)
     largest = judge_largest(found, everything) if found.theta else {}
     text = f"{report.text()}\n{text_of(found, largest)}"
-    return text, answer_of(found, largest) | {"reading": report.plain()}
+    answer = answer_of(found, largest) | {"reading": report.plain()}
+    if options.checklist is not None:
+        whole = followed(checked(found, chosen))
+        write_atomically(options.checklist, checklist(whole, chosen, report), options.force)
+        answer["checklist"] = str(options.checklist)
+        text += f"\nwrote {options.checklist}"
+    return text, answer
 
 
 def answer_of(found: Fit, largest: dict[str, Any]) -> dict[str, Any]:

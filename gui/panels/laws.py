@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
+    QFileDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -18,6 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.contents import Contents
+from core.export.checklist import checked, checklist
+from core.files import write_atomically
 from core.fit.compare import Comparison, comparison
 from core.fit.fit import Fit
 from core.fit.identify import can_answer
@@ -89,6 +93,11 @@ class Laws(Panel):
         self.use.setProperty("leading", True)
         self.use.setToolTip("The plot's losses are predicted by the marked law from now on")
         self.use.clicked.connect(self._use)
+        self.checklist = QPushButton("&Save checklist …")
+        self.checklist.setToolTip(
+            "Write the marked law's form, data, procedure and validation as Markdown"
+        )
+        self.checklist.clicked.connect(self._save_checklist)
         self.work = WorkRow(self._store)
         self.work.finished.connect(self._on_finished)
         self.work.ended.connect(self._on_ended)
@@ -97,6 +106,7 @@ class Laws(Panel):
         for widget in asked:
             top.addWidget(widget)
         top.addWidget(self.work, 1)
+        top.addWidget(self.checklist)
         top.addWidget(self.use)
 
         self.table = NumbersTable("Laws by the error on left-out shapes")
@@ -226,6 +236,8 @@ class Laws(Panel):
             self._residuals |= rest[0]
         elif kind == "resampled":
             self._resampled |= rest[0]
+        elif kind == "written":
+            return
         else:
             self._changes |= rest[0]
         self._show_tab()
@@ -298,6 +310,7 @@ class Laws(Panel):
         withheld = fit is not None and bool(fit.withheld)
         self.use.setText("&Use although withheld" if withheld else "&Use in the plot")
         self.again.setEnabled(not self.busy)
+        self.checklist.setEnabled(own and fit is not None and bool(fit.theta) and not self.busy)
 
     @Slot(int, bool)
     def _on_checked(self, place: int, on: bool) -> None:
@@ -327,6 +340,24 @@ class Laws(Panel):
             suite, fit.law, fit.tied, where, fit.params, method, insist=bool(fit.withheld)
         )
         self._store.choose(loss=loss)
+
+    @Slot()
+    def _save_checklist(self) -> None:
+        """Ask where, then write the checklist of the marked law."""
+        fit = self._marked()
+        if fit is None or self._runs is None:
+            return
+        usual = f"{fit.suite}-{fit.law}.md"
+        name, _ = QFileDialog.getSaveFileName(self, "Save checklist", usual, "Markdown (*.md)")
+        if name:
+            self.write_checklist(Path(name))
+
+    def write_checklist(self, path: Path) -> None:
+        """Write the checklist of the marked law to this path, in place of a file that is there."""
+        fit, runs = self._marked(), self._runs
+        if fit is not None and runs is not None:
+            known = self._resampled.get(key_of(fit), fit)
+            self.work.run(lambda: _written(known, runs, path), "Resampling for the checklist")
 
     # --- details of the laws shown ----------------------------------------------------------------
 
@@ -430,6 +461,12 @@ def _resampled(fits: Sequence[Fit], runs: TrainingRuns) -> Steps[Any]:
             fits, "resampled", "resampling shapes", lambda fit: bootstrap(fit, runs, RESAMPLES)
         )
     )
+
+
+def _written(fit: Fit, runs: TrainingRuns, path: Path) -> Steps[Any]:
+    whole = yield from checked(fit, runs, RESAMPLES)
+    write_atomically(path, checklist(whole, runs), force=True)
+    return ("written", path)
 
 
 def _varied(fit: Fit, runs: TrainingRuns) -> Steps[Any]:

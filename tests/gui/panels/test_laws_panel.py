@@ -219,3 +219,19 @@ def test_rows_can_be_chosen_by_their_labels():
     assert conditions(suite("morph")) == ["published_fit_set=20N+160N"]
     assert "train_dataset=c4_original" in conditions(suite("overtraining"))
     assert conditions(None) == []
+
+
+def test_the_checklist_of_the_marked_law_is_written(panel, qtbot, tmp_path, monkeypatch):
+    target = tmp_path / "fit.md"
+    monkeypatch.setattr(
+        "gui.panels.laws.QFileDialog.getSaveFileName", lambda *_: (str(target), "Markdown (*.md)")
+    )
+    monkeypatch.setattr("gui.panels.laws.RESAMPLES", 20)
+    panel.table._select(place(panel, "chinchilla", "tied"))
+    qtbot.mouseClick(panel.checklist, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(target.exists, timeout=120_000)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=120_000)
+    assert "Checklist of a fit: Chinchilla (tied, total N)" in target.read_text(encoding="utf-8")
+    # constants from elsewhere were not fitted here
+    panel.table._select(len(panel._found.fits))
+    assert not panel.checklist.isEnabled()
