@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.fit.latency_fit import LatencyFit, LeftOut, ranged
+from core.fit.latency_fit import LatencyFit, LeftOut
+from core.fit.latency_range import growth, ranges_of
 from core.fit.latency_terms import (
     LATENCY_AMOUNTS,
     MIN_SHAPES,
@@ -19,6 +20,7 @@ from core.fit.latency_terms import (
     coefficient_covariance,
     machine_grid,
     points_of,
+    predict_others,
     robust,
 )
 from core.laws.latency import TERMS, Machine
@@ -83,7 +85,6 @@ def _fit(rows: Sequence[Measurement], metric: str, runtime: Runtime, device: str
     spread = coefficient_covariance(columns[:, used], weights)
     names = [list(TERMS)[i] for i in used]
     freedom = max(len(groups) - int(np.count_nonzero(coefficients)), 1)
-    measured = ranged(points.shapes, points.batch, points.prompt_tokens, points.output_tokens)
     return LatencyFit(
         metric,
         runtime,
@@ -101,10 +102,11 @@ def _fit(rows: Sequence[Measurement], metric: str, runtime: Runtime, device: str
             "sharp_share": float(np.mean(sharp)),
             **({"sharp": float(np.mean(np.abs(error[sharp])))} if sharp.any() else {}),
         },
-        {k: (float(np.min(v)), float(np.max(v))) for k, v in measured.items()},
+        ranges_of(points),
         left_out.scatter,
         freedom,
         tuple(map(tuple, spread.tolist())),
+        growth(points, metric, runtime, grid, left_out.scatter),
         measured_on=measured_on,
         left_out=left_out,
     )
@@ -117,21 +119,11 @@ def _left_out(
     runtime: Runtime,
     grid: Sequence[Machine],
 ) -> LeftOut:
-    """Every point predicted from the other shapes.
-
-    The machine is chosen again without the shape, so that nothing leaks into its prediction.
-    """
+    """Every point predicted from the other shapes."""
     ratio, leverage = np.empty(len(points)), np.empty(len(points))
     for g in np.unique(points.group):
         out = points.group == g
-        rest, left = points.take(~out), points.take(out)
-        machine = best_machine(rest, metric, runtime, grid)
-        columns = rest.columns(metric, runtime, machine)
-        coefficients, weights = robust(columns, rest.noise)
-        ahead = left.columns(metric, runtime, machine)
-        ratio[out] = ahead @ coefficients
-        used = columns.any(axis=0)
-        spread = coefficient_covariance(columns[:, used], weights)
-        near = (ahead / np.maximum(ratio[out], 1e-300)[:, None])[:, used]
-        leverage[out] = np.sqrt(1.0 + np.einsum("ni,ij,nj->n", near, spread, near))
+        ratio[out], leverage[out] = predict_others(
+            points.take(~out), points.take(out), metric, runtime, grid
+        )
     return LeftOut(tuple(rows), points.seconds, ratio, leverage, points.group)

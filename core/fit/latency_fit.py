@@ -11,6 +11,7 @@ import numpy as np
 from core.arrays import Bools, Floats, Ints
 from core.errors import Unusable
 from core.fit.groups import rank_correlation
+from core.fit.latency_range import EDGES, PRIOR_GROWTH, doublings, quantities
 from core.fit.latency_terms import LATENCY_AMOUNTS, square_root
 from core.laws.latency import Machine
 from core.model.architecture import Counts, Shapes
@@ -18,20 +19,6 @@ from core.model.workload import Runtime
 from core.records.measurement import Measurement
 
 ROWS_AT_ONCE = 32768  # columns of one chunk stay in the processor's cache
-
-# a prediction outside the measured range of any of these is an extrapolation: its interval widens
-RANGED = (
-    "n_layers",
-    "d_model",
-    "d_q",
-    "d_kv",
-    "d_ff",
-    "vocab_size",
-    "params_read_per_step",
-    "batch",
-    "prompt_tokens",
-    "context",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +106,7 @@ class LatencyFit:
     covariance: tuple[
         tuple[float, ...], ...
     ] = ()  # of the coefficients, unit scatter, in relative terms
+    growth: tuple[float, ...] = PRIOR_GROWTH  # of the variance per doubling beyond each of EDGES
     ok: bool = True
     message: str = ""
     measured_on: str = ""
@@ -139,7 +127,8 @@ class LatencyFit:
         """Prediction interval in seconds (low, high) for one new shape.
 
         Student's t around the law on the log scale, from the scatter of left-out shapes and the
-        uncertainty of the coefficients. It widens with the log-distance outside the measured ranges.
+        uncertainty of the coefficients. Outside the measured ranges the variance grows with every
+        doubling, as `core.fit.latency_range` estimates it.
         """
         from scipy.special import stdtrit
 
@@ -153,20 +142,23 @@ class LatencyFit:
     ) -> tuple[Floats, Floats]:
         """The parts of the errors that predictions share and do not share: `shared` (n, K), `own` (n,).
 
-        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]). z (K,), the
-        error of the K coefficients, is the same for all rows; e[i] belongs to one shape. All of them
-        are independent and of unit variance. With C the coefficients' covariance, r the row's terms
-        over its prediction and f its log-distance outside the measured ranges,
-        shared = (1 + f) r C^(1/2) and own = 1 + f. So the variance of one row is that of `interval`.
+        The error of row i on the log scale is scatter * (shared[i] @ z + own[i] * e[i]). z (K,) is the
+        same for all rows; e[i] belongs to one shape. All of them are independent and of unit variance.
+        First come the errors of the coefficients: with C their covariance and r the row's terms over
+        its prediction, r C^(1/2). Then one error for each of EDGES, common to the rows beyond it. Half
+        of the variance that grows there is that common error, the other half the shape's own: on the
+        two recorded sweeps the larger shapes missed in one direction about as far as they differed.
+        So the variance of one row is that of `interval`.
         """
         self._require()
         work = (shapes, batch, prompt_tokens, output_tokens)
         amounts = LATENCY_AMOUNTS[self.metric](*work, self.runtime, self.machine, self.terms)
         middle = np.atleast_1d(sum(c * amounts[k] for k, c in self.terms.items() if c > 0))
         columns = [np.broadcast_to(amounts[k], middle.shape) / middle for k in self.terms]
-        own = np.broadcast_to(1.0 + self._distance(*work), middle.shape)
-        shared = np.stack(columns, axis=-1) @ square_root(np.array(self.covariance))
-        return shared * own[:, None], own
+        beyond = [np.broadcast_to(v / 2, middle.shape) for v in self._beyond(*work)]
+        coefficients = np.stack(columns, axis=-1) @ square_root(np.array(self.covariance))
+        shared = np.column_stack([coefficients, *map(np.sqrt, beyond)])
+        return shared, np.sqrt(1.0 + sum(beyond))
 
     def spread(self, level: float = 0.95) -> float:
         """Half-width, on the log scale, of the central interval of an error of unit variance."""
@@ -177,8 +169,9 @@ class LatencyFit:
     def outside(self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any) -> Bools:
         """True where a shape or workload lies more than 5 % outside what was measured."""
         self._require()
-        far = self._distance(shapes, batch, prompt_tokens, output_tokens)
-        return np.asarray(far > np.log(1.05))
+        values = quantities(shapes, batch, prompt_tokens, output_tokens)
+        far = [doublings(self.ranges, values, edge) for edge in EDGES]
+        return np.asarray(np.maximum.reduce(np.broadcast_arrays(*far)) > np.log2(1.05))
 
     def shares(
         self, shapes: Counts, batch: Any, prompt_tokens: Any, output_tokens: Any
@@ -232,27 +225,13 @@ class LatencyFit:
         columns /= middle
         spread = np.array(self.covariance)
         leverage = np.einsum("k...,k...->...", columns, np.tensordot(spread, columns, 1))
-        far = self._distance(shapes, batch, prompt, output)
-        return middle, self.scatter * np.sqrt(1.0 + np.maximum(leverage, 0.0)) * (1.0 + far)
+        beyond = sum(self._beyond(shapes, batch, prompt, output))
+        return middle, self.scatter * np.sqrt(1.0 + np.maximum(leverage, 0.0) + beyond)
 
-    def _distance(self, shapes: Counts, batch: Any, prompt: Any, output: Any) -> Floats:
-        """Largest log-distance outside the measured ranges; 0 inside all of them."""
-        far: Any = 0.0
-        for name, value in ranged(shapes, batch, prompt, output).items():
-            low, high = self.ranges[name]
-            beyond = np.maximum(value / high, low / value)
-            far = np.maximum(far, beyond)
-        return np.asarray(np.log(np.maximum(far, 1.0)))
-
-
-def ranged(shapes: Counts, batch: Any, prompt: Any, output: Any) -> dict[str, Any]:
-    """The quantities of RANGED of a shape under a workload; 'context' is its middle in the answer."""
-    values = {
-        name: np.asarray(getattr(shapes, name), np.float64)
-        for name in RANGED
-        if hasattr(shapes, name)
-    }
-    prompt = np.asarray(prompt, np.float64)
-    values |= {"batch": np.asarray(batch, np.float64), "prompt_tokens": prompt}
-    values["context"] = prompt + np.asarray(output, np.float64) / 2
-    return values
+    def _beyond(self, shapes: Counts, batch: Any, prompt: Any, output: Any) -> list[Floats]:
+        """Variance in units of the scatter's that comes with being beyond each of EDGES."""
+        values = quantities(shapes, batch, prompt, output)
+        return [
+            g * doublings(self.ranges, values, edge)
+            for g, edge in zip(self.growth, EDGES, strict=True)
+        ]

@@ -179,6 +179,25 @@ def coefficient_covariance(columns: Floats, weights: Floats) -> Floats:
     return inverse
 
 
+def predict_others(
+    known: Points, others: Points, metric: str, runtime: Runtime, grid: Sequence[Machine]
+) -> tuple[Floats, Floats]:
+    """Predictions over measured values of some points by the law of others, and their leverage.
+
+    The machine is chosen from the known points alone, so that nothing of the others leaks into their
+    prediction. The leverage is the standard deviation of a prediction in units of the law's scatter.
+    """
+    machine = best_machine(known, metric, runtime, grid)
+    columns = known.columns(metric, runtime, machine)
+    coefficients, weights = robust(columns, known.noise)
+    ahead = others.columns(metric, runtime, machine)
+    ratio = ahead @ coefficients
+    used = columns.any(axis=0)
+    spread = coefficient_covariance(columns[:, used], weights)
+    near = (ahead / np.maximum(ratio, 1e-300)[:, None])[:, used]
+    return ratio, np.sqrt(1.0 + np.einsum("ni,ij,nj->n", near, spread, near))
+
+
 def square_root(covariance: Floats) -> Floats:
     """A matrix R with R R' = covariance.
 

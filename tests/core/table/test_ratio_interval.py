@@ -88,7 +88,7 @@ def flat_law(rng, leverage):
     root = rng.normal(0, leverage, (len(used), len(used))) * np.array(list(terms.values()))
     fit = replace(
         law, terms=terms, covariance=tuple(map(tuple, (root.T @ root + 1e-30 * np.eye(len(used))).tolist())),
-        degrees_of_freedom=10**6, scatter=0.01,
+        degrees_of_freedom=10**6, scatter=0.01, growth=(0.0,) * len(law.growth),
     )  # fmt: skip
     return fit
 
