@@ -55,12 +55,16 @@ class Doubt:
     `laws` are the other laws that these runs leave possible and `weights` how much each is believed;
     `own_weight` is what is left for the law itself. `shape_sd` is the standard deviation of each
     shape's own effect, and `run_sd` that of single runs of one shape. `rates` widen by distance beyond
-    the runs (see `core.fit.widening`). `clusters` are the shapes it was all learnt from.
+    the runs (see `core.fit.widening`). `clusters` are the shapes it was all learnt from, and `runs` how
+    many runs. `variances` are those of the other laws' means inside the runs, by the jackknife.
 
     With weights w and the laws' deviations d_k = ln f_k - ln f from this law, the prediction is
     centred at ln f + sum w d, and its variance is
 
-        shape_sd^2 + run_sd^2 + max(mean's variance + sum w (d_k - sum w d)^2, (rate x distance)^2)
+        shape_sd^2 + run_sd^2 + max(sum w v + sum w (d_k - sum w d)^2, (rate x distance)^2)
+
+    where v are the variances of the laws' means. The quantile is Student's, with the degrees of freedom
+    of shape_sd^2 (shapes less one) and run_sd^2 (runs less shapes) together, after Satterthwaite.
     """
 
     laws: tuple[Mean, ...]
@@ -69,23 +73,34 @@ class Doubt:
     run_sd: float
     rates: Mapping[str, float]
     clusters: int
+    variances: tuple[float, ...] = ()
+    runs: int = 0
 
     @property
     def own_weight(self) -> float:
         """How much the law itself is believed."""
         return 1.0 - sum(self.weights)
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of shape_sd^2 + run_sd^2 (Satterthwaite 1946)."""
+        shape, run = self.shape_sd**2, self.run_sd**2
+        of_shapes, of_runs = max(self.clusters - 1, 1), max(self.runs - self.clusters, 1)
+        if not self.runs or not shape + run:
+            return of_shapes
+        return float((shape + run) ** 2 / (shape**2 / of_shapes + run**2 / of_runs))
+
     def quantile(self, level: float) -> float:
-        """Student's two-sided quantile for the number of shapes."""
+        """Student's two-sided quantile for what the effect of shapes and the scatter were learnt from."""
         from scipy.special import stdtrit
 
-        return float(stdtrit(max(self.clusters - 1, 1), 0.5 + level / 2.0))
+        return float(stdtrit(self.freedom, 0.5 + level / 2.0))
 
     def interval(self, fit: Mean, columns: Columns, level: float) -> tuple[Floats, Floats]:
         """Lower and upper loss (n,) of the model one would train, at this level.
 
-        It always holds the law's own prediction. NaN where the law gives no positive loss, or has no
-        resamples.
+        It always holds the law's own prediction and the interval of its mean. NaN where the law gives no
+        positive loss, or has no resamples.
         """
         middle = _log(fit.predict(columns))
         low, high = fit.interval(columns, level)
@@ -100,10 +115,14 @@ class Doubt:
             ),
             np.zeros(middle.shape),
         )
-        doubt = np.maximum(mean**2 + wide**2 * between, wide**2 * far)
+        mean_square = self.own_weight * mean**2 + wide**2 * self._others_variance()
+        doubt = np.maximum(mean_square + wide**2 * between, wide**2 * far)
         half = np.sqrt(doubt + wide**2 * (self.shape_sd**2 + self.run_sd**2))
         centre = middle + shift
-        return np.exp(np.minimum(centre - half, middle)), np.exp(np.maximum(centre + half, middle))
+        return (
+            np.minimum(np.exp(centre - half), low),
+            np.maximum(np.exp(centre + half), high),
+        )
 
     def draws(
         self, fit: Mean, columns: Columns, shape: Indices, model: Indices, count: int, seed: int
@@ -122,15 +141,18 @@ class Doubt:
         middle = _log(fit.predict(columns))
         picked = np.arange(count) % len(drawn)
         # a draw of Student's t is a normal one over a scale that is drawn, once for all rows
-        freedom = max(self.clusters - 1, 1)
-        scale = np.sqrt(freedom / random.chisquare(freedom, count))[:, None]
+        scale = np.sqrt(self.freedom / random.chisquare(self.freedom, count))[:, None]
         wide = fit.spread(0.95) / self.quantile(0.95)
         moved = _log(np.maximum(drawn, LEAST_SHARE * np.exp(middle))) - middle
         moved = moved * wide
-        variance = np.var(moved, axis=0)
+        typical = float(np.sqrt(np.median(np.var(moved, axis=0))))
+        # another law's parameters err as much as its own jackknife says
+        share = [1.0, *(np.sqrt(v) / max(typical, 1e-12) for v in self.variances)]
+        share += [1.0] * (1 + len(self.laws) - len(share))
+        variance = self.own_weight * np.var(moved, axis=0) + self._others_variance()
         laws = np.stack([np.zeros(rows), *self._deviations(columns, middle)])
         chosen = random.choice(len(laws), count, p=[self.own_weight, *self.weights])
-        values = middle + scale * moved[picked] + laws[chosen]
+        values = middle + scale * np.array(share)[chosen, None] * moved[picked] + laws[chosen]
         for sd, of in ((self.shape_sd, shape), (self.run_sd, model)):
             numbers, which = np.unique(of, return_inverse=True)
             values += sd * scale * random.standard_normal((count, numbers.size))[:, which.ravel()]
@@ -146,6 +168,10 @@ class Doubt:
                 if edge.any():
                     values[:, edge] += random.standard_normal((count, 1)) * (rest * each)[edge]
         return np.asarray(np.exp(values))
+
+    def _others_variance(self) -> float:
+        """What the other laws' means add to the variance."""
+        return sum(w * v for w, v in zip(self.weights, self.variances, strict=False))
 
     def _away(self, fit: Mean, columns: Columns) -> list[tuple[str, Floats]]:
         return list(beyond(fit, columns).items())

@@ -38,7 +38,7 @@ class _Panel:
     fits: tuple[Fit, ...]
     errors: Floats
     shapes: Indices
-    variance: Floats  # of the first law's mean at every run
+    variances: Floats  # of the laws' means at every run
 
 
 def with_doubt(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) -> Fit:
@@ -69,10 +69,11 @@ def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) 
     heldout = dict(fit.heldout)
     fits: tuple[Fit, ...] = (fit,) if panel is None else panel.fits
     if panel is None:
-        weights = np.ones(1)
+        weights, variances = np.ones(1), [0.0]
         shape_sd, run_sd = 0.0, fit.scatter if np.isfinite(fit.scatter) else 0.0
     else:
         weights = stacked(panel.errors, panel.shapes)
+        variances = [float(v) for v in np.mean(panel.variances, axis=1)]
         shape_sd, run_sd = _scatters(panel, weights, np.ones(panel.shapes.size, bool), kept)
         heldout |= _coverage(fit, panel, kept)
     yield Progress(2, 3, "trying cuts by size, tokens and shape")
@@ -88,6 +89,8 @@ def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) 
         run_sd,
         rates(fit, runs, known),
         clusters,
+        variances=tuple(variances[at] for at in np.flatnonzero(believed)[1:]),
+        runs=len(kept),
     )
     yield Progress(3, 3, "doubted")
     return replace(fit, doubt=doubt, clusters=clusters, heldout=heldout)
@@ -136,7 +139,7 @@ def _panel(fit: Fit, others: Sequence[Fit]) -> _Panel | None:
     first = fit.left_out
     if first is None or first.by_shape is None:
         return None
-    laws, errors = [], []
+    laws, errors, variances = [], [], []
     for law in (fit, *others):
         theirs = law.left_out
         if law is not fit and (not law.ok or _counted(law.law, law.tied, fit)):
@@ -150,9 +153,10 @@ def _panel(fit: Fit, others: Sequence[Fit]) -> _Panel | None:
         if np.isfinite(error).all():
             laws.append(law)
             errors.append(error)
+            variances.append(theirs.variance)
     if not laws or laws[0] is not fit:
         return None
-    return _Panel(tuple(laws), np.stack(errors), first.shapes, first.variance)
+    return _Panel(tuple(laws), np.stack(errors), first.shapes, np.stack(variances))
 
 
 def _scatters(
@@ -167,7 +171,7 @@ def _scatters(
     errors, shapes = panel.errors[:, rows], panel.shapes[rows]
     missed = weights @ errors
     square = float(np.mean(missed**2))
-    own = max(square - float(np.mean(panel.variance[rows])), LEAST_OWN * square)
+    own = max(square - float(np.mean(weights @ panel.variances[:, rows])), LEAST_OWN * square)
     within = _repeats(missed, shapes, runs.columns["tokens"][rows])
     if within is None:
         within = _pooled(missed, shapes)
@@ -215,11 +219,14 @@ def _coverage(fit: Fit, panel: _Panel, runs: TrainingRuns) -> dict[str, float]:
         errors = panel.errors[:, here]
         centre = weights @ errors
         between = weights @ (errors - centre) ** 2
-        wide = Doubt((), (), shape_sd, run_sd, {}, count - 1).quantile(0.95)
-        half = wide * np.sqrt(panel.variance[here] + between + shape_sd**2 + run_sd**2)
-        # as the interval does, hold the law's own prediction
-        low = np.minimum(centre - half, errors[0])
-        high = np.maximum(centre + half, errors[0])
+        seen = Doubt((), (), shape_sd, run_sd, {}, count - 1, runs=int(rest.sum()))
+        wide = seen.quantile(0.95)
+        variance = weights @ panel.variances[:, here]
+        half = wide * np.sqrt(variance + between + shape_sd**2 + run_sd**2)
+        # as the interval does, hold that of the law's own mean
+        mean = wide * np.sqrt(panel.variances[0, here])
+        low = np.minimum(centre - half, errors[0] - mean)
+        high = np.maximum(centre + half, errors[0] + mean)
         inside += int(((low <= 0) & (high >= 0)).sum())
         tried += int(here.sum())
     if not tried:
