@@ -5,6 +5,7 @@ Bits per byte compare models with unlike tokenizers; nats per token do not.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import os
@@ -260,7 +261,8 @@ def in_child(
     here, there = spawn.Pipe(duplex=False)
     arguments = (there, str(folder), str(text), dict(options or {}))
     child = spawn.Process(target=_child, args=arguments, daemon=True)
-    child.start()
+    with _no_imports_from_here():
+        child.start()
     there.close()
     last = Progress(0, 1, "starting the process that scores the text")
     try:
@@ -292,6 +294,23 @@ def in_child(
             child.terminate()
         child.join(5)
         here.close()
+
+
+@contextlib.contextmanager
+def _no_imports_from_here() -> Iterator[None]:
+    """A Python started meanwhile does not look for modules in the current folder.
+
+    multiprocessing starts it with `-c`, which would put that folder, perhaps a stranger's, first.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> None:

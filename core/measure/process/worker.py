@@ -24,9 +24,11 @@ TICK_S = 0.2
 # instead of 0.2 (800 kernels, two cores of a Xeon)
 ONEDNN_KERNELS = "65536"
 # what `python -m core.measure.process.child` would do, with the package taken from the folder named; what
-# another Python may lack is reported first, in words that any Python can read
+# another Python may lack is reported first, in words that any Python can read. Before anything is
+# imported the current folder leaves the search path, where `-c` puts it: it may be a stranger's
 BOOT = """
 import sys
+sys.path[:] = [place for place in sys.path if place not in ("", ".")]
 if sys.version_info < (3, 11):
     sys.exit("%s is Python %s; measuring needs 3.11 or newer" % (sys.executable, sys.version.split()[0]))
 import importlib.util
@@ -62,14 +64,32 @@ def child_command(python: str | Path | None = None) -> list[str]:
     """
     if getattr(sys, "frozen", False) and not python:
         return [sys.executable, CHILD_FLAG]
-    root = getattr(sys, "_MEIPASS", None) or str(Path(__file__).resolve().parents[3])
-    return [str(python or sys.executable), "-c", BOOT, root]
+    return [_program(python), "-c", BOOT, _root()]
+
+
+def _root() -> str:
+    """The folder that holds this package."""
+    return getattr(sys, "_MEIPASS", None) or str(Path(__file__).resolve().parents[3])
+
+
+def _program(python: str | Path | None) -> str:
+    """This Python or another; one given by a relative path is found from any folder."""
+    text = str(python or sys.executable)
+    return os.path.abspath(text) if os.path.dirname(text) else text  # noqa: PTH100, PTH120 - links stay
 
 
 def child_environment() -> dict[str, str]:
     """The environment of a measuring process: ours, with every way to the network's models shut, and
-    room in oneDNN's store of compiled kernels for all that are interleaved."""
+    room in oneDNN's store of compiled kernels for all that are interleaved.
+
+    Neither it nor a Python that it starts imports from the current folder.
+    """
     environment = dict(os.environ)
+    environment["PYTHONSAFEPATH"] = "1"
+    if given := environment.pop("PYTHONPATH", ""):
+        # an empty entry, left by a list that ended in its separator, stands for the current folder
+        named = [place for place in given.split(os.pathsep) if place not in ("", ".")]
+        environment["PYTHONPATH"] = os.pathsep.join(str(Path(place).absolute()) for place in named)
     environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", ONEDNN_KERNELS)
     environment.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     if getattr(sys, "frozen", False) and "LD_LIBRARY_PATH" in environment:
@@ -99,6 +119,8 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=child_environment(),
+                # what it may write or load by a relative name is not looked for where the user is
+                cwd=_root(),
                 **options,
             )
         except OSError as error:
