@@ -13,6 +13,7 @@ import numpy as np
 
 from core.analysis.frame import Frame, minimised
 from core.analysis.not_counted import outside_sentences
+from core.analysis.values_in_words import change_text, value_text
 from core.arrays import Bools, Floats
 from core.pareto.limits import feasible
 from core.project.choices import Choices
@@ -119,11 +120,10 @@ def same_size_reference(table: Table, frame: Frame, row: int) -> int | None:
 
 def alone_sentence(table: Table, frame: Frame, row: int) -> str:
     """The row's two values, for when there is nothing to compare it with."""
-    x, y = METRICS[frame.x], METRICS[frame.y]
-    return (
-        f"{table.label(row)}: {x.label.lower()} {x.format(float(table.column(frame.x)[row]))},"
-        f" {y.label.lower()} {y.format(float(table.column(frame.y)[row]))}."
+    x, y = (
+        f"{METRICS[key].label.lower()} {value_text(table, key, row)}" for key in (frame.x, frame.y)
     )
+    return f"{table.label(row)}: {x}, {y}."
 
 
 def compare_cost(table: Table, key: str, row: int, other: int, name: str) -> str:
@@ -197,15 +197,23 @@ def next_step_sentence(table: Table, frame: Frame) -> str:
 
 
 def _step(table: Table, frame: Frame, row: int, to: int) -> str:
-    x, y = METRICS[frame.x], METRICS[frame.y]
+    x = METRICS[frame.x]
     dx = abs(float(table.column(frame.x)[to] - table.column(frame.x)[row]))
-    dy = abs(float(table.column(frame.y)[to] - table.column(frame.y)[row]))
     direction = "more" if x.better != "higher" else "less"
-    gain = "lower" if y.better != "higher" else "higher"
+    amount, apart = change_text(table, frame.y, to, row)
+    gain = f"gives {gain_text(frame.y, amount, apart)}"
     return (
         f"The next step up the front ({table.label(to)}) takes {x.format_change(dx)} {direction}"
-        f" {x.label.lower()} and gives {y.format_change(dy)} {gain} {y.label.lower()}."
+        f" {x.label.lower()} and {gain}."
     )
+
+
+def gain_text(key: str, amount: str, apart: bool) -> str:
+    """'0.035 ± 0.012 nats/token lower loss', and that it cannot be told from none where it cannot."""
+    metric = METRICS[key]
+    word = "lower" if metric.better != "higher" else "higher"
+    text = f"{amount} {word} {metric.label.lower()}"
+    return text if apart else f"{text}, which cannot be told from none"
 
 
 def loosening_sentences(table: Table, frame: Frame) -> list[str]:
@@ -221,24 +229,18 @@ def loosening_sentences(table: Table, frame: Frame) -> list[str]:
         inside = feasible(table.column, limits, len(table))
         if frame.eligible is not None:
             inside &= frame.eligible
-        gain = float(y[frame.best] - best_of(y, inside))
-        metric = METRICS[frame.y]
-        word = "lower" if metric.better != "higher" else "higher"
-        found.append(
-            f"Loosening “{limit.label}” by 10 % would bring "
-            + (
-                f"{metric.format_change(gain)} {word} {metric.label.lower()}."
-                if gain > 0
-                else "nothing."
-            )
-        )
+        to = best_of(y, inside)
+        gain = "nothing"
+        if to is not None and y[to] < y[frame.best]:
+            gain = gain_text(frame.y, *change_text(table, frame.y, to, frame.best))
+        found.append(f"Loosening “{limit.label}” by 10 % would bring {gain}.")
     return found
 
 
-def best_of(y: Floats, inside: Bools) -> float:
-    """The smallest known value among the feasible rows; infinity when there is none."""
-    values = y[inside & np.isfinite(y)]
-    return float(values.min()) if len(values) else float("inf")
+def best_of(y: Floats, inside: Bools) -> int | None:
+    """The row of the smallest known value among the feasible rows; None when there is none."""
+    rows = np.flatnonzero(inside & np.isfinite(y))
+    return int(rows[np.argmin(y[rows])]) if len(rows) else None
 
 
 def knee(table: Table, frame: Frame) -> Knee | None:
@@ -278,11 +280,11 @@ def knee_sentence(table: Table, frame: Frame) -> str:
     at = int(np.flatnonzero(frame.front == row)[0])
     x, y = METRICS[frame.x], METRICS[frame.y]
     front_x, front_y = table.column(frame.x)[frame.front], table.column(frame.y)[frame.front]
-    before = abs(front_y[at] - front_y[0])
-    after = abs(front_y[-1] - front_y[at])
+    if abs(front_y[at] - front_y[0]) <= abs(front_y[-1] - front_y[at]):
+        return ""
+    before, _ = change_text(table, frame.y, row, int(frame.front[0]))
+    after, _ = change_text(table, frame.y, int(frame.front[-1]), row)
     return (
         f"The knee is {table.label(row)} at {x.format(float(front_x[at]))}: up to there the front gains"
-        f" {y.format_change(float(before))} in {y.label.lower()}, from there on only {y.format_change(float(after))}."
-        if before > after
-        else ""
+        f" {before} in {y.label.lower()}, from there on only {after}."
     )

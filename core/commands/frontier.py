@@ -137,6 +137,13 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return human(answer, x.key, y.key), answer
 
 
+def interval_of(loss: dict[str, Any] | None) -> str:
+    """The 95 % prediction interval of a loss, or a dash."""
+    if loss is None or "low" not in loss:
+        return "-"
+    return METRICS["loss"].format_range(loss["value"], loss["low"], loss["high"])
+
+
 def human(answer: dict[str, Any], x: str, y: str) -> str:
     """The table for people: axes first, then size and memory, with marks for measured numbers."""
     columns = [k for k in dict.fromkeys((x, y, "params_total", "memory_bytes", "train_tokens"))]
@@ -153,6 +160,11 @@ def human(answer: dict[str, Any], x: str, y: str) -> str:
         [row["full_label"], *(cell(row["metrics"].get(k), k) for k in columns), row["id"]]
         for row in answer["front"]
     ]
+    if "loss" in columns:
+        at = columns.index("loss") + 2
+        header.insert(at, "95 %")
+        for line, row in zip(body, answer["front"], strict=True):
+            line.insert(at, interval_of(row["metrics"].get("loss")))
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     for line in [header, *body]:
         lines.append(

@@ -13,7 +13,7 @@ from core.arrays import Floats
 from core.model.architecture import Architecture, Counts, Shapes
 from core.model.workload import Workload
 from core.records.measurement import Measurement
-from core.units import format_quantity, parse_quantity
+from core.units import SCALES, digits, format_quantity, parse_quantity, scale_for
 
 
 class Columns(Protocol):
@@ -135,6 +135,13 @@ class Metric:
     def format_change(self, amount: float) -> str:
         """A difference of two values, with fewer digits than the values themselves may have."""
         return format_quantity(amount, self.unit, min(self.significant, 3))
+
+    def format_range(self, value: float, low: float, high: float) -> str:
+        """An interval in the unit of its value, which stands beside it."""
+        if self.unit not in SCALES or self.unit == "count":
+            return f"{self.format(low)} – {self.format(high)}".replace(f" {self.unit}", "")
+        _, factor = scale_for(value, self.unit)
+        return " – ".join(digits(end / factor, self.significant) for end in (low, high))
 
     def parse(self, text: str) -> float:
         """The SI value of a typed text."""

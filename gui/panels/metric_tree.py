@@ -14,7 +14,7 @@ from core.model.architecture import Architecture
 from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.table.table import Table
-from core.units import SCALES, digits, format_quantity, scale_for
+from core.units import format_quantity
 from gui.panels.metric_box import in_lines, metric_tip
 
 INTERVAL_WIDTH = 110
@@ -140,16 +140,8 @@ def metric_texts(table: Table, metric: Metric, row: int, kind: str) -> tuple[str
     outside = " ⚠" if estimates.outside[row] else ""
     between = ""
     if kind not in ("exact", "unknown") and low < high:
-        between = f"{range_text(metric, value, low, high)}{outside}"
+        between = f"{metric.format_range(value, low, high)}{outside}"
     return metric.label, f"{metric.format(value)} {MARKS[kind]}".rstrip(), between
-
-
-def range_text(metric: Metric, value: float, low: float, high: float) -> str:
-    """An interval in the unit of its value, which stands beside it."""
-    if metric.unit not in SCALES or metric.unit == "count":
-        return f"{metric.format(low)} – {metric.format(high)}".replace(f" {metric.unit}", "")
-    _, factor = scale_for(value, metric.unit)
-    return " – ".join(digits(end / factor, metric.significant) for end in (low, high))
 
 
 def by_group() -> list[Metric]:

@@ -7,18 +7,22 @@ from measured import measured
 
 from core.analysis.contents import Contents
 from core.analysis.explain import (
+    alone_sentence,
     apart,
     difference_half_width,
+    gain_text,
     knee,
     same_size_reference,
     sentences,
 )
 from core.analysis.frame import make_frame
 from core.analysis.pipeline import make_laws, make_table
+from core.analysis.values_in_words import change_text
 from core.pareto.limits import parse_limit
 from core.project.choices import Choices
 from core.resources import resource
 from core.space.space_file import read_space
+from core.table.ratio_interval import log_ratio
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +79,37 @@ def test_loosening_tells_the_gain_that_recomputing_finds(table):
     gain = loss[frame.best] - loss[looser.best]
     said = next(s for s in sentences(table, frame, choices) if s.startswith("Loosening"))
     assert gain > 0
-    assert float(re.search(r"bring ([\d.]+)", said)[1]) == pytest.approx(gain, rel=1e-3)
+    told = re.search(r"bring ([\d.]+) ± ([\d.]+) nats/token lower loss", said)
+    assert float(told[1]) == pytest.approx(gain, abs=6e-4)
+    ratio = log_ratio(table, "loss", looser.best, frame.best)
+    half = loss[frame.best] * (np.exp(ratio.high) - np.exp(ratio.low)) / 2
+    assert float(told[2]) == pytest.approx(half, rel=0.05)
+    assert ("told from none" in said) == (ratio.low < 0 < ratio.high)
+
+
+def test_a_gain_within_its_interval_cannot_be_told_from_none(table):
+    loss = table.column("loss")
+    best = int(np.nanargmin(loss))
+    near = int(np.nanargmin(np.where(loss > 1.0001 * loss[best], loss, np.nan)))
+    text, apart = change_text(table, "loss", best, near)
+    assert " ± " in text and text.endswith(" nats/token") and not apart
+    assert gain_text("loss", text, apart).endswith("lower loss, which cannot be told from none")
+    text, apart = change_text(table, "loss", best, int(np.nanargmax(loss)))
+    assert apart and gain_text("loss", text, apart).endswith("lower loss")
+    # what is counted has no interval
+    assert "±" not in change_text(table, "params_total", best, int(np.nanargmax(loss)))[0]
+
+
+def test_a_loss_told_alone_has_its_prediction_interval(table):
+    frame = make_frame(table, Choices())
+    row = frame.best
+    said = alone_sentence(table, frame, row)
+    e = table.estimates("loss")
+    assert (
+        f"loss {e.value[row]:.3f} nats/token (95 %: {e.low[row]:.3f} – {e.high[row]:.3f})" in said
+    )
+    counted = replace(frame, x="params_total")
+    assert "(95 %" not in alone_sentence(table, counted, row).split(", loss")[0]
 
 
 def test_no_feasible_candidate_names_the_limit_to_blame(table):

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from measured import measured
@@ -45,6 +46,7 @@ def test_the_front_as_json(project, capsys):
     assert any("of the box" in sentence for sentence in answer["sentences"])
     assert answer["feasible"] <= answer["candidates"]
     assert "~ predicted" in out
+    assert re.search(r"[\d.]+ nats/token~ +[\d.]+ – [\d.]+ ", out)
 
 
 def test_tokens_served_over_a_life_are_counted_and_bring_the_optimum(project, capsys):

@@ -12,7 +12,6 @@ from core.project.choices import Choices
 from core.records.measurement import Device
 from core.records.metrics import METRICS
 from gui.panels.devices import flops_text
-from gui.panels.metric_tree import range_text
 from gui.panels.picture_scene import overlay_card
 from gui.panels.plot_view import empty_text, sign
 from gui.plot.scene import Overlay
@@ -24,10 +23,10 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "formats"
 
 def test_an_interval_has_the_unit_of_its_value():
     tpot, speed = METRICS["tpot_s"], METRICS["tokens_per_s"]
-    assert range_text(tpot, 1.02e-3, 958e-6, 1.14e-3) == "0.958 – 1.14"
-    assert range_text(speed, 940.0, 838.0, 1050.0) == "838 – 1,050"
-    assert range_text(METRICS["loss"], 3.563, 3.552, 3.58) == "3.552 – 3.580"
-    assert range_text(METRICS["params_total"], 1e9, 9.99e8, 1.02e9) == "999M – 1.02B"
+    assert tpot.format_range(1.02e-3, 958e-6, 1.14e-3) == "0.958 – 1.14"
+    assert speed.format_range(940.0, 838.0, 1050.0) == "838 – 1,050"
+    assert METRICS["loss"].format_range(3.563, 3.552, 3.58) == "3.552 – 3.580"
+    assert METRICS["params_total"].format_range(1e9, 9.99e8, 1.02e9) == "999M – 1.02B"
 
 
 def test_a_difference_has_three_digits():
