@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from core.commands.names import COMMANDS, module_of
 from core.errors import Unusable
+from core.harmless import visible
 from core.resources import command_line
 
 
@@ -43,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 2
         text, answer = options.run(options)
-        print(text)
+        print(visible(text, keep="\n\t"))
         if options.json:
             print(json.dumps(answer, allow_nan=False, default=float))
         # written here, where a reader who has left can be told from a fault
         sys.stdout.flush()
     except Unusable as error:
-        print(f"paretoscope: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"paretoscope: {visible(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("paretoscope: stopped; what was measured so far is stored", file=sys.stderr)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from core.harmless import visible
 from core.records.progress import Outcome, Progress, Steps
 
 WIDTH = 118
@@ -27,12 +28,13 @@ def followed(
             if isinstance(step, Progress):
                 if live:
                     left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
-                    line = f"      {step.done:.1f} of {step.total:.0f}  {step.text}{left}"[:WIDTH]
+                    what = visible(step.text)
+                    line = f"      {step.done:.1f} of {step.total:.0f}  {what}{left}"[:WIDTH]
                     print(line.ljust(width), end="\r", file=sys.stderr, flush=True)
                     width = len(line)
             elif on_result is not None and (text := on_result(step)) is not None:
                 clear = " " * width + "\r" if live else ""
-                print(f"{clear}{text}", file=sys.stderr, flush=True)
+                print(f"{clear}{visible(text)}", file=sys.stderr, flush=True)
     except StopIteration as end:
         outcome: Outcome = end.value
         return outcome

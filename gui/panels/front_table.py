@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from core.analysis.covered import covered
 from core.analysis.explain import nothing_feasible
 from core.analysis.frame import Frame, rows_of
+from core.harmless import tab_separated
 from core.records.metrics import METRICS
 from core.table.table import Table
 from gui.panels.metric_box import in_lines, metric_tip
@@ -306,7 +307,8 @@ def table_text(view: QTableView) -> str:
     """A table as tab-separated text with its headings."""
     model = view.model()
     columns = range(model.columnCount())
-    lines = ["\t".join(str(model.headerData(c, Qt.Orientation.Horizontal)) for c in columns)]
-    for row in range(model.rowCount()):
-        lines.append("\t".join(str(model.index(row, c).data() or "") for c in columns))
-    return "\n".join(lines)
+    heads = [str(model.headerData(c, Qt.Orientation.Horizontal)) for c in columns]
+    rows = range(model.rowCount())
+    return tab_separated(
+        [heads, *([str(model.index(row, c).data() or "") for c in columns] for row in rows)]
+    )

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.harmless import tab_separated
+
 SORT = Qt.ItemDataRole.UserRole
 ROW = Qt.ItemDataRole.UserRole + 1
 Index = QModelIndex | QPersistentModelIndex
@@ -147,11 +149,10 @@ class NumbersTable(QTableWidget):
         """Header and rows as shown, columns separated by tabs."""
         columns = range(self.columnCount())
         heads = [self.horizontalHeaderItem(c) for c in columns]
-        lines = ["\t".join(h.text() if h is not None else "" for h in heads)]
-        for row in range(self.rowCount()):
-            items = [self.item(row, c) for c in columns]
-            lines.append("\t".join(i.text() if i is not None else "" for i in items))
-        return "\n".join(lines)
+        rows = [[self.item(row, c) for c in columns] for row in range(self.rowCount())]
+        return tab_separated(
+            [item.text() if item is not None else "" for item in row] for row in (heads, *rows)
+        )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Copy takes the whole table."""

@@ -1,6 +1,7 @@
 """A selection as one flat CSV: one row per candidate, units in the header, each number's source beside it.
 
-Spreadsheets, HiPlot and pandas read it as it is; `read` gives back exactly the rows written.
+Spreadsheets, HiPlot and pandas read it as it is; `read` gives back exactly the rows written. A name that a
+spreadsheet would run as a formula stands behind an apostrophe.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from core.files import to_json
 from core.formats.configs.writing import SCHEMA_VERSION
 from core.formats.own.own_formats import OwnFormat
 from core.formats.own.selection import FIELDS, Row, Value
+from core.harmless import cell, from_cell
 from core.model.architecture import SIZES, SWITCHES, Architecture
 from core.model.workload import Runtime, Workload
 from core.records.metrics import METRICS
@@ -68,7 +70,7 @@ def write(rows: Sequence[Row], provenance: Mapping[str, Any] | None = None) -> s
             if value is not None:
                 numbers = (value.value, value.low, value.high)
                 parts_of = dict(zip(_PARTS, map(_cell, numbers), strict=False))
-                parts_of |= {"_kind": value.kind, "_source": value.source}
+                parts_of |= {"_kind": cell(value.kind), "_source": cell(value.source)}
             cells += [parts_of[part] for part in parts[key]]
         writer.writerow(cells)
     return out.getvalue()
@@ -92,7 +94,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
     # repr keeps every digit, so that reading back gives the same number
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else cell(str(value))
 
 
 def about_columns(rows: Sequence[Row], provenance: Mapping[str, Any]) -> str:
@@ -151,18 +153,21 @@ def _row(cells: Mapping[str, Any], what: str) -> Row:
                     float(low) if low else None,
                     float(high) if high else None,
                     *(
-                        (str(cells[f"{key}_kind"]), str(cells[f"{key}_source"]))
+                        (
+                            from_cell(str(cells[f"{key}_kind"])),
+                            from_cell(str(cells[f"{key}_source"])),
+                        )
                         if f"{key}_kind" in cells
                         else ("exact", EXACT_SOURCE)
                     ),
                 )
         return Row(
-            str(cells["id"]),
-            str(cells.get("label") or ""),
+            from_cell(str(cells["id"])),
+            from_cell(str(cells.get("label") or "")),
             Architecture(**shape),
             workload,
             runtime,
-            str(cells.get("device") or ""),
+            from_cell(str(cells.get("device") or "")),
             values,
         )
     except (KeyError, TypeError, ValueError) as error:

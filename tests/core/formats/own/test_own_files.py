@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 from dataclasses import replace
 
@@ -41,6 +43,16 @@ def test_tables_read_back_exactly():
     table = json.loads(write_json(rows(), {"project": "p"}))
     assert table["schema_version"] == 1 and table["provenance"] == {"project": "p"}
     assert table["metrics"]["tpot_s"]["unit"] == "s"
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet_and_comes_back():
+    first, _ = rows()
+    evil = replace(first, identity="=cmd|'/c calc'!A1", label="@SUM(1)", device="+x")
+    evil.values["loss"] = replace(evil.values["loss"], value=-3.25, source="=1+1")
+    text = write_csv([evil])
+    cells = next(csv.reader(io.StringIO(text.split("\n", 1)[1])))
+    assert [c for c in cells if c.startswith(("=", "+", "@", "-"))] == ["-3.25"]
+    assert read_csv(text) == (evil,)
 
 
 def test_tables_of_another_version_are_refused():
