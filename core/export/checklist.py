@@ -196,13 +196,13 @@ def _fitting(fit: Fit, runs: TrainingRuns) -> Items:
         ("Bounds", ", ".join(bounds) or "none"),
         ("Converged", "yes" if fit.converged else f"no: {fit.message}"),
         ("Sum reached", f"{fit.objective:.8g}; R2 {fit.r2:.5f} on the runs fitted"),
-        ("Parameters that the runs leave open", _open(fit)),
+        ("Parameters that the runs leave open", _left_open(fit)),
         ("Notes", "; ".join(fit.warnings) or "none"),
         ("Predictions withheld", fit.withheld or "no"),
     ]
 
 
-def _open(fit: Fit) -> str:
+def _left_open(fit: Fit) -> str:
     return "; ".join(f"{name}: {why}" for name, why in fit.undetermined.items()) or "none"
 
 

@@ -96,8 +96,7 @@ def _why(stand: Standings) -> str:
         return "the only law that could be judged"
     if ties == 1:
         return (
-            "every other law misses shapes left out by more, beyond one standard error over"
-            f" {stand.shapes} shapes"
+            f"all others miss more, by over one standard error over {stand.shapes} shapes left out"
         )
     return f"the simplest of {ties} laws that these runs cannot tell apart"
 
