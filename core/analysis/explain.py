@@ -153,7 +153,11 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
     percent = 100 * (here / there - 1)
     width = difference_half_width(table, key, row, other)
     if np.isfinite(width) and not apart(table, key, row, other):
-        return f"{name} cannot be told apart ({percent:+.1f} % ± {width:.1f} %)"
+        ratio = log_ratio(table, key, row, other)
+        # an interval need not lie evenly around the difference
+        low, high = (f"{100 * np.expm1(end):+.1f}" for end in (ratio.low, ratio.high))
+        text = f"{name} cannot be told apart ({percent:+.1f} %; 95 %: {low} to {high} %)"
+        return text.replace("-", "−")
     sure = f" (± {width:.1f} %)" if np.isfinite(width) and width > 0 else ""
     if abs(percent) < 0.05:
         return f"{name} the same{sure}"

@@ -38,7 +38,13 @@ def change_text(table: Table, key: str, row: int, other: int) -> tuple[str, bool
         return metric.format_change(amount), True
     suffix, factor = scale_for(max(amount, half), metric.unit)
     # the last digit of the half-width is the last that the difference has
-    numbers = f"{_like(amount / factor, half / factor)} ± {digits(half / factor, 2)}"
+    if (half < amount) == (low > 0 or high < 0):
+        sure = f"± {digits(half / factor, 2)}"
+    else:
+        # uneven around the difference, so that half the interval would mislead
+        ends = (low, high) if here > there else (-high, -low)
+        sure = f"(95 %: {' – '.join(_like(end / factor, half / factor) for end in ends)})"
+    numbers = f"{_like(amount / factor, half / factor)} {sure}"
     text = f"({numbers}){suffix}" if metric.unit == "count" and suffix else f"{numbers} {suffix}"
     return text.rstrip(), low > 0 or high < 0
 

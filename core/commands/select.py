@@ -171,9 +171,7 @@ def as_json(s: Selection) -> dict[str, Any]:
 def kept_row(s: Selection, place: int, row: int) -> dict[str, Any]:
     """One kept shape with every number and its source."""
     shape = s.architecture(row)
-    low, high = None, None
-    if len(s.draws):
-        low, high = (float(v) for v in np.percentile(s.draws[:, place], [2.5, 97.5]))
+    low, high = (float(v) if np.isfinite(v) else None for v in s.intervals[:, place])
     return {
         "rank": place + 1,
         "label": s.label(row),

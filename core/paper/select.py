@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import Bools, Floats
+from core.arrays import Bools, Floats, Indices
 from core.errors import Unusable
+from core.fit.fit import Fit
 from core.fit.reach import Reach
 from core.laws.columns import design_columns
 from core.model.architecture import Architecture, Shapes
@@ -21,6 +22,7 @@ from core.units import format_quantity
 
 Columns = Mapping[str, Floats]
 COUNTS = ("total", "non-embedding")
+DRAWS = 4000
 SAME_LOSS = 5e-4  # relative difference below which losses count as equal in the sentences
 
 
@@ -48,16 +50,25 @@ class LossPredictor:
     """How losses are predicted, e.g. by the methods of a core.fit.fit.Fit.
 
     `predict` takes columns (params_total, params_non_embedding, tokens, d_model, n_layers,
-    ffn_to_attention) to losses. `draws` gives the same under every resample of the law (B, rows),
-    `reach` tells which rows lie outside what the runs had, and in what. `text` names the law and its data, `trust` is a
+    ffn_to_attention) to losses. `interval` gives the 95 % prediction interval of each, and `draws`
+    the losses (draws, rows) of the models that one would train, drawn together, given a number for
+    each row that rows of one shape share. `reach` tells which rows lie outside what the runs had, and in what. `text` names the law and its data, `trust` is a
     sentence on its errors on models it has not seen.
     """
 
     predict: Callable[[Columns], Floats]
-    draws: Callable[[Columns], Floats] | None = None
+    interval: Callable[[Columns], tuple[Floats, Floats]] | None = None
+    draws: Callable[[Columns, Indices], Floats] | None = None
     reach: Callable[[Columns], Reach] | None = None
     text: str = ""
     trust: str = ""
+
+
+def trained_draws(fit: Fit) -> Callable[[Columns, Indices], Floats] | None:
+    """`LossPredictor.draws` of a fit; None where it has not learnt what its predictions may miss."""
+    if fit.doubt is None:
+        return None
+    return lambda columns, shape: fit.predictive_draws(columns, shape, shape, DRAWS)
 
 
 def nameless(row: int) -> str:
@@ -69,8 +80,8 @@ def nameless(row: int) -> str:
 class Selection:
     """Every shape considered with its prediction, the rows each limit dropped, and the few kept.
 
-    `chosen` are rows, best first. `draws` (B, rows of `chosen`) are their losses under resamples of
-    the law, (0, k) without. `named` gives a further name that distinguishes a row, or ''. `reach`
+    `chosen` are rows, best first, and `intervals` (2, rows of `chosen`) their losses' 95 % prediction
+    intervals, NaN without. `named` gives a further name that distinguishes a row, or ''. `reach`
     tells where rows lie outside what the law's runs had; `set_aside` are those left out for it.
     """
 
@@ -88,7 +99,7 @@ class Selection:
     unknown: Bools
     set_aside: Bools
     chosen: tuple[int, ...]
-    draws: Floats
+    intervals: Floats
     predictor: LossPredictor
     named: Callable[[int], str] = nameless
 
@@ -164,7 +175,9 @@ def select(
     order = np.lexsort((size[left], seconds.value_s[left], predicted[left]))
     chosen = tuple(int(i) for i in left[order[:top]])
     picked = {k: v[list(chosen)] for k, v in columns.items()}
-    draws = loss.draws(picked) if loss.draws and chosen else np.empty((0, len(chosen)))
+    intervals = np.full((2, len(chosen)), np.nan)
+    if loss.interval and chosen:
+        intervals = np.stack(loss.interval(picked))
     return Selection(
         shapes,
         float(max_params),
@@ -180,7 +193,7 @@ def select(
         unknown,
         set_aside,
         chosen,
-        draws,
+        intervals,
         loss,
         named,
     )
@@ -216,11 +229,37 @@ def _budget(s: Selection) -> str:
 def _choice(s: Selection) -> str:
     if s.best is None:
         return _nothing(s)
+    low, high = s.intervals[:, 0]
+    sure = f", 95 %: {low:.3f} – {high:.3f}," if low < high else ""
     return (
         f"Selected {s.label(s.best)}: {_timed(s, s.best)} per request, the lowest predicted loss "
-        f"({s.loss[s.best]:.3f} after {_count(s.tokens)} tokens) within {_seconds(s.max_latency_s)} "
-        f"and {_budget(s)}."
+        f"({s.loss[s.best]:.3f}{sure} after {_count(s.tokens)} tokens) within "
+        f"{_seconds(s.max_latency_s)} and {_budget(s)}."
     )
+
+
+def _drawn(s: Selection, row: int, other: int) -> Floats:
+    """Draws of ln(loss of a row / loss of another), both as models one would train; empty without."""
+    if s.predictor.draws is None:
+        return np.empty(0)
+    pair = s.shapes.take(np.array([row, other]))
+    losses = s.predictor.draws(columns_of(pair, s.tokens), pair.numbers())
+    return np.asarray(np.log(losses[:, 0] / losses[:, 1]))
+
+
+def _apart(s: Selection, row: int, other: int) -> str:
+    """'0.64 % higher (95 %: 0.31 to 0.95 %)' of a row's predicted loss against another's; that they
+    cannot be told apart where the interval holds zero."""
+    percent = 100.0 * (s.loss[row] / s.loss[other] - 1.0)
+    word = "higher" if percent > 0 else "lower"
+    text = f"{abs(percent):.2g} % {word}"
+    drawn = _drawn(s, row, other)
+    if not len(drawn):
+        return text
+    ends = 100.0 * np.expm1(np.percentile(drawn, [2.5, 97.5]))
+    low, high = ends if percent > 0 else -ends[::-1]
+    text += f" (95 %: {low:.2g} to {high:.2g} %".replace("-", "−")
+    return f"{text})" if low > 0 else f"{text}; they cannot be told apart)"
 
 
 def _nothing(s: Selection) -> str:
@@ -253,10 +292,9 @@ def _against_unlimited(s: Selection) -> str:
         return "No slower shape of this size is predicted to be better."
     kind = "timed shape" if timed.any() and s.latency.estimated.any() else "shape"
     speed = s.latency.value_s[rival] / s.latency.value_s[s.best]
-    worse = s.loss[s.best] / s.loss[rival] - 1.0
     return (
         f"It is {speed:.2f}x faster than {s.label(rival)} ({_timed(s, rival)}), the best {kind} "
-        f"without a latency limit; predicted loss {100 * worse:.2g} % higher."
+        f"without a latency limit; predicted loss {_apart(s, s.best, rival)}."
     )
 
 
@@ -268,27 +306,28 @@ def _next_limit(s: Selection) -> str:
     if not better.any():
         return ""
     row = _least(s.latency.value_s, better)
-    gain = 1.0 - s.loss[row] / s.loss[s.best]
     return (
         f"A limit of {_timed(s, row)} would admit {s.label(row)}: predicted loss "
-        f"{100 * gain:.2g} % lower."
+        f"{_apart(s, row, s.best)}."
     )
 
 
 def _runner_up(s: Selection) -> str:
-    """The second, and how often resamples of the law keep the order."""
+    """The second, and how often models that one would train keep the order."""
     if len(s.chosen) < 2:
         return ""
     first, second = s.chosen[:2]
-    worse = s.loss[second] / s.loss[first] - 1.0
     text = (
-        f"Second: {s.label(second)}, {_timed(s, second)}, predicted loss {100 * worse:.2g} % higher"
+        f"Second: {s.label(second)}, {_timed(s, second)}, predicted loss {_apart(s, second, first)}"
     )
-    if not len(s.draws):
+    drawn = _drawn(s, second, first)
+    if not len(drawn):
         return f"{text}."
-    # resamples move together, so the order is surer than either loss
-    kept = float(np.mean(s.draws[:, 0] <= s.draws[:, 1]))
-    return f"{text}; {100 * kept:.0f} % of the law's resamples keep this order."
+    kept = float(np.mean(drawn >= 0))
+    return (
+        f"{text}; of pairs of models trained like this, {100 * kept:.0f} % are expected to keep this"
+        " order."
+    )
 
 
 def _funnel(s: Selection) -> str:
@@ -336,8 +375,8 @@ def _caution(s: Selection) -> str:
             which = f"{len(beyond)} of these lie"
         mask = np.isin(np.arange(len(s.shapes)), beyond)
         texts.append(
-            f"{which} outside what the law's runs had ({_columns(s, mask)}): trust the order, not the"
-            " value."
+            f"{which} outside what the law's runs had ({_columns(s, mask)}): no run checks the law"
+            " there."
         )
     if s.predictor.trust:
         texts.append(s.predictor.trust)

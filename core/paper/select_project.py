@@ -13,7 +13,7 @@ from core.arrays import Indices
 from core.errors import Unusable
 from core.model.architecture import Shapes
 from core.model.workload import Workload
-from core.paper.select import Latencies, LossPredictor
+from core.paper.select import Latencies, LossPredictor, trained_draws
 
 if TYPE_CHECKING:
     from core.table.table import Table
@@ -86,7 +86,7 @@ def project_shapes(
         named,
         wanted,
         table.device_key,
-        LossPredictor(fit.predict, fit.draws, fit.reach, loss_text(laws)),
+        LossPredictor(fit.predict, fit.prediction, trained_draws(fit), fit.reach, loss_text(laws)),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from core.arrays import Floats
 from core.formats.runs.suites import Landmark, landmarks, suite
 from core.model.architecture import Shapes, shape_from_label
-from core.paper.select import Latencies, LossPredictor
+from core.paper.select import Latencies, LossPredictor, trained_draws
 
 # the shapes scored in the paper's repository at 1B, layers x width
 SCORED = (
@@ -79,6 +79,7 @@ def published_latency(shapes: Shapes, estimate: bool = False) -> Latencies:
 
 def published_predictor(resamples: int = 1000) -> LossPredictor:
     """The paper's main fit, repeated on its 27 runs: tied exponents, plain least squares."""
+    from core.fit.doubting import with_doubt
     from core.fit.resample import with_resamples
     from core.fit.row_filter import kept
     from core.fit.solve import fit
@@ -89,12 +90,13 @@ def published_predictor(resamples: int = 1000) -> LossPredictor:
     found = fit(used, "inference-aware", tied=True, all_rows=runs)
     judged = judge_largest(found, runs)
     if resamples:
-        found = with_resamples(found, used, resamples)
+        found = with_doubt(with_resamples(found, used, resamples), used)
     errors = judged["relative_errors"]
     low, high = found.ranges["N"]
     return LossPredictor(
         found.predict,
-        found.draws,
+        found.prediction,
+        trained_draws(found),
         found.reach,
         f"{found.definition.formula}, fitted to {found.n} runs of {low / 1e6:.0f} to "
         f"{high / 1e6:.0f} M parameters (train-average loss, nats/token)",

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -92,16 +93,32 @@ def test_the_sentences_say_what_it_costs_and_how_far_to_trust_it(law):
     assert "1.84x faster than 24x2048" in said
     assert "A limit of 2.57 s would admit 16x2560" in said
     assert "8 without a latency" in said and "A100-40GB" in said
-    assert "It lies outside what the law's runs had (parameters, training tokens): trust" in said
+    assert "It lies outside what the law's runs had (parameters, training tokens): no run" in said
     assert "rank correlation 1.00" in said and "0.7 to 1.1 %" in said
 
 
-def test_resamples_agree_on_the_order_far_more_than_on_the_value(law):
+def test_kept_shapes_have_prediction_intervals_and_an_order_of_trained_models(law):
     found = published(law, 4)
-    assert found.draws.shape == (200, 3)
-    first, second = found.draws[:, 0], found.draws[:, 1]
-    assert np.mean(first < second) > 0.95
-    assert np.percentile(first, 97.5) > np.percentile(second, 2.5)
+    rows = list(found.chosen)
+    columns = columns_of(published_shapes().take(np.array(rows)), TOKENS_1B)
+    np.testing.assert_allclose(found.intervals, np.stack(law.interval(columns)))
+    low, high = found.intervals
+    assert (low < found.loss[rows]).all() and (found.loss[rows] < high).all()
+    # models of two shapes share the law's error, so that their order is surer than either loss
+    drawn = law.draws(columns, np.arange(3))
+    one = np.percentile(np.log(drawn[:, 0]), [2.5, 97.5])
+    both = np.percentile(np.log(drawn[:, 0] / drawn[:, 1]), [2.5, 97.5])
+    assert np.ptp(both) < 0.5 * np.ptp(one)
+    said = " ".join(found.sentences)
+    assert f"95 %: {low[0]:.3f} – {high[0]:.3f}" in said
+    kept = np.mean(drawn[:, 0] <= drawn[:, 1])
+    told = re.search(r"models trained like this, (\d+) % are expected to keep this order", said)
+    assert float(told[1]) == pytest.approx(100 * kept, abs=3)
+
+
+def test_a_difference_within_its_interval_cannot_be_told_apart(law):
+    said = " ".join(published(law, 2).sentences)
+    assert re.search(r"% lower \(95 %: −[\d.]+ to [\d.]+ %; they cannot be told apart\)", said)
 
 
 def test_an_impossible_limit_says_which_to_loosen(law):
