@@ -24,7 +24,7 @@ MANY_TOKENS_PER_PARAMETER = 100.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheapestLife:
-    """The optimum at the quality of the candidate `label`. `values` holds the metrics of PLACED.
+    """The optimum at the quality of the candidate `label`, by the law's mean. `values` holds the metrics of PLACED.
 
     The law has its own count of parameters. Total parameters and FLOPs are in the same proportion to
     it as in the candidate. `saved` is relative to the cost of the candidate, and
@@ -63,13 +63,14 @@ class CheapestLife:
 
     @property
     def text(self) -> str:
-        """One sentence, with the law's intervals."""
+        """One sentence, with intervals of the law's mean."""
         count = METRICS["params_total"].format
 
         def sure(interval: tuple[float, float] | None) -> str:
             return f" ({count(interval[0])} to {count(interval[1])})" if interval else ""
 
-        caution = f"; {self.caution}" if self.caution else ""
+        caution = "; intervals are of the law's mean" if self.params_interval else ""
+        caution += f"; {self.caution}" if self.caution else ""
         return (
             f"With {count(self.served_tokens)} tokens served, the loss of {self.label} is cheapest"
             f" over a life with {self._size} parameters{sure(self.params_interval)} trained on"

@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         ratio = best.get("tokens_per_parameter", (float("nan"), float("nan")))
         lines.append(
             f"best at {options.train_flops:.3g} FLOPs: N {n:.4g}, D {d:.4g}, "
-            f"D/N {d / n:.3g} ({ratio[0]:.3g} to {ratio[1]:.3g})"
+            f"D/N {d / n:.3g} ({ratio[0]:.3g} to {ratio[1]:.3g}, of the law's mean)"
         )
     return "\n".join([*lines, sentence]), answer
 

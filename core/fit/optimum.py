@@ -126,7 +126,8 @@ def crossing(
 
 def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -> str:
     """One sentence on where two named designs cross, e.g. '16x2048 and 32x1024 have the same loss at
-    12B training tokens (95 % interval 9B to 20B, in 93 % of resamples); beyond, 32x1024 is better'."""
+    12B training tokens (95 % interval of the law's mean 9B to 20B, in 93 % of resamples); beyond,
+    32x1024 is better'. Single trainings scatter about the mean."""
     better = {"first": first, "second": second}.get(met.better, "neither")
 
     def tokens(value: float) -> str:
@@ -140,7 +141,8 @@ def crossing_text(met: Crossing, first: str, second: str, level: float = 0.95) -
         return text + (f", though not in {100 * met.share:.0f} % of resamples" if met.share else "")
     sure = []
     if met.low is not None and met.high is not None:
-        sure.append(f"{100 * level:g} % interval {tokens(met.low)} to {tokens(met.high)}")
+        between = f"{tokens(met.low)} to {tokens(met.high)}"
+        sure.append(f"{100 * level:g} % interval of the law's mean {between}")
         if met.share < 0.995:
             sure.append(f"in {100 * met.share:.0f} % of resamples")
     if met.outside:

@@ -462,6 +462,7 @@ def test_bootstrap_says_where_designs_cross(capsys, morph):
     met, never = got["crossings"]
     assert met["low"] < met["tokens"] < met["high"] and 0.5 < met["share"] <= 1
     assert met["better_after"] == "16x2048" and not met["outside"]
+    assert "95 % interval of the law's mean" in met["message"]
     again = fit(morph, "u-shaped")
     from core.commands.bootstrap import design_of
     from core.model.architecture import shape_from_label
