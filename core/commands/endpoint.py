@@ -46,14 +46,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Measure the endpoint and store one measurement under the model's name."""
     from core.measure.backends.served import Endpoint
-    from core.measure.backends.served_shape import measure_endpoint, served_shape
+    from core.measure.backends.served_shape import TIMEOUT_S, measure_endpoint, served_shape
     from core.project.project import Project
 
-    key = os.environ.get(options.key_from, "") if options.key_from else ""
+    # secrets mounted as files often end in a line break
+    key = os.environ.get(options.key_from, "").strip() if options.key_from else ""
     if options.key_from and not key:
-        raise Unusable(f"the environment has no variable {options.key_from}")
+        empty = options.key_from in os.environ
+        lacking = "holds no key" if empty else "is not in the environment"
+        raise Unusable(f"the variable {options.key_from} {lacking}")
     endpoint = Endpoint(options.url, options.model, key)
-    architecture, precision = served_shape(endpoint, options.config)
+    longest = min(TIMEOUT_S, options.timeout_s)
+    architecture, precision = served_shape(endpoint, options.config, longest)
     device = _device(options)
     with Project.open_or_create(options.project) as project:
         if project.read_only:

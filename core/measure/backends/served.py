@@ -19,6 +19,7 @@ from statistics import median, median_low
 
 from core.errors import Unusable
 from core.measure.backends.backend import Backend
+from core.measure.backends.endpoint import Endpoint as Endpoint
 from core.measure.backends.served_request import (
     EXTRAS,
     NoSuchField,
@@ -28,8 +29,7 @@ from core.measure.backends.served_request import (
     ask,
     prompt_length,
 )
-from core.measure.backends.served_request import Endpoint as Endpoint
-from core.measure.backends.served_request import ServedRequest as ServedRequest
+from core.measure.backends.served_stream import ServedRequest as ServedRequest
 from core.model.architecture import Architecture
 from core.model.workload import SERVED, Runtime, Workload
 from core.records.measurement import Device, Measurement
@@ -87,7 +87,7 @@ def measure_served(
         raise Unusable(f"the number of requests must be 1 to {MOST_REQUESTS}, not {requests}")
     if workload.batch > MOST_BATCH:
         raise Unusable(f"at most {MOST_BATCH} requests at once are sent, not {workload.batch}")
-    endpoint.parts()
+    endpoint.address()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     rng = random.Random(seed)
     words = workload.prompt_tokens

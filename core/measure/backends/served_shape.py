@@ -7,7 +7,6 @@ nothing is ever fetched.
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from urllib.parse import quote
 from core.errors import Unusable
 from core.formats.configs.gguf import read_gguf, read_header
 from core.formats.configs.hf import read_config
+from core.measure.backends.exchange import exchange
 from core.measure.backends.served import Endpoint, measure_served
 from core.model.architecture import Architecture
 from core.model.workload import BYTES_PER_ELEMENT, SERVED, Runtime, Workload
@@ -31,7 +31,9 @@ FILE_TYPES = {0: "fp32", 1: "fp16", 32: "bf16"}
 PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
-def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[Architecture, str]:
+def served_shape(
+    endpoint: Endpoint, config: Path | str | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[Architecture, str]:
     """The shape that is served, and its weight precision ('' where it is unknown).
 
     `config` is a config.json, a folder with one, or a GGUF file; without it the server is asked which
@@ -39,18 +41,18 @@ def served_shape(endpoint: Endpoint, config: Path | str | None = None) -> tuple[
     Unusable when nothing listens there, when it wants another key, when it serves other models only,
     and when neither gives the shape.
     """
-    models = _get(endpoint, "/v1/models")
-    rows = models.get("data") if isinstance(models, dict) else None
-    served = [row for row in rows or () if isinstance(row, dict) and row.get("id")]
-    mine = [row for row in served if endpoint.model in (row["id"], *(row.get("aliases") or ()))]
+    models = _get(endpoint, "/v1/models", timeout_s)
+    rows = _items(models, "data")
+    served = [row for row in rows if isinstance(row, dict) and row.get("id")]
+    mine = [row for row in served if endpoint.model in (row["id"], *_items(row, "aliases"))]
     if config is not None:
         return _read(Path(config).expanduser())
     # transformers lists what it has in its cache, which a folder of the user's is not
     if served and not mine and not _is_model(Path(endpoint.model)):
-        names = ", ".join(str(row["id"]) for row in served[:5])
+        names = endpoint.quoted(", ".join(str(row["id"]) for row in served[:5]))
         raise Unusable(f"{endpoint.url} serves {names}, not '{endpoint.model}'")
     places = [str(row.get("root") or "") for row in mine]
-    properties = _get(endpoint, f"/props?model={quote(endpoint.model)}")
+    properties = _get(endpoint, f"/props?model={quote(endpoint.model)}", timeout_s)
     if isinstance(properties, dict):
         places.append(str(properties.get("model_path") or ""))
     for path in (Path(text) for text in (*places, endpoint.model) if text):
@@ -105,7 +107,18 @@ def served_runtime(weights: str) -> Runtime:
 
 def _is_model(path: Path) -> bool:
     """True for a model's own place; a name on a hub is a relative path here, and leads nowhere."""
-    return path.is_absolute() and (path.suffix == ".gguf" or (path / "config.json").is_file())
+    try:
+        files = path if path.suffix == ".gguf" else path / "config.json"
+        return path.is_absolute() and files.is_file()
+    except (OSError, ValueError):
+        # a server may name anything: what is too long, what holds a null
+        return False
+
+
+def _items(value: Any, key: str) -> list[Any]:
+    """The list under a key of what a server sent; empty where there is none."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _read(path: Path) -> tuple[Architecture, str]:
@@ -117,29 +130,21 @@ def _read(path: Path) -> tuple[Architecture, str]:
     return reading.architecture, PRECISIONS.get(reading.dtype or "", reading.dtype or "")
 
 
-def _get(endpoint: Endpoint, path: str) -> Any:
+def _get(endpoint: Endpoint, path: str, timeout_s: float) -> Any:
     """The JSON the server answers to a GET, None where it has no such page.
 
-    Unusable when nobody is there or the key is not the right one.
+    Unusable when nobody is there, in time or at all, or the key is not the right one.
     """
-    scheme, host, port, prefix = endpoint.parts()
-    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-    connection = kind(host, port, timeout=TIMEOUT_S)
-    headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+    with exchange(endpoint, "GET", path, timeout_s=timeout_s, most_bytes=MOST_BYTES) as (
+        response,
+        _,
+    ):
+        status, body = response.status, response.read(MOST_BYTES)
+    if status in (401, 403):
+        held = "takes another key than the one given" if endpoint.key else "asks for a key"
+        where = endpoint.address().where
+        raise Unusable(f"{where} {held} (it answered {status} to {path})")
     try:
-        connection.request("GET", prefix + path, headers=headers)
-        response = connection.getresponse()
-        body = response.read(MOST_BYTES)
-        if response.status not in (401, 403):
-            return json.loads(body) if response.status == 200 else None
-    except ValueError:
+        return json.loads(body) if status == 200 else None
+    except (ValueError, RecursionError):
         return None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unusable(
-            f"nothing that can be measured answers at {host}:{port} "
-            f"({str(error) or type(error).__name__}); is the server running?"
-        ) from error
-    finally:
-        connection.close()
-    held = "takes another key than the one given" if endpoint.key else "asks for a key"
-    raise Unusable(f"{host}:{port} {held} (it answered {response.status} to {path})")

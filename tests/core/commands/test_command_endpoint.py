@@ -108,7 +108,9 @@ def test_an_untold_precision_is_said_to_be_assumed(tmp_path, capsys):
     )
 
 
-def test_refusals_are_one_line_and_leave_no_file(config, tmp_path, capsys):
+def test_refusals_are_one_line_and_leave_no_file(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EMPTY_KEY", "\n")
+    monkeypatch.setenv("BROKEN_KEY", "s3cret\nX-More: 1")
     project = tmp_path / "p.paretoscope"
     words = ["--model", "tiny", "--project", project]
     with serving() as url:
@@ -119,13 +121,19 @@ def test_refusals_are_one_line_and_leave_no_file(config, tmp_path, capsys):
             ((url, *words), "serves other, not 'tiny'"),
             ((url, *words, "--config", config.with_name("none.json")), "no such file"),
             (("http://192.0.2.7:8000", *words), "is not this machine"),
-            ((url, *words, "--key-from", "NO_SUCH_VARIABLE"), "no variable NO_SUCH_VARIABLE"),
+            (
+                (url, *words, "--key-from", "NO_SUCH_VARIABLE"),
+                "NO_SUCH_VARIABLE is not in the environment",
+            ),
+            ((url, *words, "--key-from", "EMPTY_KEY"), "EMPTY_KEY holds no key"),
+            ((url, *words, "--key-from", "BROKEN_KEY"), "no key can"),
             ((url, *words, "--requests", 0), "must be at least 1"),
+            (("http://[::1", *words), "is not an address"),
         ]
         for given, reason in cases:
             status, _, out, err = run(capsys, *given)
             assert (status, out) == (2, "") and reason in err, (reason, err)
-            assert err.count("\n") == 1
+            assert err.count("\n") == 1 and "s3cret" not in err
     with serving(pages={"/v1/models": {"data": [{"id": "tiny", "root": "org/name"}]}}) as url:
         status, _, _, err = run(capsys, url, *words)
         assert status == 2 and "does not say which shape" in err and "--config" in err
@@ -143,7 +151,8 @@ def test_a_server_that_fails_in_the_middle_stores_nothing(config, tmp_path, caps
 
 
 def test_the_key_is_read_from_the_environment_and_sent(config, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("TEST_KEY", "s3cret")
+    # as a secret mounted as a file often ends
+    monkeypatch.setenv("TEST_KEY", "s3cret\n")
     seen = []
     monkeypatch.setattr(
         Handler, "stream", lambda self, *a: (seen.append(self.headers["Authorization"]),

@@ -7,6 +7,7 @@ from completion_server import FIRST, GAP, serving
 
 import core.measure.backends.served
 from core.errors import Unusable
+from core.measure.backends.endpoint import Address, Deadline
 from core.measure.backends.served import Endpoint, ServedRequest, measure_served
 from core.model.architecture import Architecture
 from core.model.workload import Workload
@@ -115,12 +116,12 @@ def test_a_server_that_stalls_is_given_up():
 def test_only_this_machine_is_asked():
     for address in ("http://192.0.2.7:8000", "http://example.invalid/v1"):
         with pytest.raises(Unusable, match="is not this machine"):
-            Endpoint(address, "m").parts()
-    assert Endpoint("localhost:8000", "m").parts() == ("http", "localhost", 8000, "")
-    assert Endpoint("http://192.0.2.7/api/v1/", "m", remote=True).parts()[3] == "/api"
+            Endpoint(address, "m").places(Deadline(60))
+    assert Endpoint("localhost:8000", "m").address() == Address("http", "localhost", 8000, "")
+    assert Endpoint("http://192.0.2.7/api/v1/", "m", remote=True).address().prefix == "/api"
     for address in ("ftp://127.0.0.1", "http://127.0.0.1:99999", "http://"):
         with pytest.raises(Unusable, match="is not an address"):
-            Endpoint(address, "m").parts()
+            Endpoint(address, "m").address()
 
 
 def test_nothing_listening_and_unbounded_requests_are_refused():

@@ -17,9 +17,10 @@ import pytest
 
 import core.measure.backends.served
 from core.errors import Unusable
+from core.measure.backends.endpoint import Endpoint
 from core.measure.backends.served import decoded_at_once, measure_served, round_s, share_in_bursts
-from core.measure.backends.served_request import Endpoint, ServedRequest
 from core.measure.backends.served_shape import served_shape
+from core.measure.backends.served_stream import ServedRequest
 from core.model.architecture import Architecture
 from core.model.workload import Workload
 from core.records.measurement import Device
@@ -484,7 +485,7 @@ def test_vllm_that_is_stopped_sends_no_more():
     silent = "\n".join([*VLLM.splitlines()[:2], ": 1500", *VLLM.splitlines()[2:]])
     with replaying(silent) as (_, endpoint):
         steps = measure_served(endpoint, Workload(1, 200, 3), SHAPE, CPU, timeout_s=4.0)
-        with pytest.raises(Unusable, match=r"nothing more after 2 of 3 tokens; was it stopped"):
+        with pytest.raises(Unusable, match=r"within 4 s: 2 of 3 tokens came; was it stopped"):
             for _ in steps:
                 pass
 
