@@ -11,8 +11,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from core.errors import Unusable
 from core.formats.configs.hf import reading_from_config
 from core.formats.configs.safetensors import DTYPES, tensor_headers
+from core.measure.backends.stored_weights import has_own_head, refuse_quantised
 from core.model.architecture import Architecture
 
 WEIGHTS = ("fp64", "fp32", "fp16", "bf16", "fp8")  # what a parameter is stored in
@@ -27,7 +28,8 @@ WEIGHTS = ("fp64", "fp32", "fp16", "bf16", "fp8")  # what a parameter is stored 
 BUFFERS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attention\.bias|attn\.bias)$")
 # their presence alone makes transformers unpickle, which can run code
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-QUANTISED = "quantization_config"
+# where a config says so; MLX writes the second, compressed-tensors once wrote the third
+QUANTISED = ("quantization_config", "quantization", "compression_config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,20 @@ def read_folder(path: Path | str) -> ModelFolder:
     except Unusable as error:
         raise Unusable(f"{path / 'config.json'}: {error}") from error
     a = reading.architecture
-    expected = a.params_total + reading.left_out
     notes = list(reading.notes)
     files = _weight_files(path)
     tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in files:
         tensors |= tensor_headers(file)
     tensors = {k: v for k, v in tensors.items() if not BUFFERS.search(k)}
+    refuse_quantised(path, tensors)
+    if a.tied_embeddings and has_own_head(files, tensors):
+        a = replace(a, tied_embeddings=False)
+        notes.append(
+            "its config says that head and embedding are one matrix, but its files hold a head of its"
+            " own, which is counted"
+        )
+    expected = a.params_total + reading.left_out
     mix: dict[str, int] = {}
     size = 0
     for dtype, shape in tensors.values():
@@ -96,7 +105,7 @@ def read_folder(path: Path | str) -> ModelFolder:
         )
     if files:
         stored = sum(mix.values())
-        # a tied head may be stored a second time; it is the same parameter
+        # the embedding may be stored a second time as the head; it is the same parameter
         head = a.vocab_size * a.d_model
         if a.tied_embeddings and stored == expected + head:
             stored -= head
@@ -158,16 +167,45 @@ def load_model(folder: ModelFolder, dtype: str, device: str) -> Any:
                     f"{folder.path}: {len(lost)} tensors the model needs are not in its files "
                     f"({lost[0]})"
                 )
+            _refuse_strangers(folder, report["unexpected_keys"])
+            _refuse_other_head(folder, model)
         else:
             config = AutoConfig.from_pretrained(
                 folder.path, local_files_only=True, trust_remote_code=False
             )
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Unusable:
+        raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise Unusable(
             f"{folder.path}: transformers cannot load it ({_first_line(error)})"
         ) from error
     return model.to(device=device, dtype=kind).eval()
+
+
+def _refuse_strangers(folder: ModelFolder, names: Iterable[str]) -> None:
+    """Raises Unusable for tensors that the model has no place for: without them it is another model."""
+    strange = sorted(name for name in names if not BUFFERS.search(name))
+    if strange:
+        raise Unusable(
+            f"{folder.path}: its files hold {len(strange)} tensors that a {folder.family} model has no "
+            f"place for ({strange[0]}); without them it would be another model"
+        )
+
+
+def _refuse_other_head(folder: ModelFolder, model: Any) -> None:
+    """Raises Unusable where transformers uses the embedding as the head in place of the stored one."""
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if (
+        table is not None
+        and head is not None
+        and not folder.architecture.tied_embeddings
+        and table.weight.data_ptr() == head.weight.data_ptr()
+    ):
+        raise Unusable(
+            f"{folder.path}: its files hold a head that transformers does not use, since its config "
+            "says 'tie_word_embeddings'; set that to false there"
+        )
 
 
 def need_transformers(
@@ -209,16 +247,15 @@ def _config(path: Path) -> dict[str, Any]:
         raise Unusable(
             f"{file}: needs code of its own ('auto_map'); code from model folders is never run"
         )
-    if config.get(QUANTISED):
-        method = (
-            config[QUANTISED].get("quant_method", "?")
-            if isinstance(config[QUANTISED], dict)
-            else "?"
-        )
-        raise Unusable(
-            f"{file}: the weights are quantised ('{QUANTISED}': {method}); "
-            "only folders with floating-point weights can be measured"
-        )
+    inner = config.get("text_config")
+    for key in QUANTISED:
+        how = config.get(key) or (inner.get(key) if isinstance(inner, dict) else None)
+        if how:
+            method = how.get("quant_method", "?") if isinstance(how, dict) else "?"
+            raise Unusable(
+                f"{file}: the weights are quantised ('{key}': {method}); "
+                "only folders with floating-point weights can be measured"
+            )
     return config
 
 
