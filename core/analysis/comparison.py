@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.analysis.contents import Contents
 from core.analysis.pipeline import Laws, make_table
+from core.analysis.values_in_words import own_interval
 from core.fit.fit import Fit
 from core.fit.optimum import crossing, crossing_text
 from core.project.choices import Choices
@@ -45,6 +46,15 @@ class Difference:
     kind: str
     base_kind: str
     note: str = ""
+    interval: tuple[float, float] | None = None
+
+    @property
+    def value_text(self) -> str:
+        """E.g. '3.430 nats/token (3.413 – 3.448)'."""
+        metric = METRICS[self.metric]
+        if self.interval is None:
+            return metric.format(self.value)
+        return f"{metric.format(self.value)} ({metric.format_range(self.value, *self.interval)})"
 
     @property
     def text(self) -> str:
@@ -168,6 +178,10 @@ def difference(
     key: str,
 ) -> Difference:
     """One metric of one row against another row of a table."""
+    return replace(_difference(table, row, base, key), interval=own_interval(table, row, key))
+
+
+def _difference(table: Table, row: int, base: int, key: str) -> Difference:
     estimates = table.estimates(key)
     value, at = float(estimates.value[row]), float(estimates.value[base])
     kinds = (kind_of(table, row, key), kind_of(table, base, key))

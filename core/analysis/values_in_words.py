@@ -10,14 +10,20 @@ from core.table.table import Table
 from core.units import digits, scale_for
 
 
+def own_interval(table: Table, row: int, key: str) -> tuple[float, float] | None:
+    """The 95 % interval of one value; None where it is exact or not known."""
+    estimates = table.estimates(key)
+    low, high = float(estimates.low[row]), float(estimates.high[row])
+    return (low, high) if METRICS[key].exact is None and low < high else None
+
+
 def value_text(table: Table, key: str, row: int) -> str:
     """'3.430 nats/token (95 %: 3.413 – 3.448)'; the value alone where it is exact or not sure."""
-    metric, estimates = METRICS[key], table.estimates(key)
-    value, low, high = (float(c[row]) for c in (estimates.value, estimates.low, estimates.high))
-    shown = metric.format(value)
-    if metric.exact is not None or not low < high:
-        return shown
-    return f"{shown} (95 %: {metric.format_range(value, low, high)})"
+    metric, value = METRICS[key], float(table.column(key)[row])
+    interval = own_interval(table, row, key)
+    if interval is None:
+        return metric.format(value)
+    return f"{metric.format(value)} (95 %: {metric.format_range(value, *interval)})"
 
 
 def change_text(table: Table, key: str, row: int, other: int) -> tuple[str, bool]:

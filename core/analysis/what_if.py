@@ -12,6 +12,7 @@ from core.analysis.contents import Contents
 from core.analysis.explain import nothing_feasible
 from core.analysis.frame import Frame, make_frame
 from core.analysis.pipeline import Laws, make_table
+from core.analysis.values_in_words import own_interval
 from core.errors import Unusable
 from core.fit.latency_fit import LatencyFit
 from core.laws.speculative import MAX_LOOKAHEAD, best_lookahead, expected_tokens, speedup
@@ -34,10 +35,12 @@ MOST_DRAFTS = 12
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The best candidate under the limits: its name, its metrics (NaN: unknown), and how many rows
-    keep the limits and are on the front."""
+    keep the limits and are on the front. `intervals` holds what is known of the metrics' 95 %
+    intervals."""
 
     label: str
     values: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
     feasible: int
     front: int
 
@@ -45,9 +48,13 @@ class Snapshot:
 def snapshot(table: Table, frame: Frame) -> Snapshot:
     """The best row of a frame; without one the values are empty."""
     row = frame.best
-    values = {} if row is None else {key: float(table.column(key)[row]) for key in SHOWN}
-    label = "none" if row is None else table.label(row)
-    return Snapshot(label, values, int(frame.feasible.sum()), len(frame.front))
+    counts = int(frame.feasible.sum()), len(frame.front)
+    if row is None:
+        return Snapshot("none", {}, {}, *counts)
+    values = {key: float(table.column(key)[row]) for key in SHOWN}
+    known = {key: own_interval(table, row, key) for key in SHOWN}
+    intervals = {key: ends for key, ends in known.items() if ends is not None}
+    return Snapshot(table.label(row), values, intervals, *counts)
 
 
 def why_nothing(table: Table, frame: Frame) -> str:

@@ -22,7 +22,8 @@ EMPTY = (
 )
 LEGEND = (
     "● measured   ○ predicted   no mark: counted.   Percent of the baseline with the 95 % interval"
-    " of the difference; the errors that two predictions of one law share are left out of it."
+    " of the difference, of losses that of the models one would train; the errors that two predictions"
+    " share are left out of it."
 )
 LOW = 330  # pixels of height below which one of the two lines is hidden; its text is a tooltip
 MARKS = {"measured": "● ", "predicted": "○ ", "published": "▽ "}
@@ -279,10 +280,13 @@ def _cell(d: Difference) -> Cell:
     metric = METRICS[d.metric]
     if d.kind == "unknown":
         return Cell("unknown", tip=d.note, tone="muted")
-    value = MARKS.get(d.kind, "") + metric.format(d.value)
+    mark = MARKS.get(d.kind, "")
+    value = mark + metric.format(d.value)
+    own = [f"{d.value_text}, 95 % interval"] if d.interval is not None else []
     if d.verdict == "same":
-        return Cell(value, tip=f"{metric.label}: {d.kind}")
-    lines = [f"{metric.label}: {d.kind}, baseline {d.base_kind}", f"{d.text}: {d.verdict}"]
+        # there is no difference to show the doubt by
+        return Cell(mark + d.value_text, tip="\n".join([f"{metric.label}: {d.kind}", *own]))
+    lines = [f"{metric.label}: {d.kind}, baseline {d.base_kind}", *own, f"{d.text}: {d.verdict}"]
     if d.verdict == "unknown":
         return Cell(value, tip="the baseline has no value to compare with")
     if d.note:

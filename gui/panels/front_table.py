@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from core.analysis.covered import covered
 from core.analysis.explain import nothing_feasible
 from core.analysis.frame import Frame, rows_of
+from core.analysis.values_in_words import value_text
 from core.harmless import tab_separated
 from core.records.metrics import METRICS
 from core.table.table import Table
@@ -226,8 +227,10 @@ class FrontModel(QAbstractTableModel):
             row = self._rows[index.row()]
             if index.column() == 0:
                 return self.table.id_of(row)
-            source = self.table.source(self._keys[index.column() - 1], row)
-            return in_lines(f"{source.kind}: {source.text}")
+            key = self._keys[index.column() - 1]
+            source = self.table.source(key, row)
+            known = value_text(self.table, key, row)
+            return f"{known}\n{in_lines(f'{source.kind}: {source.text}')}"
         return None
 
     def headerData(

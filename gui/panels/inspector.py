@@ -60,8 +60,8 @@ class Inspector(Panel):
         self.why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.why.setAccessibleName("Why it is on the front, or what beats it")
         self.why.setToolTip(
-            "The front is drawn some hundred times with every uncertain number moved within its"
-            " uncertainty; the share is of the draws in which nothing beats this candidate."
+            "The front is drawn some hundred times, losses as the models that one would train and times"
+            " within their intervals; the share is of the draws in which nothing beats this candidate."
         )
         self.pin = self._button("Pin", "Keep it for comparison (Ctrl+P)", self.on_pin)
         self.pin.setCheckable(True)

@@ -70,6 +70,7 @@ PRECISION_TIP = (
     " transfer.\n"
     + "\n".join(f"{WAYS[way]}: loss + {formula}" for way, formula in FORMULAS.items())
 )
+INTERVAL_TIP = "In brackets: the 95 % interval, of a loss that of the model one would train"
 NONE_TEXTS = {"served_tokens": "none"}
 HEADER = (
     Cell("Best under the limits"),
@@ -335,7 +336,8 @@ class WhatIf(Panel):
             now = after.values.get(key, float("nan"))
             then = before.values.get(key, float("nan")) if before is not None else float("nan")
             if np.isfinite(now) or np.isfinite(then):
-                rows.append(_row(key, then, now))
+                sure = [shown.intervals.get(key) if shown else None for shown in (before, after)]
+                rows.append(_row(key, then, now, *sure))
         self.table.show_rows(HEADER, rows, sortable=False)
 
     # --- speculative decoding -----------------------------------------------------------------------
@@ -492,17 +494,23 @@ def _counted(title: str, before: int | None, after: int) -> list[Cell]:
     ]
 
 
-def _row(key: str, then: float, now: float) -> list[Cell]:
+def _row(key: str, then: float, now: float, *intervals: tuple[float, float] | None) -> list[Cell]:
+    """A metric before and after, each with its 95 % interval where one is known."""
     metric = METRICS[key]
+    sure = [
+        f"  ({metric.format_range(value, *interval)})" if interval is not None else ""
+        for value, interval in zip((then, now), intervals, strict=True)
+    ]
     change = percent_change(then, now)
     tone = ""
     if np.isfinite(change) and metric.better and abs(change) >= 0.05:
         tone = "good" if (change < 0) == (metric.better == "lower") else "bad"
     return [
         Cell(metric.label, tip=metric.formula),
-        Cell(metric.format(then) if np.isfinite(then) else "…"),
+        Cell(metric.format(then) + sure[0] if np.isfinite(then) else "…", tip=INTERVAL_TIP),
         Cell(
-            metric.format(now) if np.isfinite(now) else "unknown",
+            metric.format(now) + sure[1] if np.isfinite(now) else "unknown",
+            tip=INTERVAL_TIP,
             tone="" if np.isfinite(now) else "muted",
         ),
         Cell(_change(change), tone=tone),

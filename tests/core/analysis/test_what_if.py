@@ -22,6 +22,10 @@ def test_without_a_what_if_both_snapshots_agree(made):
     assert (then.label, then.front, then.feasible) == (now.label, now.front, now.feasible)
     np.testing.assert_equal(then.values, now.values)
     assert now.front >= 1 and now.feasible == len(table)
+    best = make_frame(table, choices).best
+    tpot = table.estimates("tpot_s")
+    assert now.intervals["tpot_s"] == (tpot.low[best], tpot.high[best])
+    assert "params_total" not in now.intervals
 
 
 def test_the_described_best_ignores_the_what_if(made):

@@ -4,6 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from core.analysis.comparison import Difference
+from core.records.metrics import METRICS
 from gui.panels.compare_tray import CompareTray, _cell
 
 
@@ -49,6 +50,18 @@ def test_columns_are_candidates_and_rows_are_metrics(tray, opened):
     params = opened.state.table.column("params_total")
     percent = 100 * (params[5] / params[0] - 1)
     assert f"{percent:+.0f}" in tray.table.item(row, 2).text()
+
+
+def test_the_baselines_own_loss_has_its_prediction_interval(tray, opened):
+    a, b = ids(opened, 0, 5)
+    opened.choose(pins=(a, b), baseline=a, selected=b)
+    names = [tray.table.item(r, 0).text() for r in range(tray.table.rowCount())]
+    loss, metric = opened.state.table.estimates("loss"), METRICS["loss"]
+    own = [f"({metric.format_range(loss.value[r], loss.low[r], loss.high[r])})" for r in (0, 5)]
+    row = names.index("Loss")
+    assert tray.table.item(row, 1).text().endswith(own[0])
+    assert own[1] in tray.table.item(row, 2).toolTip()
+    assert "(" not in tray.table.item(names.index("Parameters"), 1).text()
 
 
 def test_cells_mark_what_is_measured_and_what_cannot_be_told_apart():

@@ -1,9 +1,11 @@
 """The Front panel: its hypervolume follows the settled front, and is not computed out of view."""
 
 import pytest
+from PySide6.QtCore import Qt
 
 from core.analysis.covered import covered
 from core.pareto.limits import Limit
+from core.records.metrics import METRICS
 from gui.panels.front_table import FrontTable
 
 
@@ -41,3 +43,12 @@ def test_it_is_not_worked_out_while_the_panel_is_hidden(panel, opened, qtbot, mo
     assert asked == []
     panel.show()
     assert len(asked) == 1
+
+
+def test_a_cells_tooltip_has_its_interval(panel, opened):
+    model, table = panel.model, opened.state.table
+    row = model.row_at(0)
+    tip = model.index(0, 1 + model.keys.index("loss")).data(Qt.ItemDataRole.ToolTipRole)
+    loss, metric = table.estimates("loss"), METRICS["loss"]
+    ends = metric.format_range(loss.value[row], loss.low[row], loss.high[row])
+    assert f"(95 %: {ends})" in tip

@@ -28,3 +28,12 @@ def test_during_a_drag_it_reads_as_when_chosen(qtbot, opened):
     assert "measured" in passing.topLevelItem(at).toolTip(0)
     passing.show_nothing()
     assert texts(passing) == []
+
+
+def test_the_interval_of_a_loss_says_what_it_holds(qtbot, opened):
+    tree = MetricTree()
+    qtbot.addWidget(tree)
+    tree.show_candidate(opened.state.table, 0, live=False)
+    tips = {line[0]: tree.topLevelItem(i).toolTip(2) for i, line in enumerate(texts(tree))}
+    assert "its loss would lie in here 19 times in 20" in tips["Loss"]
+    assert "19 times" not in tips["Time per output token"]
