@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from core.commands.names import COMMANDS, module_of
+from core.commands.stopping import number_of, stoppable
 from core.errors import Unusable
 from core.harmless import visible
 from core.resources import command_line
@@ -25,7 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 on success, 2 on unusable input with one line on standard error."""
+    """Run one command; 0 on success, 2 on unusable input with one line on standard error, 128 and the
+    signal's number when a signal stopped it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = Parser(prog="paretoscope-cli", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.command:
             parser.print_help()
             return 2
-        text, answer = options.run(options)
+        with stoppable():
+            text, answer = options.run(options)
         print(visible(text, keep="\n\t"))
         if options.json:
             print(json.dumps(answer, allow_nan=False, default=float))
@@ -52,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unusable as error:
         print(f"paretoscope: {visible(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("paretoscope: stopped; what was measured so far is stored", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        kept = f"; {stop}" if str(stop) else ""
+        # a terminal that was closed is not there to be told
+        with contextlib.suppress(OSError):
+            print(f"paretoscope: stopped{visible(kept)}", file=sys.stderr)
+        return 128 + number_of(stop)
     except BrokenPipeError:
         # the reader (head, less) left early: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

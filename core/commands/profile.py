@@ -16,6 +16,7 @@ from core.commands.measured import one_line
 from core.commands.options import seconds, whole
 from core.commands.planned import planned
 from core.commands.profile_report import report
+from core.commands.stopping import told
 from core.errors import Unusable
 from core.measure.backends.registry import check_names, sweepable
 from core.model.workload import BYTES_PER_ELEMENT
@@ -132,7 +133,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             # `frontier` and the window choose among its candidates
             project.put_text("space", space.text)
         found: list[Measurement] = []
-        ending = _measure(points, project, found, options)
+        with told(project):
+            ending = _measure(points, project, found, options)
         return report(options, found, project, ending)
 
 

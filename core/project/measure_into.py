@@ -87,6 +87,6 @@ def _starter(project: Project, known: Sequence[Measurement], how: dict[str, Any]
     made = repetitions_made(known)
 
     def start(points: Iterable[Point], device: Device | str) -> Steps[Swept]:
-        return sweep(points, device=device, store=project.add_measurement, already=made, **how)
+        return sweep(points, device=device, store=project.put_measurement, already=made, **how)
 
     return start

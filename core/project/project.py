@@ -1,7 +1,8 @@
 """The project file: one SQLite file holding measurements, runs, the space and the choices.
 
-Measurements are append-only and each is committed (and on disk) before `add_measurement` returns,
-so a process killed at any moment loses at most the point in flight.
+Measurements are never taken away, and each is committed (and on disk) before `add_measurement` returns,
+so a process killed at any moment loses at most the point in flight. One that is being timed in turns
+with others is stored as far as it is, and again in its place (`put_measurement`).
 """
 
 from __future__ import annotations
@@ -152,6 +153,22 @@ class Project:
             (datetime.now(UTC).isoformat(), label, " ".join(measurement.flags), record),
         )
         return replace(measurement, id=row)
+
+    def put_measurement(self, measurement: Measurement) -> Measurement:
+        """The measurement once it is on disk: in place of what its row held, or in a row of its own."""
+        if not measurement.id:
+            return self.add_measurement(measurement)
+        values = (" ".join(measurement.flags), pack(measurement_to_dict(measurement)))
+        with self._transaction():
+            self._db.execute(
+                "UPDATE measurement SET flags = ?, record = ? WHERE id = ?",
+                (*values, measurement.id),
+            )
+        return measurement
+
+    def count(self) -> int:
+        """How many measurements it holds."""
+        return int(self._read("SELECT COUNT(*) FROM measurement")[0][0])
 
     def measurements(self) -> tuple[Measurement, ...]:
         """All measurements in the order they were stored."""

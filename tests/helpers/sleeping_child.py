@@ -1,15 +1,34 @@
 """A measuring process that knows one more backend, registered by its one line.
 
-Run as `python tests/helpers/sleeping_child.py` in place of `python -m core.measure.process.child`.
+Run as `python tests/helpers/sleeping_child.py` in place of `python -m core.measure.process.child`. With
+`--keep-at-once` an interleaved run is told of after each round. `--starts LOG` notes each start in a
+file; with `--dying FROM TO` the starts from one number up to another die.
 """
 
 import sys
+from pathlib import Path
 
 import sleeping
 
 from core.measure.backends.registry import BACKENDS
+from core.measure.process import interleaved
 from core.measure.process.child import main
 
+
+def note_start():
+    log = Path(sys.argv[sys.argv.index("--starts") + 1])
+    number = len(log.read_text()) if log.exists() else 0
+    log.write_text("s" * (number + 1))
+    if "--dying" in sys.argv:
+        first, last = sys.argv[sys.argv.index("--dying") + 1 :][:2]
+        if int(first) <= number <= int(last):
+            sys.exit("the machine was out of luck")
+
+
 if __name__ == "__main__":
+    if "--starts" in sys.argv:
+        note_start()
+    if "--keep-at-once" in sys.argv:
+        interleaved.KEEP_S = 0.0
     BACKENDS["sleeping"] = sleeping.BACKEND
     sys.exit(main())

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +32,9 @@ def main(on_measure: Callable[[Any, Any], None] | None = None) -> int:
 
     def listen() -> None:
         while (message := receive(incoming)) is not None:
+            if message["do"] == "go-on":
+                server.kept.set()
+                continue
             with arrived:
                 requests.append(message)
                 arrived.notify()
@@ -60,6 +64,7 @@ class Server:
         self._on_measure = on_measure
         self._pulse = Pulse()
         self._context: Any = None
+        self.kept = threading.Event()  # what was sent last is stored
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send one message."""
@@ -166,9 +171,12 @@ class Server:
 
         def keep(so_far: Mapping[int, Any]) -> None:
             rows = {str(number): measurement_to_dict(m) for number, m in so_far.items()}
+            self.kept.clear()
             self.send("so-far", measurements=rows)
+            # storing takes a core for a moment: what is timed meanwhile would show it
+            self.kept.wait()
 
-        with Path(message["turn"] or os.devnull).open("r+b", buffering=0) as file:
+        with _turn_file(message["turn"]) as file:
 
             def turn(number: int) -> None:
                 # what is written stays when this process dies, and wakes nobody
@@ -177,6 +185,16 @@ class Server:
 
             found = measure_interleaved(points, self._context, self._report, keep, turn)
         self.send("results", measurements=[measurement_to_dict(m) for m in found])
+
+
+@contextmanager
+def _turn_file(path: str) -> Iterator[IO[bytes]]:
+    """The open file in which turns are noted. It loses its name at once where the system allows that, so
+    that no way of ending leaves it behind."""
+    with Path(path or os.devnull).open("r+b", buffering=0) as file:
+        if path and sys.platform != "win32":
+            Path(path).unlink(missing_ok=True)
+        yield file
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

@@ -39,8 +39,10 @@ SPARE = 0.25
 CORRECTED = ("ttft", "tpot", "e2e")
 # a turn is short beside the seconds in which the load of a machine changes
 TURN_S = 0.2
-# what is measured so far is sent that often: a message of megabytes costs a turn
-KEEP_S = 30.0
+# what is measured so far is sent that often, and stored before the next turn ...
+KEEP_S = 4.0
+# ... or less often, where that takes more than this share of the time
+KEEP_SHARE = 0.04
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ def measure_interleaved(
     The settings' budget is that of one point. What does not fit beside the others, and what is not a
     design on a processor, is measured alone afterwards. `keep` is given, now
     and then between two rounds, the measurements as they would be if it ended there, by number of the
-    point: whoever keeps those loses half a minute when this process dies. `turn` is given the number of
+    point: whoever keeps those loses some seconds when this process dies. `turn` is given the number of
     whichever point is loaded or run next, outside of all timing: should the process die, it was that one.
     """
     import torch
@@ -194,13 +196,15 @@ def _timed(
     environment = snapshot(context.device, threads)
     started = now_utc()
     watch = Watch(context.device)
-    kept_at = time.monotonic()
+    keep_at = time.monotonic() + KEEP_S
 
     def so_far(outcomes: Mapping[str, Outcome]) -> None:
-        nonlocal kept_at
-        if time.monotonic() - kept_at >= KEEP_S:
+        nonlocal keep_at
+        begun = time.monotonic()
+        if begun >= keep_at:
             keep(_records(loaded, outcomes, context, environment, [], started, ended_early=True))
-            kept_at = time.monotonic()
+            ended = time.monotonic()
+            keep_at = ended + max(KEEP_S, (ended - begun) / KEEP_SHARE if KEEP_S else 0.0)
 
     outcomes = protocol.run(
         {str(one.number): _Turn(one, turn) for one in loaded},

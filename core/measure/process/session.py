@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from core.errors import Unusable
 from core.measure.backends.registry import backend_of, needed_bytes
@@ -21,6 +22,11 @@ from core.records.serial import from_plain, measurement_from_dict, to_plain
 
 DRIFT = 0.05
 START_PATIENCE_S = 180.0
+# starts in a row that may fail; after that no other will do better
+STARTS = 3
+TURN_FILE = "paretoscope-turn-"
+# one that was not written for so long belongs to nobody
+TURN_FILE_STALE_S = 3600.0
 
 
 def patience_s(point: Point) -> float:
@@ -29,6 +35,10 @@ def patience_s(point: Point) -> float:
     loading = needed_bytes(point)["total"] / 50e6
     prompt = a.prefill_flops(work.prompt_tokens, work.batch) / 2e9
     return float(60.0 + loading + prompt + backend_of(point).patience_s)
+
+
+class NotStarted(RuntimeError):
+    """A measuring process that was to replace another died while it started; the next one may not."""
 
 
 class Session:
@@ -63,6 +73,7 @@ class Session:
             int, Measurement
         ] = {}  # of the interleaved run at work, by number of the point
         self._due: Sequence[int] = ()
+        self._failed_starts = 0
 
     @property
     def pid(self) -> int | None:
@@ -72,36 +83,53 @@ class Session:
     def open(self) -> Steps[Device]:
         """Start the process and measure the device; returns the device.
 
-        Raises Unusable when there is no such device or the process cannot start.
+        Raises Unusable when there is no such device or the process cannot start, NotStarted when an
+        earlier one could and another may again.
         """
         if self._worker is not None and self._worker.alive and self.device is not None:
             return self.device
+        while True:
+            try:
+                self.device = yield from self._start()
+            except (WorkerDied, WorkerHung) as error:
+                self.close()
+                self._failed_starts += 1
+                if self._failed_starts >= STARTS or isinstance(error, WorkerHung):
+                    again = "" if self.device is None else " any more"
+                    raise Unusable(f"measuring cannot start{again}: {error}") from error
+                if self.device is not None:
+                    raise NotStarted(f"while starting, {error}") from error
+                continue
+            self._failed_starts = 0
+            return self.device
+
+    def _start(self) -> Steps[Device]:
+        """Start the process once, in place of another."""
         self.close()
-        try:
-            self._worker = Worker(self._command)
-            request: dict[str, Any] = {
-                "do": "open",
-                "device": self.name,
-                "threads": self._threads,
-                "settings": to_plain(self.settings),
-                "anchor": to_plain(self._anchor) if self._anchor else None,
-                "energy_s": self._energy_s,
-                "probe": self._probe,
-                "known": to_plain(self.device) if self.device else None,
-            }
-            answer = yield from self._ask(request, START_PATIENCE_S)
-        except (WorkerDied, WorkerHung) as error:
-            self.close()
-            raise Unusable(f"measuring cannot start: {error}") from error
+        self._worker = Worker(self._command)
+        request: dict[str, Any] = {
+            "do": "open",
+            "device": self.name,
+            "threads": self._threads,
+            "settings": to_plain(self.settings),
+            "anchor": to_plain(self._anchor) if self._anchor else None,
+            "energy_s": self._energy_s,
+            "probe": self._probe,
+            "known": to_plain(self.device) if self.device else None,
+        }
+        answer = yield from self._ask(request, START_PATIENCE_S)
         if answer["kind"] != "opened":
             self.close()
             raise Unusable(str(answer.get("message", "measuring cannot start")))
-        self.device = from_plain(Device, answer["device"])
-        return self.device
+        return from_plain(Device, answer["device"])
 
     def measure(self, point: Point, budget_s: float | None = None) -> Steps[Measurement]:
         """Measure one point; whatever goes wrong is a flag on the returned measurement."""
-        device = yield from self.open()
+        try:
+            device = yield from self.open()
+        except NotStarted as error:
+            assert self.device is not None
+            return failed(point, self.device, "crashed", str(error))
         request = {
             "do": "measure",
             "point": to_plain(point),
@@ -129,10 +157,14 @@ class Session:
         lasts that is `so_far`, for whoever leaves in the middle. The point whose turn it was is
         measured alone, which shows whether it was to blame, and the others are interleaved again.
         """
-        yield from self.open()
         self.so_far = {}
         due = list(range(len(points)))
         while len(due) > 1:
+            try:
+                yield from self.open()
+            except NotStarted:
+                # none of them is to blame; the next start is an error if it fails often enough
+                continue
             blamed = yield from self._interleaved(points, due, budget_s)
             due = [n for n in due if n not in self.so_far]
             # where it is unknown whose turn it was, each will show alone whether it was that
@@ -142,40 +174,34 @@ class Session:
             due = [n for n in due if n not in self.so_far]
         for number in due:
             yield from self._alone(points, number, budget_s)
-        found, self.so_far = self.so_far, {}
-        return [found[number] for number in range(len(points))]
+        return [self.so_far[number] for number in range(len(points))]
 
     def _interleaved(
         self, points: Sequence[Point], due: Sequence[int], budget_s: float | None
     ) -> Steps[int | None]:
         """Interleave the points due, adding to `so_far`; returns whose turn it was at a death."""
-        yield from self.open()
         self._due = due
-        file = _turn_file()
-        request = {
-            "do": "measure_interleaved",
-            "points": [to_plain(points[n]) for n in due],
-            "settings": to_plain(self._settings_for(budget_s)),
-            "turn": file,
-        }
         blamed: int | None = None
-        try:
-            answer = yield from self._ask(
-                request, self._hang_s or max(patience_s(points[n]) for n in due)
-            )
-            if answer["kind"] == "results":
-                arrived = zip(due, answer["measurements"], strict=True)
-                self.so_far |= {n: measurement_from_dict(m) for n, m in arrived}
-        except (WorkerHung, WorkerDied) as error:
-            self.close()
-            blamed = _whose_turn(file, due)
-            self.so_far = {
-                n: ended_early(m, str(error)) for n, m in self.so_far.items() if n != blamed
+        with _turn_file() as (path, turns):
+            request = {
+                "do": "measure_interleaved",
+                "points": [to_plain(points[n]) for n in due],
+                "settings": to_plain(self._settings_for(budget_s)),
+                "turn": path,
             }
-        finally:
-            if file:
-                with contextlib.suppress(OSError):
-                    Path(file).unlink()
+            try:
+                answer = yield from self._ask(
+                    request, self._hang_s or max(patience_s(points[n]) for n in due)
+                )
+                if answer["kind"] == "results":
+                    arrived = zip(due, answer["measurements"], strict=True)
+                    self.so_far |= {n: measurement_from_dict(m) for n, m in arrived}
+            except (WorkerHung, WorkerDied) as error:
+                self.close()
+                blamed = _whose_turn(turns, due)
+                self.so_far = {
+                    n: ended_early(m, str(error)) for n, m in self.so_far.items() if n != blamed
+                }
         return blamed
 
     def _alone(self, points: Sequence[Point], number: int, budget_s: float | None) -> Steps[None]:
@@ -214,7 +240,8 @@ class Session:
     def _ask(self, request: dict[str, Any], patience: float) -> Steps[dict[str, Any]]:
         assert self._worker is not None
         text, fraction = "", 0.0
-        for message in self._worker.ask(request, patience):
+        worker = self._worker
+        for message in worker.ask(request, patience):
             if message["kind"] == "progress":
                 text, fraction = message["text"], message["fraction"]
             elif message["kind"] == "so-far":
@@ -223,6 +250,9 @@ class Session:
             elif message["kind"] != "tick":
                 return message
             yield Progress(fraction, 1.0, text)
+            if message["kind"] == "so-far":
+                # whoever follows has stored it
+                worker.tell({"do": "go-on"})
         raise WorkerDied("the measuring process fell silent")
 
     def close(self) -> None:
@@ -232,20 +262,37 @@ class Session:
             self._worker = None
 
 
-def _turn_file() -> str:
-    """A file in which a measuring process notes whose turn it is; '' where none can be made."""
+@contextlib.contextmanager
+def _turn_file() -> Iterator[tuple[str, IO[bytes] | None]]:
+    """A file in which a measuring process notes whose turn it is: its name, and itself open.
+
+    The measuring process takes its name away as soon as it has it open, where the system allows that.
+    ('', None) where none can be made. Those that a killed program left are removed.
+    """
     try:
-        handle, path = tempfile.mkstemp(prefix="paretoscope-turn-")
+        for old in Path(tempfile.gettempdir()).glob(f"{TURN_FILE}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > TURN_FILE_STALE_S:
+                    old.unlink()
+        handle, path = tempfile.mkstemp(prefix=TURN_FILE)
     except OSError:
-        return ""
-    os.close(handle)
-    return path
-
-
-def _whose_turn(file: str, due: Sequence[int]) -> int | None:
-    """The point noted last, or None where none was."""
+        yield "", None
+        return
     try:
-        number = int(Path(file).read_text(encoding="ascii"))
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            yield path, file
+    finally:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+def _whose_turn(file: IO[bytes] | None, due: Sequence[int]) -> int | None:
+    """The point noted last, or None where none was."""
+    if file is None:
+        return None
+    try:
+        file.seek(0)
+        number = int(file.read().decode("ascii"))
     except (OSError, ValueError):
         return None
     return due[number] if 0 <= number < len(due) else None

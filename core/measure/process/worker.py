@@ -192,6 +192,13 @@ class Worker:
             yield message
             if message["kind"] not in ("progress", "so-far"):
                 return
+            # whoever got it may have taken its time
+            heard = time.monotonic()
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Send what has no answer; one that has died is found out by the next `ask`."""
+        with contextlib.suppress(OSError):
+            send(self._stdin, message)
 
     def _exit_reason(self) -> str:
         """How it ended, with the last line it wrote."""

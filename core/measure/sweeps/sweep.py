@@ -3,7 +3,8 @@
 It may repeat its points several times, each repetition shuffled anew and in a process of its own, so
 that what changes between processes and within minutes shows in the intervals (`core.samples.repetitions`).
 A crash, a hang or a lack of memory is a flagged result, after which the sweep goes on in a fresh
-process. Closing the generator ends the process at once.
+process. Closing the generator ends the process at once. However it ends, what was measured is stored:
+points timed in turns are stored every few seconds as far as they are, and once more at the end.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.errors import Unusable
 from core.measure.process.session import Session, device_name, ended_early
 from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Progress, Steps
+
+# what is written beside a point whose rounds are stored while they go on
+UNDER_WAY = "the program was killed, or is still at it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def sweep(
     """Measure points on 'cpu' or 'cuda:N'; yields Progress and each stored Measurement.
 
     Every result goes through `store` before the next point starts, and what `store` returns is
-    yielded. A sequence of points is measured in shuffled order, `repetitions` times over, the
+    yielded. Points timed in turns go through it now and then, marked as ended early; later more of
+    them comes with the `id` that `store` gave them, to take their place. A sequence of points is measured in shuffled order, `repetitions` times over, the
     repetitions of a point sharing its budget of time; one that failed is not measured again. `already`
     holds the keys of what was measured before, or how often each was: that is how a sweep resumes. Any
     other iterable is asked for one point at a time, so that it may choose the next from what was
@@ -114,9 +120,8 @@ def sweep(
                 # a repetition has a process of its own: memory lies elsewhere, nothing is left warm
                 session.close()
                 current = number
-            results = yield from _timed(session, group, tally, spent_s, store)
-            # all of them before one is yielded: whoever gets it may leave
-            kept = [store(result) for result in results]
+            # all of them are stored before one is yielded: whoever gets it may leave
+            kept = yield from _timed(session, group, tally, spent_s, store)
             for point, result in zip(group, kept, strict=True):
                 tally.count(point, result)
                 yield result
@@ -144,9 +149,9 @@ def _timed(
     spent_s: float,
     store: Callable[[Measurement], Measurement],
 ) -> Steps[list[Measurement]]:
-    """Measure one point alone, or several interleaved; their measurements, not stored yet.
+    """Measure one point alone, or several interleaved; their measurements as they were stored.
 
-    Whoever leaves meanwhile keeps what the interleaved run had measured.
+    Whatever ends it in the middle, what the interleaved run had measured by then is stored.
     """
     started = time.monotonic()
     alone = len(group) == 1
@@ -157,25 +162,70 @@ def _timed(
         else session.measure_interleaved(group, allowed_s)
     )
     name = group[0].label if alone else f"{len(group)} points"
+    stored = _Stored(store)
+    found: Mapping[int, Measurement] = {}
     try:
         while True:
-            step = next(inner)
+            try:
+                step = next(inner)
+            except StopIteration as end:
+                found = dict(enumerate([end.value] if alone else end.value))
+                break
+            text, found = step.text, session.so_far if not alone else {}
+            try:
+                stored.put(found, UNDER_WAY)
+            except Unusable as error:
+                # there may be room again until the end, where it counts
+                text = f"{text} (not stored yet: {error})"
             yield Progress(
                 tally.measured + len(group) * min(0.99, step.done),
                 tally.measured + tally.ahead,
-                f"{name}: {step.text}" if step.text else name,
+                f"{name}: {text}" if text else name,
                 tally.seconds_left(time.monotonic() - started),
             )
-    except StopIteration as end:
-        results: list[Measurement] = [end.value] if alone else end.value
-    except GeneratorExit:
-        for m in session.so_far.values():
-            store(ended_early(m, "it was stopped"))
+        stored.put(found)
+    except BaseException as end:
+        stored.put(found, _why(end))
         raise
     finally:
         inner.close()
     tally.pace.learn(time.monotonic() - started, len(group))
-    return results
+    return [stored.rows[number] for number in range(len(group))]
+
+
+def _why(end: BaseException) -> str:
+    """Why a run was left, in a few words."""
+    lines = str(end).strip().splitlines()
+    return lines[0] if isinstance(end, Exception) and lines else "it was stopped"
+
+
+class _Stored:
+    """What is stored of a group that is measured: each point in one row, by its number."""
+
+    def __init__(self, store: Callable[[Measurement], Measurement]) -> None:
+        self.rows: dict[int, Measurement] = {}
+        self._store = store
+        self._given: dict[int, tuple[Measurement, str]] = {}
+
+    def put(self, found: Mapping[int, Measurement], why: str = "") -> None:
+        """Store what is new; `why` those under way ended early.
+
+        All are tried before the error of the first that could not be stored is raised: a smaller one
+        may find room.
+        """
+        errors = []
+        for number, m in found.items():
+            last = self._given.get(number)
+            if last is not None and last[0] is m and (last[1] == why or not m.timing.ended_early):
+                continue
+            row = self.rows[number].id if number in self.rows else 0
+            try:
+                self.rows[number] = self._store(replace(ended_early(m, why), id=row))
+                self._given[number] = m, why
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def batched(points: Iterable[Point], size: int) -> Iterator[tuple[Point, ...]]:
