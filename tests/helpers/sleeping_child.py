@@ -8,8 +8,6 @@ file; with `--dying FROM TO` the starts from one number up to another die.
 import sys
 from pathlib import Path
 
-import sleeping
-
 from core.measure.backends.registry import BACKENDS
 from core.measure.process import interleaved
 from core.measure.process.child import main
@@ -30,5 +28,9 @@ if __name__ == "__main__":
         note_start()
     if "--keep-at-once" in sys.argv:
         interleaved.KEEP_S = 0.0
+    # a measuring process does not find what lies beside its script
+    sys.path.append(str(Path(__file__).parent))
+    import sleeping
+
     BACKENDS["sleeping"] = sleeping.BACKEND
     sys.exit(main())
