@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -69,9 +69,8 @@ class Session:
         self._command = list(command or child_command(python))
         self._worker: Worker | None = None
         self._anchor_s: float | None = None
-        self.so_far: dict[
-            int, Measurement
-        ] = {}  # of the interleaved run at work, by number of the point
+        # of the interleaved run at work, by number of the point; replaced when there is more
+        self.so_far: dict[int, Measurement] = {}
         self._due: Sequence[int] = ()
         self._failed_starts = 0
 
@@ -195,7 +194,7 @@ class Session:
                 )
                 if answer["kind"] == "results":
                     arrived = zip(due, answer["measurements"], strict=True)
-                    self.so_far |= {n: measurement_from_dict(m) for n, m in arrived}
+                    self._add({n: measurement_from_dict(m) for n, m in arrived})
             except (WorkerHung, WorkerDied) as error:
                 self.close()
                 blamed = _whose_turn(turns, due)
@@ -203,6 +202,10 @@ class Session:
                     n: ended_early(m, str(error)) for n, m in self.so_far.items() if n != blamed
                 }
         return blamed
+
+    def _add(self, found: Mapping[int, Measurement]) -> None:
+        # a new one each time, by which whoever looks sees that there is more
+        self.so_far = {**self.so_far, **found}
 
     def _alone(self, points: Sequence[Point], number: int, budget_s: float | None) -> Steps[None]:
         """Measure one of several points, adding it to `so_far`."""
@@ -213,7 +216,7 @@ class Session:
                 done = (len(self.so_far) + min(0.99, step.done)) / len(points)
                 yield replace(step, done=min(0.99, done))
         except StopIteration as end:
-            self.so_far[number] = end.value
+            self._add({number: end.value})
         finally:
             inner.close()
 
@@ -246,7 +249,7 @@ class Session:
                 text, fraction = message["text"], message["fraction"]
             elif message["kind"] == "so-far":
                 arrived = message["measurements"].items()
-                self.so_far |= {self._due[int(n)]: measurement_from_dict(m) for n, m in arrived}
+                self._add({self._due[int(n)]: measurement_from_dict(m) for n, m in arrived})
             elif message["kind"] != "tick":
                 return message
             yield Progress(fraction, 1.0, text)

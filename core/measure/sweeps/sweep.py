@@ -164,6 +164,7 @@ def _timed(
     name = group[0].label if alone else f"{len(group)} points"
     stored = _Stored(store)
     found: Mapping[int, Measurement] = {}
+    lacking = ""
     try:
         while True:
             try:
@@ -171,12 +172,14 @@ def _timed(
             except StopIteration as end:
                 found = dict(enumerate([end.value] if alone else end.value))
                 break
-            text, found = step.text, session.so_far if not alone else {}
-            try:
-                stored.put(found, UNDER_WAY)
-            except Unusable as error:
-                # there may be room again until the end, where it counts
-                text = f"{text} (not stored yet: {error})"
+            if not alone and session.so_far is not found:
+                found, lacking = session.so_far, ""
+                try:
+                    stored.put(found, UNDER_WAY)
+                except Unusable as error:
+                    # there may be room again until the end, where it counts
+                    lacking = f" (not stored yet: {error})"
+            text = step.text + lacking
             yield Progress(
                 tally.measured + len(group) * min(0.99, step.done),
                 tally.measured + tally.ahead,
