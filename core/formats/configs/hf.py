@@ -55,11 +55,9 @@ def reading_from_config(config: Config) -> Reading:
         raise Unusable("a model config must be a JSON object with 'model_type' and 'hidden_size'")
     notes: list[str] = []
     outer: Config = config
-    if isinstance(config.get("text_config"), Mapping):
-        config = config["text_config"]
+    config = language_config(outer)
+    if config is not outer:
         notes.append("language part of a multimodal model ('text_config'); the rest is not counted")
-        if "tie_word_embeddings" not in config and "tie_word_embeddings" in outer:
-            config = {**config, "tie_word_embeddings": outer["tie_word_embeddings"]}
     for keys, smallest, what in _BEYOND:
         for key in keys:
             value = config.get(key) or 0
@@ -78,9 +76,11 @@ def reading_from_config(config: Config) -> Reading:
         raise Unusable(
             f"'word_embed_proj_dim' ({width}) that differs from the width is not supported"
         )
-    if _slides(config):
+    window = sliding_window(config, name)
+    if window is not None:
         notes.append(
-            "some layers attend to at most 'sliding_window' tokens; their cache is counted in full"
+            f"some layers attend to at most {window:,} tokens ('sliding_window'); their cache is counted"
+            " in full"
         )
     context = config.get(family.keys.get("max_position_embeddings", "max_position_embeddings"))
     rope = config.get("rope_parameters")
@@ -98,6 +98,29 @@ def reading_from_config(config: Config) -> Reading:
     )
 
 
+def language_config(config: Config) -> Config:
+    """The part of a config that describes the language model: all of it, unless it is multimodal."""
+    inner = config.get("text_config")
+    if not isinstance(inner, Mapping):
+        return config
+    if "tie_word_embeddings" not in inner and "tie_word_embeddings" in config:
+        return {**inner, "tie_word_embeddings": config["tie_word_embeddings"]}
+    return inner
+
+
+def sliding_window(config: Config, name: str) -> int | None:
+    """Tokens that some layers of a family's model attend to at most; None where all see all."""
+    family = FAMILIES[name]
+    window = config.get("sliding_window", family.window)
+    kinds = config.get("layer_types")
+    if isinstance(kinds, list):
+        slides = "sliding_attention" in kinds
+    else:
+        slides = config.get("use_sliding_window", family.slides) is True
+    known = isinstance(window, int) and not isinstance(window, bool) and window > 0
+    return window if slides and known else None
+
+
 def _family_name(config: Config) -> str:
     name = config.get("model_type")
     if not isinstance(name, str):
@@ -106,13 +129,6 @@ def _family_name(config: Config) -> str:
         known = ", ".join(FAMILIES)
         raise Unusable(f"'model_type' {name!r} is not one this program can count; it knows {known}")
     return name
-
-
-def _slides(config: Config) -> bool:
-    kinds = config.get("layer_types")
-    if isinstance(kinds, list):
-        return "sliding_attention" in kinds
-    return bool(config.get("sliding_window")) and config.get("use_sliding_window", True) is True
 
 
 def _architecture(config: Config, name: str, family: Family) -> Architecture:

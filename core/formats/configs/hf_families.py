@@ -63,6 +63,8 @@ class Family:
     writable: bool = False
     refused: Mapping[str, Any] = field(default_factory=dict)  # key -> the only value we can count
     norm_key: str = "rms_norm_eps"
+    window: int | None = None  # sliding window where its key is absent; None: none
+    slides: bool = True  # whether a window is used where 'use_sliding_window' is absent
 
 
 _ATTENTION: Switch = ("attention_bias", False)
@@ -89,6 +91,7 @@ _GEMMA2 = replace(
     architecture_class="Gemma2ForCausalLM",
     kv_heads=4,
     even_width=True,
+    window=4096,
     extra=_two_more_norms,
     extra_text="two more norms per layer",
 )
@@ -102,6 +105,7 @@ FAMILIES: Mapping[str, Family] = {
         qkv_bias=True,
         kv_heads=32,
         writable=True,
+        slides=False,
     ),
     "qwen3": Family(
         "Qwen3ForCausalLM",
@@ -112,6 +116,7 @@ FAMILIES: Mapping[str, Family] = {
         kv_heads=32,
         head_dim=128,
         writable=True,
+        slides=False,
     ),
     "seed_oss": Family(
         "SeedOssForCausalLM",
@@ -168,12 +173,17 @@ FAMILIES: Mapping[str, Family] = {
         writable=True,
         norm_key="norm_eps",
     ),
-    "mistral": Family("MistralForCausalLM", "silu", kv_heads=8),
-    "ministral": Family("MinistralForCausalLM", "silu", kv_heads=8),
+    "mistral": Family("MistralForCausalLM", "silu", kv_heads=8, window=4096),
+    "ministral": Family("MinistralForCausalLM", "silu", kv_heads=8, window=4096),
     "phi3": Family("Phi3ForCausalLM", "silu"),
     "granite": replace(_LLAMA, architecture_class="GraniteForCausalLM"),
     "smollm3": replace(
-        _LLAMA, architecture_class="SmolLM3ForCausalLM", kv_heads=4, tied=True, even_width=False
+        _LLAMA,
+        architecture_class="SmolLM3ForCausalLM",
+        kv_heads=4,
+        tied=True,
+        even_width=False,
+        slides=False,
     ),
     "stablelm": Family(
         "StableLmForCausalLM",

@@ -8,7 +8,7 @@ host; captured in CUDA graphs; and through torch.compile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import Unsupported
@@ -25,6 +25,7 @@ from core.model.workload import Runtime
 if TYPE_CHECKING:
     import torch
 
+NORM_EPS = 1e-5
 # cache lengths a captured step is made for; a step reads up to this many entries too many
 BUCKET = 128
 # the same where each length has to be compiled
@@ -91,7 +92,8 @@ class Decoder:
     """A decoder with room for `batch` sequences of `capacity` tokens on one device.
 
     `device` is a torch device string ('cpu', 'cuda:0'). Its weights are loaded from `source` unless
-    `weights` are there already. Raises Unsupported where the runtime does not work there. All methods
+    `weights` are there already. `frequencies` of rotary positions (d_head / 2, radians a position) are
+    those of theta = 10,000 by default. Raises Unsupported where the runtime does not work there. All methods
     are to be called under `torch.inference_mode()`.
     """
 
@@ -104,8 +106,8 @@ class Decoder:
         capacity: int,
         source: Source | None = None,
         weights: Weights | None = None,
-        rope_theta: float = 10_000.0,
-        norm_eps: float = 1e-5,
+        frequencies: Sequence[float] | None = None,
+        norm_eps: float = NORM_EPS,
     ) -> None:
         import torch
         from torch.nn import functional
@@ -136,7 +138,12 @@ class Decoder:
         ]
         # tables in fp32, rounded once; the sign of the rotation sits in the sine
         steps = torch.arange(0, a.d_head, 2, device=device, dtype=torch.float32) / a.d_head
-        angles = torch.arange(capacity, device=device)[:, None] * rope_theta ** (-steps)[None]
+        turns = (
+            10_000.0**-steps
+            if frequencies is None
+            else torch.tensor(frequencies, dtype=torch.float32, device=device)
+        )
+        angles = torch.arange(capacity, device=device)[:, None] * turns[None]
         self._cos = torch.cat([angles.cos(), angles.cos()], 1).to(self.dtype)
         self._sin = torch.cat([-angles.sin(), angles.sin()], 1).to(self.dtype)
         self._half = a.d_head // 2
@@ -202,10 +209,15 @@ class Decoder:
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """Final hidden states [batch, length, d_model] of a whole prompt; fills the cache from 0."""
-        a = self.architecture
         batch, length = tokens.shape
+        x = self.through(self.embedding[tokens.reshape(-1)], batch, length)
+        self.position = length
+        return x.view(batch, length, -1)
+
+    def through(self, x: torch.Tensor, batch: int, length: int) -> torch.Tensor:
+        """What the blocks make of prompts, [batch x length, d_model] in and out; fills the cache from 0."""
+        a = self.architecture
         split = a.n_heads + a.n_kv_heads
-        x = self.embedding[tokens.reshape(-1)]
         cos = self._cos[:length].repeat(batch, 1)[:, None]
         sin = self._sin[:length].repeat(batch, 1)[:, None]
         for block, cache in zip(self.blocks, self.caches, strict=True):
@@ -219,8 +231,7 @@ class Decoder:
             y = self._causal(q, k, v)
             x = block.out.add_to(x, y.transpose(1, 2).reshape(batch * length, a.d_q))
             x = block.down.add_to(x, self._inner(block, self._norm(x, block.norm_ffn)))
-        self.position = length
-        return x.view(batch, length, a.d_model)
+        return x
 
     def _causal(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Causal attention of a prompt; all [batch, heads, length, d_head]."""

@@ -39,7 +39,7 @@ class ModelFolder:
     `params` is the exact count: from the tensor headers where there are weights (tensors stored
     twice under two names are counted once only if the format shares them), otherwise by arithmetic
     from the config. `dtype_params` maps a precision to how many parameters are stored in it.
-    `notes` are sentences to show beside its name.
+    `notes` are sentences to show beside its name. `files` are those that hold the weights.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class ModelFolder:
     max_context: int | None = None
     has_tokenizer: bool = False
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -134,6 +135,7 @@ def read_folder(path: Path | str) -> ModelFolder:
         reading.max_context,
         any((path / n).is_file() for n in ("tokenizer.json", "tokenizer.model", "vocab.json")),
         tuple(notes),
+        tuple(files),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import statistics
 import sys
@@ -11,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Unsupported
 from core.measure.backends.backend import Backend, BenchContext, Pulse
-from core.measure.backends.decoder import COMPILED_BUCKET, Decoder, GraphStep, Weights
+from core.measure.backends.decoder import (
+    COMPILED_BUCKET,
+    NORM_EPS,
+    Decoder,
+    GraphStep,
+    Weights,
+)
 from core.measure.backends.linear_kernels import compute_dtype
+from core.measure.backends.llama_layout import INSTEAD, KNOWN, Layout, layout_of
+from core.measure.backends.same_logits import require_same_logits
+from core.measure.backends.stored_tensors import StoredTensors
 from core.measure.backends.weights import LlamaSource, Source
 from core.measure.timing.clock import Clock, gaps_s
 from core.measure.timing.protocol import Samples
@@ -26,6 +36,18 @@ LAG = 2
 # entries to which the cache of a step with a fixed length is rounded up
 STATIC_MULTIPLE = 16
 WARM_STEPS = 8
+# by these the tensors of a Llama are known; others have them under other names
+LLAMA_NAMES = tuple(
+    f"model.layers.0.{name}.weight"
+    for name in (
+        "self_attn.q_proj",
+        "self_attn.o_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+        "input_layernorm",
+        "post_attention_layernorm",
+    )
+)
 
 
 class DecoderRunner:
@@ -42,6 +64,7 @@ class DecoderRunner:
         pulse: Pulse,
         source: Source | None = None,
         weights: Weights | None = None,
+        layout: Layout | None = None,
     ) -> None:
         import torch
 
@@ -64,6 +87,8 @@ class DecoderRunner:
             capacity,
             source,
             weights,
+            layout.frequencies if layout else None,
+            layout.norm_eps if layout else NORM_EPS,
         )
         generator = torch.Generator().manual_seed(1)
         self._tokens = torch.randint(
@@ -242,24 +267,47 @@ def phases_s(stamps_ns: list[int]) -> dict[str, list[float]]:
 
 def start(point: Point, context: BenchContext, shared: Weights | None = None) -> DecoderRunner:
     """The decoder of a point, of random weights or a folder's, in its execution."""
-    source = _folder_source(point, context) if point.folder else None
-    return DecoderRunner(point, context.target, context.clock, context.pulse, source, shared)
+    source, layout = _of_folder(point, context) if point.folder else (None, None)
+    target, clock, pulse = context.target, context.clock, context.pulse
+    return DecoderRunner(point, target, clock, pulse, source, shared, layout)
 
 
 def _weights(point: Point, context: BenchContext) -> Weights:
     return Weights(point.architecture, point.runtime, context.target)
 
 
-def _folder_source(point: Point, context: BenchContext) -> Source:
-    """Tensors of a local model folder for the plain decoder, where its layout is Llama's."""
+def _of_folder(point: Point, context: BenchContext) -> tuple[Source | None, Layout]:
+    """Tensors of a local model folder for the plain decoder, and its layout.
+
+    The decoder must compute the folder's network: with transformers its logits are compared, without
+    it only families whose layer is known to be Llama's are taken. Raises Unsupported otherwise.
+    """
+    import torch
+
     from core.measure.backends.folder import load_model, read_folder
 
-    model = load_model(read_folder(point.folder), "fp32", "cpu")
-    tensors = model.state_dict()
-    if "model.layers.0.self_attn.q_proj.weight" not in tensors:
-        raise Unsupported("this model is not laid out as Llama is; measure it with 'transformers'")
+    folder = read_folder(point.folder)
+    positions = point.workload.prompt_tokens + point.workload.output_tokens
+    layout = layout_of(folder, positions)
     dtype = compute_dtype(point.runtime, context.target)
-    return LlamaSource(tensors, point.architecture, dtype, context.target)
+    if importlib.util.find_spec("transformers") is None:
+        if folder.family not in KNOWN:
+            raise Unsupported(
+                f"without the package transformers the decoder runs {', '.join(KNOWN)}, not "
+                f"{folder.family}; choose a Python that has transformers in the Devices panel, or with "
+                "--python"
+            )
+        if not folder.has_weights:
+            return None, layout
+        stored = StoredTensors(folder.files)
+        return LlamaSource(stored, point.architecture, dtype, context.target), layout
+    model = load_model(folder, "fp32", "cpu")
+    tensors = model.state_dict()
+    if any(name not in tensors for name in LLAMA_NAMES):
+        raise Unsupported(f"this model is not laid out as Llama is; {INSTEAD}")
+    plain = LlamaSource(tensors, point.architecture, torch.float32, "cpu")
+    require_same_logits(model, plain, point.architecture, layout, positions)
+    return LlamaSource(tensors, point.architecture, dtype, context.target), layout
 
 
 # scales would be needed for an int8 cache

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import Unusable
+from core.errors import Unsupported, Unusable
 from core.measure.backends.folder import ModelFolder, read_folder
+from core.measure.backends.llama_layout import layout_of
 from core.measure.backends.registry import for_folders
 from core.measure.timing.protocol import Settings
 from core.model.workload import Runtime, Workload
@@ -46,22 +47,28 @@ def plan_model(
     `weights` '' means as stored, `execution` '' a backend that runs any folder.
 
     Raises Unusable, with the reason, for what `read_folder` refuses, for a request longer than the
-    model's context, and for a text where the folder has no weights or no tokenizer to read it with.
+    model's context, for an execution that would run another network than the config describes, and for
+    a text where the folder has no weights or no tokenizer to read it with.
     """
     folder = read_folder(path)
     precision = weights or {"fp64": "fp32", "fp8": "bf16"}.get(folder.dtype, folder.dtype)
     if precision not in PRECISIONS:
         raise Unusable(f"a model folder is measured in {', '.join(PRECISIONS)}, not {precision}")
-    names = [row.name for row in for_folders()]
-    execution = execution or names[0]
-    if execution not in names:
-        raise Unusable(f"a model folder runs as {', '.join(names)}, not {execution}")
+    rows = {row.name: row for row in for_folders()}
+    execution = execution or next(iter(rows))
+    if execution not in rows:
+        raise Unusable(f"a model folder runs as {', '.join(rows)}, not {execution}")
     asked = workload.prompt_tokens + workload.output_tokens
     if folder.max_context is not None and asked > folder.max_context:
         raise Unusable(
             f"{folder.path}: {workload.prompt_tokens} tokens in and {workload.output_tokens} out "
             f"are more than the {folder.max_context} its config allows"
         )
+    if rows[execution].folders == "llama":
+        try:
+            layout_of(folder, asked)
+        except Unsupported as error:
+            raise Unusable(f"{folder.path}: {error}") from error
     if text is not None:
         text = Path(text).expanduser()
         if not text.is_file():

@@ -140,6 +140,11 @@ def bad_device(folder, text):
     return folder, "--device is 'cpu' or 'cuda:N'", ("--device", "tpu")
 
 
+def bad_network(folder, text):
+    change(folder, hidden_act="gelu")
+    return folder, "the decoder computes another network: 'hidden_act'", ("--execution", "eager")
+
+
 def bad_weights(folder, text):
     return folder, "invalid choice: 'int8'", ("--weights", "int8")
 
@@ -154,6 +159,7 @@ def bad_weights(folder, text):
         bad_text,
         bad_length,
         bad_device,
+        bad_network,
         bad_weights,
     ],
     ids=lambda f: f.__name__,
