@@ -9,6 +9,7 @@ import contextlib
 import math
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -26,6 +27,7 @@ from core.measure.backends.folder import (
     offline,
     read_folder,
 )
+from core.parent import die_with_parent
 from core.records.progress import Progress, Steps
 
 MOST_TOKENS = 100_000
@@ -291,7 +293,8 @@ def in_child(
                 return quality
     finally:
         if child.is_alive():
-            child.terminate()
+            # at once, and also where it is stopped
+            child.kill()
         child.join(5)
         here.close()
 
@@ -313,7 +316,17 @@ def _no_imports_from_here() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # nobody waits for the answer any more
+        os._exit(1)
+
+
 def _child(out: Connection, folder: str, text: str, options: dict[str, Any]) -> None:
+    die_with_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # its bars would run across what the program itself prints
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:

@@ -17,12 +17,14 @@ from typing import IO, Any
 
 from core.measure.process.messages import receive
 from core.measure.process.messages import send as send_message
+from core.parent import die_with_parent
 
 BEAT_S = 0.5
 
 
 def main(on_measure: Callable[[Any, Any], None] | None = None) -> int:
     """Serve requests until the other side hangs up. `on_measure(point, context)` runs before each point."""
+    die_with_parent()
     # an interrupt typed at a terminal is for the program, which ends this process if it means to
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     incoming, outgoing = _take_pipes()
