@@ -32,6 +32,12 @@ _.intra_op_num_threads
 _.log_severity_level
 _.writeable
 
+# what http.client and io.BufferedReader call of a socket and a stream of ours
+_.makefile
+_.readable
+_.readinto
+_.sock
+
 # found by name: views by their rows, formats by FORMAT in their modules, requests of the
 # measuring process by their kind
 _._devices
