@@ -198,6 +198,15 @@ def format_quantity(value: float, unit: str = "", significant: int = 3) -> str:
     return f"{number} {suffix}".rstrip()
 
 
+def plus_minus(share: float, unknown: str = "interval unknown") -> str:
+    """'± 4.2 %' for half an interval, or an error, as a share of its value; `unknown` for more than 1.
+
+    What may be off by more than itself is not known, and a number would look as if it were. NaN and
+    infinity, which stand for no interval, are unknown as well.
+    """
+    return f"± {digits(100 * share, 2)} %" if 0 <= share <= 1 else unknown
+
+
 def time_text(seconds: float) -> str:
     """A duration for reading: '40 s', '12 min', '1.5 h'."""
     if seconds < 90:

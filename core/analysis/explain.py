@@ -20,6 +20,7 @@ from core.project.choices import Choices
 from core.records.metrics import METRICS
 from core.table.ratio_interval import TOGETHER, log_ratio
 from core.table.table import Table
+from core.units import plus_minus
 
 KINDS = {"predicted": "predicted ", "published": "illustrated "}
 SAME_SIZE = 0.05  # total parameters within 5 % count as one size
@@ -155,10 +156,13 @@ def compare_value(table: Table, key: str, row: int, other: int) -> str:
     if np.isfinite(width) and not apart(table, key, row, other):
         ratio = log_ratio(table, key, row, other)
         # an interval need not lie evenly around the difference
+        if ratio.high > np.log(2):
+            # up to twice the value and more: no number would say anything
+            return f"{name} cannot be told apart (the interval is wider than the value)"
         low, high = (f"{100 * np.expm1(end):+.1f}" for end in (ratio.low, ratio.high))
         text = f"{name} cannot be told apart ({percent:+.1f} %; 95 %: {low} to {high} %)"
         return text.replace("-", "−")
-    sure = f" (± {width:.1f} %)" if np.isfinite(width) and width > 0 else ""
+    sure = f" ({plus_minus(width / 100)})" if np.isfinite(width) and width > 0 else ""
     if abs(percent) < 0.05:
         return f"{name} the same{sure}"
     return f"{name} {abs(percent):.1f} % {'higher' if percent > 0 else 'lower'}{sure}"
@@ -177,7 +181,8 @@ def judged(table: Table, key: str, row: int, other: int) -> str:
     if not np.isfinite(found.half_width) or not found.half_width:
         return ""
     one = "both predicted by one law, " if found.how == TOGETHER else ""
-    return f" ({one}their difference is known to ± {100 * found.half_width:.1f} %)"
+    known = plus_minus(found.half_width, "")
+    return f" ({one}their difference is {f'known to {known}' if known else 'not known'})"
 
 
 def apart(table: Table, key: str, row: int, other: int) -> bool:

@@ -22,6 +22,7 @@ from core.records.measurement import Measurement, Point
 from core.records.metrics import of_phase
 from core.records.progress import Steps
 from core.table.table import Table
+from core.units import plus_minus
 
 # beyond these a law's sentence comes with a warning
 LARGEST_ERROR = 0.10
@@ -97,7 +98,12 @@ def latency_sentence(judged: LatencyTrust) -> tuple[str, bool]:
     what = of_phase(fit.metric).label.lower()
     if not fit.ok:
         return f"No law for {what} ({fit.runtime.label}): {fit.message}.", True
-    text = f"Predicts {what} of shapes it has not seen to ±{100 * judged.error:.1f} %"
+    known = plus_minus(judged.error, "")
+    text = f"Predicts {what} of shapes it has not seen to {known}"
+    if not known:
+        text = (
+            f"Does not predict {what} of shapes it has not seen: it misses by more than the value"
+        )
     if math.isfinite(judged.rank):
         text += f"; puts them in order with rank correlation {judged.rank:.2f}"
     text += f"; {100 * judged.coverage:.0f} % of measurements lie in their 95 % intervals"

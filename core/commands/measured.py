@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.measure.sweeps.real_model import RANDOM
 from core.records.measurement import Measurement
-from core.units import format_quantity
+from core.units import format_quantity, plus_minus
 
 if TYPE_CHECKING:
     from core.fit.latency_fit import LatencyFit
@@ -24,9 +24,10 @@ def one_line(m: Measurement) -> str:
     for metric in ("ttft", "tpot"):
         e = estimate(m, metric)
         if e is not None:
-            # one block has no interval
-            width = f" ± {100 * e.half_width:.1f} %" if e.high < float("inf") else ""
-            parts.append(f"{metric.upper()} {format_quantity(e.value, 's')}{width}")
+            value = format_quantity(e.value, "s")
+            parts.append(
+                f"{metric.upper()} {value} {plus_minus(e.half_width, '(interval unknown)')}"
+            )
     flags = f"  [{', '.join(m.flags)}]" if m.flags else ""
     return f"{name}: {', '.join(parts)}{flags}"
 
@@ -106,7 +107,9 @@ def measured_lines(found: Measurement) -> list[str]:
         if middle is None:
             continue
         text = f"  {name:<17}{format_quantity(middle.value, unit):>10}"
-        if middle.high < float("inf"):
+        if not middle.half_width <= 1:
+            text += "  (interval unknown)"
+        else:
             low, high = (format_quantity(v, unit) for v in (middle.low, middle.high))
             text += f"  (95 %: {low} to {high})"
         tail = estimate(found, metric, "p95")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands.measured import described, described_law
 from core.records.measurement import Device, Measurement
-from core.units import format_quantity
+from core.units import format_quantity, plus_minus
 
 if TYPE_CHECKING:
     from core.fit.latency_fit import LatencyFit
@@ -55,7 +55,7 @@ def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
     if found:
         lines.append(
             f"{'shape':<14} {'runtime':<26} {'batch':>5} {'in':>5} {'out':>5} {'TTFT':>9} {'TPOT':>9}"
-            f" {'±':>6} {'tokens/s':>9} {'floor':>6} {'memory':>9}  flags"
+            f" {'95 %':>8} {'tokens/s':>9} {'floor':>6} {'memory':>9}  flags"
         )
     for m, row in zip(found, answer["measurements"], strict=True):
         lines.append(_row(m, row))
@@ -92,7 +92,7 @@ def _row(m: Measurement, row: dict[str, Any]) -> str:
     tpot = row["metrics"].get("tpot")
     half = "-"
     if tpot and tpot["low"] is not None:
-        half = f"{100 * (tpot['high'] - tpot['low']) / 2 / tpot['value']:.1f} %"
+        half = plus_minus((tpot["high"] - tpot["low"]) / 2 / tpot["value"], "unknown")
     speed = row["metrics"].get("tokens_per_s")
     rate = f"{speed['value']:.1f}" if speed else "-"
     ratio = f"{row['floor_ratio']:.2f}" if row["floor_ratio"] else "-"
@@ -103,6 +103,6 @@ def _row(m: Measurement, row: dict[str, Any]) -> str:
     return (
         f"{name:<14} {m.runtime.label:<26} {work.batch:>5}"
         f" {work.prompt_tokens:>5} {work.output_tokens:>5} {cell('ttft', 's'):>9}"
-        f" {cell('tpot', 's'):>9} {half:>6} {rate:>9}"
+        f" {cell('tpot', 's'):>9} {half:>8} {rate:>9}"
         f" {ratio:>6} {size:>9}  {note}"
     )

@@ -19,6 +19,7 @@ from core.fit.repeats import conditions_of
 from core.laws.columns import params_column
 from core.records.progress import Progress, Steps, outcome
 from core.records.training_runs import TrainingRuns
+from core.units import plus_minus
 
 
 def judge_largest(fit: Fit, runs: TrainingRuns) -> dict[str, Any]:
@@ -220,7 +221,10 @@ def trust(fit: Fit) -> tuple[str, bool]:
         return "Not yet tested on runs left out of the fit.", True
     # a table without widths and depths has sizes, not shapes
     unseen = "shapes" if "R" in fit.ranges else "sizes"
-    text = f"Predicts {unseen} it has not seen to ±{100 * held['shape_rms']:.1f} %"
+    known = plus_minus(held["shape_rms"], "")
+    text = f"Predicts {unseen} it has not seen to {known}"
+    if not known:
+        text = f"Does not predict {unseen} it has not seen: it misses by more than the value"
     warn = held["shape_rms"] > 0.02
     if "pairs_right" in held:
         share = held["pairs_right"]
@@ -250,7 +254,7 @@ def no_better_than(left: LeftOut | None, unseen: str) -> tuple[str, bool]:
     if left is not None and left.by_shape is not None:
         name, error = min(left.by_shape.naive_rms.items(), key=lambda item: item[1])
         if error <= left.by_shape.rms:
-            text, warn = f"; on such {unseen} the {name} does as well (±{100 * error:.1f} %)", True
+            text, warn = f"; on such {unseen} the {name} does as well ({plus_minus(error)})", True
     cuts = left.cuts if left is not None else ()
     lost = sum(min(c.guesses.naive_rms.values()) <= c.guesses.rms for c in cuts)
     if lost:

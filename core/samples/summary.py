@@ -7,7 +7,7 @@ from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
 from core.samples.statistics import estimate
-from core.units import format_quantity
+from core.units import format_quantity, plus_minus
 
 MEMORY = {
     "weights": "weights", "cache": "cache", "peak_allocated": "most allocated",
@@ -29,8 +29,8 @@ def _time(m: Measurement, metric: Metric) -> str:
     found = estimate(m, metric.phase)
     if found is None:
         return ""
-    half = found.half_width
-    sure = f" ± {half:.1%} (95 %)" if half == half and half < 10 else ", interval unknown"
+    sure = plus_minus(found.half_width)
+    sure = f" {sure} (95 %)" if sure[0] == "±" else f", {sure}"
     return f"{metric.label}: {metric.format(found.value)}{sure}"
 
 

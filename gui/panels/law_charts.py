@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from core.arrays import Floats
 from core.fit.residuals import Residuals, mean_error
+from core.units import plus_minus
 from gui.panels.drawing import Chart, ink, series
 
 MOST = 3
@@ -114,7 +115,7 @@ class LawCharts(QWidget):
             else ""
         )
         for place, found in enumerate(self._shown):
-            title = QLabel(f"{found.fit.title}   ±{100 * mean_error(found):.2f} %")
+            title = QLabel(f"{found.fit.title}   {plus_minus(mean_error(found), 'error unknown')}")
             title.setProperty("title", True)
             title.setStyleSheet(f"color: {series(self, place)}")
             title.setWordWrap(True)

@@ -13,7 +13,7 @@ from core.samples.repetitions import repetitions_made, together
 from core.samples.roofline import floor_ratio
 from core.samples.statistics import Estimate, estimate
 from core.samples.summary import summary_lines
-from core.units import format_quantity, time_text
+from core.units import format_quantity, plus_minus, time_text
 
 
 def point_of(point: Point) -> tuple[object, ...]:
@@ -70,9 +70,7 @@ def timed_text(found: Estimate | None) -> str:
     """A time with half of its 95 % interval, e.g. '27.1 ms ± 4 %'."""
     if found is None:
         return ""
-    half = found.half_width
-    sure = f" ± {half:.0%}".replace("%", " %") if half < 10 else ""
-    return f"{format_quantity(found.value, 's')}{sure}"
+    return f"{format_quantity(found.value, 's')} {plus_minus(found.half_width, '± unknown')}"
 
 
 def over_floor_text(m: Measurement) -> str:

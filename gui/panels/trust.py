@@ -35,7 +35,7 @@ from core.fit.fit import Fit
 from core.records.measurement import Point
 from core.records.metrics import of_phase
 from core.records.progress import Steps
-from core.units import format_quantity
+from core.units import format_quantity, plus_minus
 from gui.app.theme import Theme
 from gui.panels.drawing import Chart, ink, series, tones
 from gui.panels.flow_layout import FlowLayout
@@ -328,7 +328,7 @@ class Trust(Panel):
                 else f"{value:.2f}" if name == "rank"
                 else f"{100 * value:+.1f} %" if name == "bias"
                 else f"{100 * value:.0f} %" if name == "coverage"
-                else f"±{100 * value:.1f} %"
+                else plus_minus(value, "unknown")
             )  # fmt: skip
             label = self.numbers[name]
             label.setText(f"{'⚠ ' if warns[name] else ''}{title} {text}")

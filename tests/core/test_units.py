@@ -11,6 +11,7 @@ from core.units import (
     number,
     parse_quantity,
     plain_number,
+    plus_minus,
     whole_number,
 )
 
@@ -170,3 +171,10 @@ def test_spellings_of_units(spelling, unit, factor):
 def test_whole_numbers(text, value):
     assert whole_number(text) == value
     assert whole_number("1" * 5000) is None
+
+
+def test_what_may_be_off_by_more_than_itself_is_unknown():
+    assert plus_minus(0.0412) == "± 4.1 %" and plus_minus(0.3) == "± 30 %"
+    assert plus_minus(1.0) == "± 100 %" and plus_minus(0.0) == "± 0 %"
+    for share in (1.01, 115.51, float("inf"), float("nan"), -0.1):
+        assert plus_minus(share) == "interval unknown" and plus_minus(share, "") == ""

@@ -16,6 +16,7 @@ import numpy as np
 
 from core.measure.timing.clock import Clock, ClockError
 from core.samples.statistics import ordered_interval, scatter
+from core.units import plus_minus
 
 Samples = Mapping[str, Sequence[float]]
 
@@ -306,7 +307,8 @@ def round_text(number: int, widths: Mapping[str, float], enough: float) -> str:
     known = [w for w in widths.values() if w < float("inf")]
     if not known:
         return f"round {number}"
-    text = f"round {number}, {'widest ' if len(widths) > 1 else ''}± {100 * max(known):.3g} %"
+    widest = plus_minus(max(known))
+    text = f"round {number}, {'widest ' if len(widths) > 1 else ''}{widest}"
     sure = sum(w <= enough for w in widths.values())
     return f"{text}, {sure} sure to ± {100 * enough:g} %" if len(widths) > 1 else text
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from measured import measured
 
+from core.analysis import explain
 from core.analysis.contents import Contents
 from core.analysis.explain import (
     alone_sentence,
@@ -69,6 +70,17 @@ def test_differences_of_one_law_are_surer_than_their_parts(table):
 
 def test_a_candidate_cannot_be_told_apart_from_itself(table):
     assert not apart(table, "tpot_s", 5, 5)
+
+
+def test_an_interval_wider_than_the_value_is_no_number(table, monkeypatch):
+    known = log_ratio(table, "loss", 3, 5)
+    wild = replace(known, low=-4.7, high=4.76)
+    monkeypatch.setattr(explain, "log_ratio", lambda *_: wild)
+    said = explain.compare_value(table, "loss", 3, 5)
+    assert "cannot be told apart" in said and "%" not in said
+    assert explain.judged(table, "loss", 3, 5).endswith("their difference is not known)")
+    monkeypatch.setattr(explain, "log_ratio", lambda *_: replace(known, low=1.0, high=9.0))
+    assert "(interval unknown)" in explain.compare_value(table, "loss", 3, 5)
 
 
 def test_loosening_tells_the_gain_that_recomputing_finds(table):

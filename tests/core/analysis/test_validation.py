@@ -25,6 +25,7 @@ from core.project.choices import Choices
 from core.project.demo import recorded_sweep
 from core.records.measurement import Device, Measurement
 from core.records.progress import outcome
+from core.units import plus_minus
 
 CPU = Device("cpu", "a processor", 16 * 2**30)
 COEFFICIENTS = {"step": 1e-4, "kernels": 4e-6, "weight_bytes": 5e-11, "matmul_flops": 8e-12}
@@ -87,7 +88,7 @@ def test_a_good_law_is_praised_and_a_bad_one_warned_of():
         judged = latency_trust(law)
         told, warn = latency_sentence(judged)
         assert warn is warns
-        assert f"±{100 * judged.error:.1f} %" in told and "12 shapes" in told
+        assert plus_minus(judged.error) in told and "12 shapes" in told
 
 
 def test_too_few_shapes_say_so():
@@ -113,7 +114,7 @@ def test_the_loss_law_is_judged_once_and_says_its_number():
     contents = Contents("x", None, (), ())
     judged = outcome(judge_loss(contents, Choices(), found))
     told, _ = loss_sentence(judged, "")
-    assert f"{100 * judged.heldout['shape_rms']:.1f} %" in told
+    assert plus_minus(judged.heldout["shape_rms"]) in told
     assert outcome(judge_loss(contents, Choices(), judged)) is judged
     assert loss_sentence(None, "no suite") == ("No loss law: no suite.", True)
 

@@ -11,7 +11,8 @@ from profiled_space import SPACE
 import core.measure.process.session
 import core.measure.sweeps.sweep
 from core.__main__ import main
-from core.commands.measured import one_line
+from core.commands.measured import described, measured_lines, one_line
+from core.commands.profile_report import _row
 from core.measure.sweeps.sweep import Swept
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
@@ -20,6 +21,7 @@ from core.records.measurement import Device, Measurement, Timing
 from core.records.progress import Progress
 from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
 from core.samples.statistics import estimate
+from core.samples.summary import summary_lines
 
 
 @pytest.fixture
@@ -179,3 +181,20 @@ def test_one_block_is_told_without_an_interval():
     single = replace(m, samples={k: blocks[:1] for k, blocks in m.samples.items()})
     assert "TPOT" in one_line(single)
     assert "inf" not in one_line(single) and "±" not in one_line(single)
+
+
+def test_an_interval_wider_than_the_value_is_unknown_and_not_a_number():
+    m = measured(Architecture(2, 64, 2, 2, 32, 128, 512), Workload(1, 16, 5), Runtime())
+    slow = {k: [tuple(30 * v for v in b) for b in blocks[:1]] for k, blocks in m.samples.items()}
+    wild = replace(
+        m,
+        flags=("noisy",),
+        samples={k: (*blocks[1:3], *slow[k]) for k, blocks in m.samples.items()},
+    )
+    assert estimate(wild, "tpot").half_width > 1
+    line = one_line(wild)
+    assert "±" not in line and "interval unknown" in line and "[noisy]" in line
+    assert not any("±" in text for text in summary_lines(wild))
+    assert not any("95 %" in text for text in measured_lines(wild))
+    row = described(wild)
+    assert "%" not in _row(wild, row) and " unknown " in _row(wild, row)

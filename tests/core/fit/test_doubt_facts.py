@@ -28,10 +28,12 @@ def made(weights=(0.3, 0.1), heldout=GOOD, clusters=35):
 
 def test_coverage_stands_beside_the_error():
     told, warn = trust(made())
-    assert "±0.2 %" in told and not warn
+    assert "to ± 0.20 %" in told and not warn
     assert "95 % prediction intervals held 92 % of 71 losses of shapes left out." in told
     told, warn = trust(made(heldout=GOOD | {"coverage95_shape": 0.84}))
     assert "held 84 %" in told and warn
+    told, warn = trust(made(heldout=GOOD | {"shape_rms": 115.51}))
+    assert "Does not predict" in told and "11551" not in told and warn
     assert coverage_words({}) == ("", False)
 
 

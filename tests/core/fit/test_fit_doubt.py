@@ -267,7 +267,7 @@ def test_published_errors_and_rank_of_the_largest(morph):
 
 def test_trust_in_a_sentence(judged, morph):
     told, warn = trust(judged)
-    assert "0.6 %" in told and "times in 20" in told and not warn
+    assert "± 0.61 %" in told and "times in 20" in told and not warn
     told, warn = trust(validate(fit(morph, "chinchilla", tied=True), morph))
     assert warn
     assert trust(published("hoffmann"))[1]

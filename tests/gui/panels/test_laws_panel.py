@@ -41,7 +41,7 @@ def test_the_first_look_compares_every_law_best_first(panel):
     ]
     assert len(used) == 1
     assert not panel.use.isEnabled()
-    assert "Predicts shapes it has not seen to ±0.6 %" in panel.verdict.text()
+    assert "Predicts shapes it has not seen to ± 0.6" in panel.verdict.text()
 
 
 def test_the_proposed_law_and_its_ties_are_marked(panel):

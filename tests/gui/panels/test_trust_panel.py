@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 
 from core.analysis.validation import unmeasured_on_front
 from core.fit.doubt_facts import doubt_facts
+from core.units import plus_minus
 from gui.panels.trust import Trust
 
 
@@ -26,7 +27,7 @@ def test_the_law_is_judged_when_first_shown(panel, opened):
     judged = panel._current()
     assert len(judged.measured) == len(opened.state.contents.measurements)
     assert panel.table.rowCount() == len(judged.measured)
-    assert f"±{100 * judged.error:.1f} %" in panel.numbers["error"].text()
+    assert plus_minus(judged.error) in panel.numbers["error"].text()
     assert f"{100 * judged.coverage:.0f} %" in panel.numbers["coverage"].text()
     assert "Predicts time per output token" in panel.law.toolTip()
     assert panel.shapes.text() == f"{judged.fit.n_shapes} shapes"

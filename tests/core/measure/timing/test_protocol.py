@@ -256,6 +256,6 @@ def test_median_interval_covers_the_truth_95_times_in_100(n):
 def test_a_round_says_how_sure_it_has_made_what_is_timed():
     inf = float("inf")
     assert round_text(1, {"a": inf}, 0.02) == "round 1"
-    assert round_text(4, {"a": 0.0512}, 0.02) == "round 4, ± 5.12 %"
+    assert round_text(4, {"a": 0.0512}, 0.02) == "round 4, ± 5.1 %"
     some = {"a": 0.01, "b": 0.3, "c": inf}
     assert round_text(7, some, 0.02) == "round 7, widest ± 30 %, 1 sure to ± 2 %"
