@@ -84,3 +84,50 @@ def test_a_limit_replaces_its_like_and_can_go():
     two = with_limit(one, parse_limit("tpot<=9ms"))
     assert [limit.value for limit in two] == [0.009]
     assert without_limit(two, two[0].key) == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "label"),
+    [
+        (Limit("tpot_s", "<=", 0.008), "tpot:p50<=8ms", "Time per output token ≤ 8.00 ms"),
+        (Limit("ttft_s", "<=", 1.5, "p95"), "ttft:p95<=1.5s", "Time to first token (p95) ≤ 1.50 s"),
+        (Limit("memory_bytes", "<=", 24e9), "memory:p50<=24GB", "Peak memory ≤ 24.0 GB"),
+        (Limit("loss", ">=", 3.25), "loss:p50>=3.25", "Loss ≥ 3.250 nats/token"),
+        # twelve digits do not hold this one
+        (Limit("tpot_s", "<=", 1 / 3), f"tpot:p50<={1 / 3!r}", "Time per output token ≤ 333 ms"),
+    ],
+)
+def test_a_limit_is_written_with_the_suffix_that_fits(limit, text, label):
+    assert limit.text == text and parse_limit(text) == limit
+    assert limit.label == label
+
+
+def test_a_limit_allows_its_own_value():
+    values = np.array([0.007, 0.008, 0.009, np.nan])
+    assert Limit("tpot_s", "<=", 0.008).allows(values).tolist() == [True, True, False, False]
+    assert Limit("tpot_s", ">=", 0.008).allows(values).tolist() == [False, True, True, False]
+    assert parse_limit("tpot>8ms") == Limit("tpot_s", ">=", 0.008)
+
+
+def test_what_two_limits_keep_out_is_hidden_by_neither_alone():
+    limits = [parse_limit("tpot<=8ms"), parse_limit("loss<=2.75")]
+    # row 2 keeps neither
+    assert hidden_by(column, limits, 5) == (2, 2)
+    assert hidden_by(column, [], 5) == ()
+
+
+def test_limits_of_another_metric_statistic_or_side_stay():
+    first = (parse_limit("tpot<=8ms"), parse_limit("loss<=3"))
+    assert [i.text for i in with_limit(first, parse_limit("tpot>=1ms"))] == [
+        "tpot:p50<=8ms", "loss:p50<=3", "tpot:p50>=1ms"
+    ]  # fmt: skip
+    # in the place of the one it replaces
+    assert [i.text for i in with_limit(first, parse_limit("tpot<=9ms"))] == [
+        "tpot:p50<=9ms", "loss:p50<=3"
+    ]  # fmt: skip
+    assert without_limit(first, first[0].key) == first[1:]
+
+
+def test_what_can_be_reached_keeps_the_limits_of_others():
+    # rows 0 and 1 keep this one; their times differ
+    assert reachable(column, [parse_limit("loss>=3.2")], 5, "tpot_s") == (0.001, 0.005)
