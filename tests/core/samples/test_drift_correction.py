@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.samples.drift_correction import FEWEST, drift_factors
+from core.samples.drift_correction import FEWEST, _medians, _neighbours, drift_factors
 
 
 def turns(subjects, rounds, weather, noise, seed=0):
@@ -98,3 +98,71 @@ def test_a_subject_that_runs_on_alone_leaves_the_others_their_levels():
     assert np.allclose(found[-5:], 1.0)
     before = drift_factors(who[:36], times[:36], values[:36])
     assert np.corrcoef(np.log(found[:32]), np.log(before[:32]))[0, 1] > 0.9
+
+
+def alternating(half, subjects=6, blocks=8):
+    """Turns of the same order, of which all are slower by exp(half), then all faster, for a while."""
+    who = np.tile(np.arange(subjects), blocks)
+    turn = np.arange(len(who)) // subjects
+    true = np.where(turn < blocks // 2, half, -half)
+    return who, np.arange(len(who), dtype=float), 2.0 * (1.0 + who) * np.exp(true), true
+
+
+def test_a_step_is_divided_out_to_the_full():
+    """Neighbours predict a block exactly but at the step itself: the slope is nearly one, and not more."""
+    who, times, values, true = alternating(0.1)
+    found = np.log(drift_factors(who, times, values))
+    middle = slice(20, 28)
+    away = np.delete(found - true, np.arange(48)[middle])
+    assert np.abs(away).max() < 0.012
+    assert np.abs(found).max() <= 0.1 + 1e-9
+
+
+def test_the_drift_is_shrunk_by_how_well_neighbours_predict():
+    """Drift of variance d beside scatter of variance s: eight neighbours' median has an error of
+    pi / 16 s, so the best slope is d / (d + pi s / 16), and that much of the drift is taken out."""
+    shares = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        who = np.concatenate([rng.permutation(24) for _ in range(60)])
+        times = np.arange(len(who)) * 0.25
+        # slow beside the eight neighbours, of standard deviation 0.05
+        true = 0.05 * 2**0.5 * np.sin(times / 9.0)
+        values = np.exp(true + 0.15 * rng.standard_normal(len(who)))
+        found = np.log(drift_factors(who, times, values))
+        shares.append(found @ true / (true @ true))
+    expected = 0.05**2 / (0.05**2 + np.pi / 16 * 0.15**2)
+    assert 0.3 < expected < 0.4
+    assert np.mean(shares) == pytest.approx(expected, abs=0.06)
+
+
+def test_drift_that_goes_the_other_way_in_the_neighbours_is_not_believed():
+    # every other block is slow, whoever it is: neighbours on both sides say nothing of it
+    who = np.array([(i + i // 7) % 7 for i in range(140)])
+    values = np.exp(0.1 * (-1.0) ** np.arange(140))
+    assert drift_factors(who, np.arange(140.0), values) == pytest.approx(np.ones(140), abs=0.02)
+
+
+def test_a_block_does_not_enter_its_own_factor():
+    who, times, values, _ = turns(12, 12, slow, 0.02)
+    wild = values.copy()
+    wild[70] *= 1.5
+    mine = drift_factors(who, times, wild)[70] / drift_factors(who, times, values)[70]
+    assert mine == pytest.approx(1.0, abs=0.004)
+
+
+def test_neighbours_in_time_are_four_on_each_side_of_other_points():
+    found = _neighbours(np.array([0, 1, 2, 0, 1, 2, 3, 4, 5, 6]))
+    assert found.shape == (10, 8)
+    assert found[0].tolist() == [-1, -1, -1, -1, 1, 2, -1, 4]
+    assert found[5].tolist() == [1, -1, 3, 4, 6, 7, 8, 9]
+    assert found[9].tolist() == [5, 6, 7, 8, -1, -1, -1, -1]
+
+
+def test_medians_of_groups_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    who = np.array([3, 0, 0, 1, 3, 3, 3, 0, 1, 1, 1, 5])
+    values = rng.normal(size=12)
+    found = _medians(values, who, 6)
+    for group in (0, 1, 3, 5):
+        assert found[group] == pytest.approx(np.median(values[who == group]))
