@@ -90,7 +90,7 @@ def law_missing_by(spread):
     tpot = table.estimates("tpot_s")
     none = np.zeros(len(table), bool)
     value = tpot.value.copy()
-    table._cache[("estimates", "tpot_s")] = replace(
+    table._cache[("estimates", "tpot_s", False)] = replace(
         tpot, low=value * (1 - spread), high=value * (1 + spread), measured=none
     )
     return table
@@ -196,3 +196,67 @@ def test_an_axis_without_a_goal_has_no_band(key):
     table = Table(parse_space(SPACE).candidates(), loss=Law(0.2))
     frame = make_frame(table, Choices(x=key, y="loss"))
     assert frame_band(table, frame) is None
+
+
+def two_of_known_intervals(low, value, high):
+    """A table of two candidates, the second larger, with these times per token; no law of latency."""
+    table = Table(parse_space(TWO).candidates(), loss=Law(0.0))
+    assert table.column("params_total")[0] < table.column("params_total")[1]
+    table._cache[("estimates", "tpot_s", False)] = replace(
+        table.estimates("tpot_s"), value=np.array(value), low=np.array(low), high=np.array(high)
+    )
+    frame = make_frame(table, Choices(x="tpot_s", y="params_total"))
+    return table, frame
+
+
+TWO = """
+[shape]
+n_layers = [2]
+d_model = [128, 256]
+vocab_size = 8192
+[train]
+tokens_per_parameter = [20]
+"""
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "expected"),
+    [
+        # the second, larger one is on the front where its time is drawn below the first's: that one is
+        # drawn above 1.05, a half of its upper half-width, where a normal lies in 16.4 % of the draws
+        ((0.9, 1.05), (1.0, 1.05), (1.1, 1.05), 0.1635),
+        # a quarter of it
+        ((0.9, 1.05), (1.0, 1.05), (1.2, 1.05), 0.3121),
+        # below by 0.05 of 0.1: the lower half-width counts
+        ((1.0, 0.95), (1.0, 1.05), (1.0, 1.35), 0.1635),
+        # both uncertain, by independent errors of equal size: 0.05 of 0.1 sqrt(2)
+        ((0.9, 0.95), (1.0, 1.05), (1.1, 1.15), 0.2441),
+        # draws end at one and a half half-widths, here 1.15
+        ((0.9, 1.149), (1.0, 1.149), (1.1, 1.149), 0.0017),
+        ((0.9, 1.151), (1.0, 1.151), (1.1, 1.151), 0.0),
+    ],
+)
+def test_the_chance_is_that_of_the_normal_that_the_interval_says(low, value, high, expected):
+    table, frame = two_of_known_intervals(low, value, high)
+    assert frame.front.tolist() == [0]
+    chance = outcome(frame_chance(table, frame, draws=20_000))
+    assert chance[0] == 1
+    assert chance[1] == pytest.approx(expected, abs=0.009 if expected > 0.01 else 0.0012)
+    assert (chance[1] > 0) == (expected > 0)
+
+
+def test_chances_of_draws_are_shares_of_them():
+    table, frame = two_of_known_intervals((0.9, 1.0), (1.0, 1.0), (1.1, 1.0))
+    chance = outcome(frame_chance(table, frame, draws=8))
+    assert chance[0] == 1 and chance[1] * 8 == round(chance[1] * 8)
+    assert 0 < chance[1] < 1
+    assert not chance.flags.writeable
+
+
+def test_a_limit_counts_in_each_draw():
+    table, _ = two_of_known_intervals((0.9, 1.3), (1.0, 1.3), (1.1, 1.3))
+    # kept where the first is drawn below 1.025, a quarter of the way up
+    limits = (Limit("tpot_s", "<=", 1.025),)
+    frame = make_frame(table, Choices(x="tpot_s", y="params_total", limits=limits))
+    chance = outcome(frame_chance(table, frame, draws=20_000))
+    assert chance[0] == pytest.approx(0.6879, abs=0.009) and np.isnan(chance[1])
