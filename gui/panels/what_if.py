@@ -70,7 +70,7 @@ PRECISION_TIP = (
     " transfer.\n"
     + "\n".join(f"{WAYS[way]}: loss + {formula}" for way, formula in FORMULAS.items())
 )
-INTERVAL_TIP = "In brackets: the 95 % interval, of a loss that of the model one would train"
+INTERVAL = "95 % interval"
 NONE_TEXTS = {"served_tokens": "none"}
 HEADER = (
     Cell("Best under the limits"),
@@ -338,6 +338,8 @@ class WhatIf(Panel):
             if np.isfinite(now) or np.isfinite(then):
                 sure = [shown.intervals.get(key) if shown else None for shown in (before, after)]
                 rows.append(_row(key, then, now, *sure))
+                if key == "loss" and any(sure):
+                    rows.append(_interval_row(key, then, now, *sure))
         self.table.show_rows(HEADER, rows, sortable=False)
 
     # --- speculative decoding -----------------------------------------------------------------------
@@ -494,12 +496,34 @@ def _counted(title: str, before: int | None, after: int) -> list[Cell]:
     ]
 
 
+def _intervals(
+    key: str, values: tuple[float, float], intervals: tuple[tuple[float, float] | None, ...]
+) -> list[str]:
+    """Both intervals as text; empty where one is not known."""
+    return [
+        METRICS[key].format_range(value, *interval) if interval is not None else ""
+        for value, interval in zip(values, intervals, strict=True)
+    ]
+
+
+def _interval_row(
+    key: str, then: float, now: float, *intervals: tuple[float, float] | None
+) -> list[Cell]:
+    """The intervals of one metric as a row of their own, which keeps the columns narrow."""
+    before, after = _intervals(key, (then, now), intervals)
+    tip = (
+        "95 % prediction interval: where the loss of a model trained like the law's runs would lie"
+    )
+    name = Cell(f"{METRICS[key].label}, 95 %", tip=tip, tone="muted")
+    return [name, Cell(before or "…", tone="muted"), Cell(after or "…", tone="muted"), Cell("")]
+
+
 def _row(key: str, then: float, now: float, *intervals: tuple[float, float] | None) -> list[Cell]:
-    """A metric before and after, each with its 95 % interval where one is known."""
+    """A metric before and after; the 95 % interval of each is its tooltip."""
     metric = METRICS[key]
-    sure = [
-        f"  ({metric.format_range(value, *interval)})" if interval is not None else ""
-        for value, interval in zip((then, now), intervals, strict=True)
+    tips = [
+        f"{INTERVAL}: {between}" if between else ""
+        for between in _intervals(key, (then, now), intervals)
     ]
     change = percent_change(then, now)
     tone = ""
@@ -507,10 +531,10 @@ def _row(key: str, then: float, now: float, *intervals: tuple[float, float] | No
         tone = "good" if (change < 0) == (metric.better == "lower") else "bad"
     return [
         Cell(metric.label, tip=metric.formula),
-        Cell(metric.format(then) + sure[0] if np.isfinite(then) else "…", tip=INTERVAL_TIP),
+        Cell(metric.format(then) if np.isfinite(then) else "…", tip=tips[0]),
         Cell(
-            metric.format(now) + sure[1] if np.isfinite(now) else "unknown",
-            tip=INTERVAL_TIP,
+            metric.format(now) if np.isfinite(now) else "unknown",
+            tip=tips[1],
             tone="" if np.isfinite(now) else "muted",
         ),
         Cell(_change(change), tone=tone),

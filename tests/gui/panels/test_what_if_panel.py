@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.project.choices import WhatIf as Tried
+from core.records.metrics import METRICS
 from gui.panels.plot_view import PlotView, empty_text
 from gui.panels.tried_value import doublings, round_steps
 from gui.panels.what_if import WhatIf
@@ -37,6 +38,9 @@ def test_untouched_nothing_is_changed(panel, opened):
     assert opened.state.choices.what_if == Tried()
     assert not panel.reset.isEnabled()
     assert cells(panel)["Parameters"][2] == "same"
+    loss, best = opened.state.table.estimates("loss"), opened.state.frame.best
+    ends = METRICS["loss"].format_range(loss.value[best], loss.low[best], loss.high[best])
+    assert cells(panel)["Loss, 95 %"] == [ends, ends, ""]
     assert panel.values["batch"].field.placeholderText() == "1 (as is)"
     assert panel.values["prompt_tokens"].slider.value() == 1  # 2^5 = 32
 
