@@ -29,6 +29,8 @@ SAME_AS = {("over-training", "tied"): ("chinchilla", "tied")}
 LEAST_OWN = 0.5
 # runs of one shape and one number of tokens are repeats; fewer pairs of them say little
 LEAST_REPEATS = 3
+# fewer shapes inside the range of the others do not tell how much shapes differ
+LEAST_INSIDE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +76,8 @@ def doubting(fit: Fit, runs: TrainingRuns, others: Sequence[Fit] | None = None) 
     else:
         weights = stacked(panel.errors, panel.shapes)
         variances = [float(v) for v in np.mean(panel.variances, axis=1)]
-        shape_sd, run_sd = _scatters(panel, weights, np.ones(panel.shapes.size, bool), kept)
+        every = np.ones(panel.shapes.size, np.bool_)
+        shape_sd, run_sd = _scatters(panel, weights, _inside(fit, panel.shapes, kept, every), kept)
         heldout |= _coverage(fit, panel, kept)
     yield Progress(2, 3, "trying cuts by size, tokens and shape")
     known = float(np.hypot(shape_sd, run_sd))
@@ -164,7 +167,8 @@ def _scatters(
 ) -> tuple[float, float]:
     """Standard deviation of each shape's own effect, and of runs of one shape, from some of the runs.
 
-    Both from the errors of the stacked laws on shapes left out, less the parameters' own variance. In
+    Both from the errors of the stacked laws on shapes left out, less the parameters' own variance. The
+    runs should lie inside the range of the other shapes: what is missed beyond it is the rates' to tell. In
     simulations that gives back the effect that was put in; less the laws' variance as well, it is a
     third too small.
     """
@@ -197,25 +201,44 @@ def _pooled(missed: Floats, groups: Indices, least: int = 1) -> float | None:
     return float(np.sum((missed - means[which]) ** 2) / freedom)
 
 
+def _inside(fit: Fit, shapes: Indices, runs: TrainingRuns, among: Bools) -> Bools:
+    """The runs of `among` inside the range of its other shapes; all of it where few shapes are."""
+    found = _within(fit, shapes, runs, among)
+    return found if np.unique(shapes[found]).size >= LEAST_INSIDE else among
+
+
+def _within(fit: Fit, shapes: Indices, runs: TrainingRuns, among: Bools) -> Bools:
+    """The runs of `among` that lie inside the range of its other shapes in N, D and R."""
+    logs = log_columns(fit_columns(runs), axes(fit), fit.params)
+    found = np.zeros(shapes.size, np.bool_)
+    for shape in np.unique(shapes[among]):
+        rest = among & (shapes != shape)
+        here = among & (shapes == shape)
+        if rest.any():
+            for values in logs.values():
+                here &= (values >= values[rest].min()) & (values <= values[rest].max())
+            found |= here
+    return found
+
+
 def _coverage(fit: Fit, panel: _Panel, runs: TrainingRuns) -> dict[str, float]:
     """How many of the left-out runs lie in the 95 % prediction interval made without their shape.
 
     Weights and scatter are those of the other shapes. Runs beyond the range of the others are left
     out: there the interval is one of extrapolation.
     """
-    logs = log_columns(fit_columns(runs), axes(fit), fit.params)
+    every = np.ones(panel.shapes.size, np.bool_)
+    known = _within(fit, panel.shapes, runs, every)
     inside = tried = 0
     count = int(panel.shapes.max()) + 1
     for shape in range(count):
         rest = panel.shapes != shape
-        here = ~rest
-        for values in logs.values():
-            here &= (values >= values[rest].min()) & (values <= values[rest].max())
+        here = ~rest & known
         if not here.any() or count < 4:
             continue
         numbers = np.unique(panel.shapes[rest], return_inverse=True)[1].reshape(-1)
         weights = stacked(panel.errors[:, rest], numbers)
-        shape_sd, run_sd = _scatters(panel, weights, rest, runs)
+        shape_sd, run_sd = _scatters(panel, weights, _inside(fit, panel.shapes, runs, rest), runs)
         errors = panel.errors[:, here]
         centre = weights @ errors
         between = weights @ (errors - centre) ** 2
@@ -223,10 +246,9 @@ def _coverage(fit: Fit, panel: _Panel, runs: TrainingRuns) -> dict[str, float]:
         wide = seen.quantile(0.95)
         variance = weights @ panel.variances[:, here]
         half = wide * np.sqrt(variance + between + shape_sd**2 + run_sd**2)
-        # as the interval does, hold that of the law's own mean
-        mean = wide * np.sqrt(panel.variances[0, here])
-        low = np.minimum(centre - half, errors[0] - mean)
-        high = np.maximum(centre + half, errors[0] + mean)
+        # as the interval does, hold the law's own prediction
+        low = np.minimum(centre - half, errors[0])
+        high = np.maximum(centre + half, errors[0])
         inside += int(((low <= 0) & (high >= 0)).sum())
         tried += int(here.sum())
     if not tried:
