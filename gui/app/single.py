@@ -12,7 +12,6 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 1500
 LONGEST_MESSAGE = 64 * 1024
+# a path beyond these, or in a longer part of one, no system opens
+LONGEST_FILE, LONGEST_PART = 4096, 255
+LONGEST_TOKEN = 1024
+# starts that may be heard at once, and how long one may take to say what it wants
+MOST_HEARD, SAY_WITHIN_MS = 16, 10_000
 TAKEN = b"taken\n"
 # a Unix socket's path is cut off at 104 bytes on macOS and 108 on Linux
 LONGEST_PATH = 100
@@ -138,10 +142,22 @@ class Listener(QObject):
     @Slot()
     def on_connection(self) -> None:
         """Another start has come."""
+        from PySide6.QtNetwork import QLocalSocket
+
         while self._server is not None and self._server.hasPendingConnections():
             client = self._server.nextPendingConnection()
-            client.readyRead.connect(lambda client=client: self._read(client))
             client.disconnected.connect(client.deleteLater)
+            # whoever is heard is a child of the server until it has left
+            if len(self._server.findChildren(QLocalSocket)) > MOST_HEARD:
+                client.abort()
+                continue
+            client.setReadBufferSize(LONGEST_MESSAGE + 1)
+            client.readyRead.connect(lambda client=client: self._read(client))
+            # whoever connects and says nothing, or does not hang up, is hung up on
+            patience = QTimer(client)
+            patience.setSingleShot(True)
+            patience.timeout.connect(lambda client=client: client.abort())
+            patience.start(SAY_WITHIN_MS)
             # it may have written already
             self._read(client)
 
@@ -154,6 +170,8 @@ class Listener(QObject):
         if words is None:
             client.abort()
             return
+        # a start says one thing
+        client.readyRead.disconnect()
         client.write(TAKEN)
         client.flush()
         file, tokens = words
@@ -167,9 +185,23 @@ def read_message(line: bytes) -> tuple[str, dict[str, str]] | None:
     try:
         message: Any = json.loads(line)
         file, tokens = message["file"], message.get("tokens", {})
-    except (ValueError, KeyError, TypeError, AttributeError):
+        if not _is_path(file):
+            return None
+        known = {key: tokens[key] for key in TOKENS if _is_token(tokens.get(key))}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if not isinstance(file, str) or not isinstance(tokens, Mapping):
-        return None
-    known = {key: tokens[key] for key in TOKENS if isinstance(tokens.get(key), str)}
     return file, known
+
+
+def _is_path(file: Any) -> bool:
+    """Whether it is '' or what a file can be called; UnicodeEncodeError where it is no text at all."""
+    if not isinstance(file, str) or "\0" in file:
+        return False
+    name = os.fsencode(file)
+    parts = file.replace(os.sep, "/").split("/")
+    return len(name) <= LONGEST_FILE and all(len(os.fsencode(p)) <= LONGEST_PART for p in parts)
+
+
+def _is_token(value: Any) -> bool:
+    """Whether it can be put into the environment."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_TOKEN

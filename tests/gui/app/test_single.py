@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gui.app import single
 from gui.app.single import LONGEST_MESSAGE, Listener, hand_over, read_message, server_name
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -103,7 +104,22 @@ def test_a_file_is_taken_and_acknowledged(qtbot, name, listener):
 
 @unix
 @pytest.mark.parametrize(
-    "line", [b"\n", b"hello\n", b'{"file": 3}\n', b"[]\n", b"x" * (LONGEST_MESSAGE + 4096)]
+    "line",
+    [
+        b"\n",
+        b"hello\n",
+        b'{"file": 3}\n',
+        b"[]\n",
+        b"x" * (LONGEST_MESSAGE + 4096),
+        b"[" * 60_000 + b"\n",
+        b"9" * 60_000 + b"\n",
+        b'{"file": "/a\\u0000b"}\n',
+        b'{"file": "/\\ud800"}\n',
+        b'{"file": "/%s"}\n' % (b"a" * 300),
+        b'{"file": "", "tokens": 5}\n',
+        b"\xff\xfe\n",
+    ],
+    ids=range(12),
 )
 def test_nonsense_is_hung_up_on_and_the_next_is_received(qtbot, name, listener, line):
     heard = []
@@ -135,6 +151,50 @@ def test_only_the_desktops_tokens_reach_the_environment():
         }
     ).encode()
     assert read_message(line) == ("", {"XDG_ACTIVATION_TOKEN": "t"})
+
+
+def test_a_token_that_no_environment_can_hold_is_left_out():
+    for token in ("t\0", "\ud800", "t\nX=1", "", "t" * 5000):
+        line = json.dumps({"file": "/a", "tokens": {"XDG_ACTIVATION_TOKEN": token}}).encode()
+        assert read_message(line) == ("/a", {})
+
+
+@unix
+def test_whoever_says_nothing_is_hung_up_on_and_so_are_too_many(qtbot, name, monkeypatch):
+    monkeypatch.setattr(single, "SAY_WITHIN_MS", 300)
+    monkeypatch.setattr(single, "MOST_HEARD", 3)
+    listener = Listener(name)
+    assert listener.listen()
+    silent = [send(name, b"") for _ in range(8)]
+    for client in silent:
+        client.setblocking(False)
+
+    def hung_up(client):
+        try:
+            return client.recv(10) == b""
+        except BlockingIOError:
+            return False
+
+    qtbot.waitUntil(lambda: all(hung_up(client) for client in silent), timeout=60_000)
+    for client in silent:
+        client.close()
+    with qtbot.waitSignal(listener.asked):
+        client = send(name, b'{"file": ""}\n')
+    client.close()
+    listener.close()
+
+
+@unix
+def test_one_start_asks_for_one_file(qtbot, name, listener):
+    heard = []
+    listener.asked.connect(heard.append)
+    with qtbot.waitSignal(listener.asked):
+        client = send(name, b'{"file": "/a"}\n' * 50)
+    client.close()
+    with qtbot.waitSignal(listener.asked):
+        client = send(name, b'{"file": "/b"}\n')
+    client.close()
+    assert heard == ["/a", "/b"]
 
 
 @unix
