@@ -9,8 +9,8 @@ from typing import Any
 from core.commands.devices import find_device
 from core.commands.following import followed
 from core.commands.measured import described, measured_lines
+from core.commands.measuring import measuring_into
 from core.commands.options import seconds, whole
-from core.commands.stopping import told
 from core.errors import Unusable
 from core.model.workload import BYTES_PER_ELEMENT, Workload
 from core.records.measurement import Device, Measurement
@@ -60,22 +60,19 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     longest = min(TIMEOUT_S, options.timeout_s)
     architecture, precision = served_shape(endpoint, options.config, longest)
     device = _device(options)
-    with Project.open_or_create(options.project) as project:
-        if project.read_only:
-            raise Unusable(f"{project.path} is read-only; save a copy elsewhere to measure into it")
-        with told(project):
-            found: Measurement = followed(
-                measure_endpoint(
-                    endpoint,
-                    Workload(options.batch, options.prompt, options.output),
-                    architecture=architecture,
-                    precision=options.weights or precision,
-                    device=device,
-                    store=project.add_measurement,
-                    requests=options.requests,
-                    timeout_s=options.timeout_s,
-                )
+    with Project.open_or_create(options.project) as project, measuring_into(project):
+        found: Measurement = followed(
+            measure_endpoint(
+                endpoint,
+                Workload(options.batch, options.prompt, options.output),
+                architecture=architecture,
+                precision=options.weights or precision,
+                device=device,
+                store=project.add_measurement,
+                requests=options.requests,
+                timeout_s=options.timeout_s,
             )
+        )
     return report(found, str(options.project))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.commands.stopping import StopAsked
 from core.harmless import visible
-from core.records.progress import Outcome, Progress, Steps
+from core.records.progress import Notice, Outcome, Progress, Steps
 
 WIDTH = 118
 
@@ -18,35 +18,53 @@ def followed(
 ) -> Outcome:
     """The outcome of long work; on a terminal, its progress is one line on standard error.
 
-    `on_result` receives every value that the work yields besides progress. The line that it returns,
+    `on_result` receives every value that the work yields besides progress and notices, which are printed. The line that it returns,
     if any, is printed on standard error. The work is always closed in the end. Whoever asks the program
     to stop (`core.commands.stopping`) stops it between two steps, and Stopped is raised.
     """
-    live = sys.stderr.isatty()
-    width = 0
+    line = _Line()
     with StopAsked() as stop:
         try:
             while True:
                 step = next(steps)
                 if isinstance(step, Progress):
-                    if live:
-                        left = (
-                            "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
-                        )
-                        line = f"      {step.done:.1f} of {step.total:.0f}  {visible(step.text)}{left}"[
-                            :WIDTH
-                        ]
-                        print(line.ljust(width), end="\r", file=sys.stderr, flush=True)
-                        width = len(line)
+                    line.show(step)
+                elif isinstance(step, Notice):
+                    line.above(f"paretoscope: {step.text}")
                 elif on_result is not None and (text := on_result(step)) is not None:
-                    clear = " " * width + "\r" if live else ""
-                    print(f"{clear}{visible(text)}", file=sys.stderr, flush=True)
+                    line.above(text)
                 stop.check()
         except StopIteration as end:
             outcome: Outcome = end.value
         finally:
             stop.closing()
             steps.close()
-            if live:
-                print(" " * width, end="\r", file=sys.stderr, flush=True)
+            line.clear()
     return outcome
+
+
+class _Line:
+    """The line of progress, where anybody watches."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, step: Progress) -> None:
+        """Put the present state in the place of the last one."""
+        if not self._live:
+            return
+        left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
+        line = f"      {step.done:.1f} of {step.total:.0f}  {visible(step.text)}{left}"[:WIDTH]
+        print(line.ljust(self._width), end="\r", file=sys.stderr, flush=True)
+        self._width = len(line)
+
+    def above(self, text: str) -> None:
+        """Print a line that stays."""
+        clear = " " * self._width + "\r" if self._live else ""
+        print(f"{clear}{visible(text)}", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave nothing on the terminal."""
+        if self._live:
+            print(" " * self._width, end="\r", file=sys.stderr, flush=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands.following import followed
 from core.commands.measured import described, measured_lines, quality_lines
+from core.commands.measuring import measuring_into
 from core.commands.options import seconds, whole
-from core.commands.stopping import told
 from core.errors import Unusable
 from core.measure.backends.registry import for_folders
 from core.measure.sweeps.real_model import PRECISIONS
@@ -63,21 +63,18 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         weights=options.weights,
         execution=options.execution,
     )
-    with Project.open_or_create(options.project) as project:
-        if project.read_only:
-            raise Unusable(f"{project.path} is read-only; save a copy elsewhere to measure into it")
-        with told(project):
-            found: Measurement = followed(
-                measure_model(
-                    plan,
-                    device=options.device,
-                    store=project.add_measurement,
-                    budget_s=options.budget_s,
-                    python=options.python,
-                    threads=options.threads,
-                    energy_s=5.0 if options.energy else 0.0,
-                )
+    with Project.open_or_create(options.project) as project, measuring_into(project):
+        found: Measurement = followed(
+            measure_model(
+                plan,
+                device=options.device,
+                store=project.add_measurement,
+                budget_s=options.budget_s,
+                python=options.python,
+                threads=options.threads,
+                energy_s=5.0 if options.energy else 0.0,
             )
+        )
     return report(plan.folder, found, str(options.project))
 
 

@@ -13,10 +13,10 @@ from core.commands.clustered import measure_on_cluster
 from core.commands.devices import chosen_devices, find_device
 from core.commands.following import followed
 from core.commands.measured import one_line
+from core.commands.measuring import measuring_into
 from core.commands.options import seconds, whole
 from core.commands.planned import planned
 from core.commands.profile_report import report
-from core.commands.stopping import told
 from core.errors import Unusable
 from core.measure.backends.registry import check_names, sweepable
 from core.model.workload import BYTES_PER_ELEMENT
@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             # `frontier` and the window choose among its candidates
             project.put_text("space", space.text)
         found: list[Measurement] = []
-        with told(project):
+        with measuring_into(project):
             ending = _measure(points, project, found, options)
         return report(options, found, project, ending)
 

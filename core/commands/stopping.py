@@ -7,10 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from core.project.project import Project
+from typing import Any
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 # work that has not come to its next step by then is interrupted where it is
@@ -88,18 +85,6 @@ class StopAsked:
         _restore(self._before)
         if kind is None:
             self.check()
-
-
-@contextmanager
-def told(project: Project) -> Iterator[None]:
-    """Let whoever is stopped in here say how many measurements were stored meanwhile."""
-    before = project.count()
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        added = project.count() - before
-        what = "1 measurement is" if added == 1 else f"{added or 'no'} measurements are"
-        raise Stopped(number_of(stop), f"{what} stored in {project.path}") from stop
 
 
 def _set(handler: Any) -> dict[int, Any]:

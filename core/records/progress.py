@@ -22,6 +22,13 @@ class Progress:
     seconds_left: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that whoever started long work should know at once, in one line."""
+
+    text: str
+
+
 def outcome(steps: Steps[Outcome]) -> Outcome:
     """Run long work to its end and return its outcome."""
     while True:

@@ -8,17 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QLockFile, QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from core.analysis import derivation
 from core.analysis.contents import Contents, read_contents
 from core.analysis.derivation import Derived, Inputs
 from core.analysis.overlays import Other
 from core.errors import Unusable
+from core.locking import FileLock
 from core.measure.backends.registry import check_names
 from core.pareto.limits import Limit, with_limit, without_limit
 from core.project.choices import Choices
 from core.project.project import Project
+from core.project.project_lock import hold
 from core.records.imported import ImportedPoint
 from core.records.measurement import Device, Measurement, Point
 from core.records.progress import Steps
@@ -27,7 +29,6 @@ from core.space.space_file import parse_space
 from gui.app.logs import logger
 from gui.state.job import Job, Lane
 from gui.state.measuring import Measuring
-from gui.state.project_lock import hold
 from gui.state.state import State
 
 UNDO_STEPS = 200
@@ -48,7 +49,7 @@ class Store(QObject):
         super().__init__(parent)
         self.state = State("", Contents("", None, (), ()), Choices())
         self._project: Project | None = None
-        self._held: QLockFile | None = None
+        self._held: FileLock | None = None
         self._made: Derived | None = None
         self._past: list[Choices] = []
         self._future: list[Choices] = []
@@ -163,10 +164,10 @@ class Store(QObject):
             except BaseException:
                 project.close()
                 if lock is not None:
-                    lock.unlock()
+                    lock.release()
                 raise
 
-        def opened(found: tuple[Project, Contents, Choices, bool, QLockFile | None]) -> None:
+        def opened(found: tuple[Project, Contents, Choices, bool, FileLock | None]) -> None:
             self._take(*found)
 
         self._set(busy="opening")
@@ -197,7 +198,7 @@ class Store(QObject):
         contents: Contents,
         choices: Choices,
         demo: bool,
-        lock: QLockFile | None,
+        lock: FileLock | None,
     ) -> None:
         self.measuring.stop()
         self.flush()
@@ -301,7 +302,7 @@ class Store(QObject):
             self._project.close()
             self._project = None
         if self._held is not None:
-            self._held.unlock()
+            self._held.release()
             self._held = None
 
     # --- measuring --------------------------------------------------------------------------------

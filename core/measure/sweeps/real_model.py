@@ -110,6 +110,7 @@ def measure_model(
     """
     from core.measure.backends.quality import in_child
     from core.measure.process.session import device_name
+    from core.measure.sweeps.device_lock import free_device
     from core.measure.sweeps.sweep import sweep
 
     target = device if isinstance(device, str) else device_name(device)
@@ -122,8 +123,12 @@ def measure_model(
     parts = 1 if plan.text is None else 2
     if plan.text is not None:
         options = {"device": target, "dtype": plan.point.runtime.weights, "threads": threads}
-        scoring = in_child(plan.folder.path, plan.text, options)
-        found = yield from _share(scoring, 0, parts)
+        lock = yield from free_device(target)
+        try:
+            scoring = in_child(plan.folder.path, plan.text, options)
+            found = yield from _share(scoring, 0, parts)
+        finally:
+            lock.release()
         quality = found.columns()
         # losses on two texts do not compare, so it is kept which one it was
         digest = hashlib.sha256(plan.text.read_bytes()).hexdigest()
@@ -158,8 +163,10 @@ def measure_model(
             if isinstance(step, Measurement):
                 result = step
                 yield step
-            else:
+            elif isinstance(step, Progress):
                 yield _moved(step, parts - 1, parts)
+            else:
+                yield step
     finally:
         timing.close()
     if result is None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from core.errors import Unusable
 from core.measure.process.session import Session, device_name, ended_early
+from core.measure.sweeps.device_lock import free_device
 from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
@@ -80,7 +81,8 @@ def sweep(
     stored, and each is measured once. Up to `interleave` points are timed interleaved where that is
     possible (`core.measure.process.interleaved`), and are stored together. While `pause` is set nothing new starts.
     `anchor` is True for the usual one, False or None for none. `threads` is the default for
-    runtimes that name none. Raises Unusable when measuring cannot start at all.
+    runtimes that name none. It waits, with a Notice, while another program measures on the device
+    (`core.measure.sweeps.device_lock`). Raises Unusable when measuring cannot start at all.
     """
     target = device if isinstance(device, str) else device_name(device)
     chosen = settings or Settings(seed=seed)
@@ -92,6 +94,7 @@ def sweep(
     made = Counter(already)
     size = max(1, interleave)
     queue: Iterator[tuple[int, tuple[Point, ...]]]
+    lock = yield from free_device(target)
     try:
         found = yield from session.open()
         # starting the process and measuring the device are not the user's budget
@@ -131,6 +134,7 @@ def sweep(
         )
     finally:
         session.close()
+        lock.release()
 
 
 def _paused(pause: threading.Event | None, tally: _Tally) -> Steps[None]:

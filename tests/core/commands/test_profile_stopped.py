@@ -11,7 +11,9 @@ import pytest
 import toy_program
 from sweeping import gone
 
+from core.__main__ import main
 from core.project.project import Project
+from core.project.project_lock import hold
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -103,3 +105,46 @@ def test_what_is_ignored_stays_ignored():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "went on\n", done.stderr
+
+
+def test_a_second_command_says_who_measures_into_the_project_and_waits(started):
+    program, project, _ = started
+    words = ["profile", project.with_name("s.toml"), "--project", project]
+    second = subprocess.Popen(
+        [sys.executable, toy_program.__file__, *words], stderr=subprocess.PIPE, text=True
+    )
+    first = second.stderr.readline()
+    assert f"waiting for {project}: a command measures into it: process {program.pid} on" in first
+    assert "Ctrl-C stops waiting" in first
+    second.send_signal(signal.SIGINT)
+    assert "stopped" in second.communicate()[1] and second.returncode == 130
+    assert len(stored(project)) == 4
+    # a window opens it for reading
+    held, lock = hold(Project.open(project))
+    assert held.read_only and lock is None
+    assert f"a command measures into it: process {program.pid}" in held.because
+    held.close()
+
+
+def test_a_command_does_not_measure_into_what_a_window_has_open(tmp_path, capsys):
+    path, space = tmp_path / "p.paretoscope", tmp_path / "s.toml"
+    space.write_text(toy_program.SPACE.replace("sleeping", "eager"))
+    script = (
+        "import sys, time\n"
+        "from core.project.project import Project\n"
+        "from core.project.project_lock import hold\n"
+        "held = hold(Project.create(sys.argv[1]))\n"
+        "print('held', flush=True)\n"
+        "time.sleep(3600)\n"
+    )
+    window = subprocess.Popen(
+        [sys.executable, "-c", script, path], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert window.stdout.readline() == "held\n"
+        assert main(["profile", str(space), "--project", str(path)]) == 2
+    finally:
+        window.kill()
+        window.communicate()
+    told = capsys.readouterr().err
+    assert f"is open in a window (process {window.pid} on" in told and "close it there" in told

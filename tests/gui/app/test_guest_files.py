@@ -13,8 +13,8 @@ from tiny_project import DEVICE, SPACE, timed
 from core.errors import Unusable
 from core.project import project as project_module
 from core.project.project import Project
+from core.project.project_lock import lock_path
 from core.space.space_file import parse_space
-from gui.state.project_lock import lock_path
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -185,7 +185,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from core.project.project import Project
-from gui.state.project_lock import hold
+from core.project.project_lock import hold
 project, lock = hold(Project.open(sys.argv[1]))
 print("held", lock is not None, flush=True)
 time.sleep(3600)
