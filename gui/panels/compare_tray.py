@@ -22,8 +22,8 @@ EMPTY = (
 )
 LEGEND = (
     "● measured   ○ predicted   no mark: counted.   Percent of the baseline with the 95 % interval"
-    " of the difference, of losses that of the models one would train; the errors that two predictions"
-    " share are left out of it."
+    " of the difference, for a loss between the models one would train; errors that two predictions"
+    " share are left out."
 )
 LOW = 330  # pixels of height below which one of the two lines is hidden; its text is a tooltip
 MARKS = {"measured": "● ", "predicted": "○ ", "published": "▽ "}
