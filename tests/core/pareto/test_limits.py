@@ -114,6 +114,9 @@ def test_what_two_limits_keep_out_is_hidden_by_neither_alone():
     # row 2 keeps neither
     assert hidden_by(column, limits, 5) == (2, 2)
     assert hidden_by(column, [], 5) == ()
+    # row 2 keeps one of three, and so comes back by none; row 1 lacks the third alone
+    limits = [parse_limit("tpot<=8ms"), parse_limit("loss>=3.2"), parse_limit("tpot<=2ms")]
+    assert hidden_by(column, limits, 5) == (0, 0, 1)
 
 
 def test_limits_of_another_metric_statistic_or_side_stay():
