@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,13 @@ LARGEST_BYTES = 2 * 2**30
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # kinds of binary files, by their first bytes, for the message that refuses them
 BINARY = {b"PK": "a zip archive or spreadsheet", b"\x1f\x8b": "gzip", b"SQLi": "SQLite"}
-DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+# a number with a decimal comma, and a cell of one or of a mean and its spread
+DECIMAL_COMMA = re.compile(r"([+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d+)")
+COMMA_CELL = re.compile(rf"{DECIMAL_COMMA.pattern}(\s*(±|\+/-)\s*\d+(,\d+)?)?")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+MARKDOWN_RULE = re.compile(r"\|?(\s*:?-{2,}:?\s*\|)+(\s*:?-{2,}:?\s*)?")
+# a log line such as '[INFO] loading' is no JSON
+LOG_MARK = re.compile(r"\[\s*[A-Za-z]")
 
 # a row number from 1, its line in the file or 0, and what is wrong with it
 Problem = tuple[int, int, str]
@@ -32,7 +38,8 @@ class Document:
     CSV has a header of unique names and as many cells of text in every row; JSON lines have an
     object in every record. `lines` holds the line of the file on which each row or record begins.
     `problems` are incomplete rows: their cells were padded or cut, their record is empty.
-    `comments` are the lines that begin with '#' above the header of a CSV.
+    `comments` are the lines that begin with '#' above the header of a CSV. `around` says which lines of
+    other text (a log) stand around the JSON.
     """
 
     path: Path
@@ -44,6 +51,7 @@ class Document:
     lines: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
     comments: tuple[str, ...] = ()
+    around: str = ""
 
     @cached_property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
@@ -71,15 +79,16 @@ class Document:
         return (self.value,) if isinstance(self.value, Mapping) else ()
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """How many rows or lines `rows` leaves out; empty when there are none."""
+    def left_out(self) -> tuple[str, ...]:
+        """What `rows` and `value` leave out of the file; empty when that is nothing."""
+        around = (self.around,) if self.around else ()
         if not self.problems:
-            return ()
+            return around
         if self.kind == "csv":
             many, wrong = f"{len(self.cells)} rows", "have another number of cells"
         else:
             many, wrong = f"{len(self.records)} lines", "are not JSON"
-        return (f"{len(self.problems)} of {many} {wrong} and were left out",)
+        return (*around, f"{len(self.problems)} of {many} {wrong}")
 
     @property
     def found(self) -> str:
@@ -96,11 +105,12 @@ class Document:
 def open_document(path: Path) -> Document:
     """The content of a file, of any kind; Unusable names the file and the place of the error."""
     text = read_text(path)
-    if text.lstrip()[0] in "{[" or _named_lines(path):
+    begins = text.lstrip()
+    if (begins[0] in "{[" and not LOG_MARK.match(begins)) or _named_lines(path):
         return _json(path, text)
     if path.suffix.lower() in (".yaml", ".yml"):
         return _yaml(path, text)
-    return _csv(path, text)
+    return _json_in_log(path, text) or _markdown(path, text) or _csv(path, text)
 
 
 def read_text(path: Path) -> str:
@@ -170,6 +180,40 @@ def _json(path: Path, text: str) -> Document:
     return Document(path, "json", value)
 
 
+def _json_in_log(path: Path, text: str) -> Document | None:
+    """The JSON after lines of other text, as a program prints it to the same place as its log.
+
+    None where the first line that begins like JSON does not begin an object or a list of objects.
+    """
+    lines = text.splitlines(keepends=True)
+    above = next(
+        (
+            n
+            for n, line in enumerate(lines)
+            if line.startswith(("{", "[")) and not LOG_MARK.match(line)
+        ),
+        None,
+    )
+    if above is None:
+        return None
+    rest = "".join(lines[above:])
+    try:
+        value, end = json.JSONDecoder().raw_decode(rest)
+    except (ValueError, RecursionError):
+        return None
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, dict) for item in items):
+        return None
+    around = f"{above} lines of other text above the JSON"
+    after = rest[end:].strip()
+    if after.startswith("{"):
+        return replace(_json_lines(path, rest), around=around)
+    below = len(after.splitlines())
+    if below:
+        around += f" and {below} below it"
+    return Document(path, "json", value, around=around)
+
+
 def _parsed(text: str) -> tuple[Any, str]:
     """The value of a text, and the error if it is not JSON."""
     try:
@@ -212,7 +256,44 @@ def _yaml(path: Path, text: str) -> Document:
         raise Unusable(f"{path}: not valid YAML{line}") from error
 
 
-# --- CSV
+# --- Markdown and CSV
+
+
+def _markdown(path: Path, text: str) -> Document | None:
+    """The first Markdown table of a text, as a table of cells; None where there is none."""
+    lines = [line.strip() for line in text.split("\n")]
+    top = next(
+        (
+            n
+            for n, line in enumerate(lines[:-1])
+            if "|" in line and MARKDOWN_RULE.fullmatch(lines[n + 1])
+        ),
+        None,
+    )
+    if top is None:
+        return None
+    end = next((n for n in range(top + 2, len(lines)) if "|" not in lines[n]), len(lines))
+    header, *rows = (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines[top:end]
+    )
+    rows = rows[1:]
+    other = sum(bool(line) for line in (*lines[:top], *lines[end:]))
+    problems = tuple(
+        (number, top + 2 + number, f"{len(cells)} cells where the header has {len(header)}")
+        for number, cells in enumerate(rows, 1)
+        if len(cells) != len(header)
+    )
+    if len(header) < 2 or len(problems) == len(rows):
+        return None
+    return Document(
+        path,
+        "csv",
+        header=unique(header),
+        cells=tuple(tuple((c + [""] * len(header))[: len(header)]) for c in rows),
+        lines=tuple(range(top + 3, end + 1)),
+        problems=problems,
+        around=f"{other} lines of other text around the table" if other else "",
+    )
 
 
 def _csv(path: Path, text: str) -> Document:
@@ -243,10 +324,12 @@ def _csv(path: Path, text: str) -> Document:
                     (len(rows) + 1, line, f"{len(cells)} cells where the header has {len(header)}")
                 )
                 cells = (cells + [""] * len(header))[: len(header)]
-            rows.append(tuple(_points(cells) if delimiter == ";" else cells))
+            rows.append(tuple(cells))
             lines.append(line)
     except csv.Error as error:
         raise Unusable(f"{path}: line {above + reader.line_num} is not CSV: {error}") from None
+    if delimiter != "," and _decimal_commas(rows, delimiter):
+        rows = [tuple(_points(cells)) for cells in rows]
     if len(header) < 2:
         raise Unusable(f"{path}: neither JSON, JSON lines, CSV nor YAML; it begins {first[:60]!r}")
     if all(isinstance(plain_number(name), float) for name in header):
@@ -272,10 +355,22 @@ def _csv(path: Path, text: str) -> Document:
     )
 
 
+def _decimal_commas(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    """Whether a comma in a cell is the decimal point: always between semicolons, which are written for
+    its sake; elsewhere where some cell can be meant in no other way."""
+    return delimiter == ";" or any(
+        COMMA_CELL.fullmatch(cell.strip()) and not GROUPED.fullmatch(cell.strip())
+        for cells in rows
+        for cell in cells
+    )
+
+
 def _points(cells: Sequence[str]) -> list[str]:
-    """Cells between semicolons, where a comma stands for the decimal point."""
+    """Cells with a decimal point for the comma: '1.234,5' is 1234.5."""
     return [
-        f"{match[1]}.{match[2]}" if (match := DECIMAL_COMMA.fullmatch(cell.strip())) else cell
+        DECIMAL_COMMA.sub(lambda m: f"{m[1].replace('.', '')}.{m[2]}", cell)
+        if COMMA_CELL.fullmatch(cell.strip())
+        else cell
         for cell in cells
     ]
 

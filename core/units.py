@@ -44,9 +44,19 @@ WORDS: dict[str, dict[str, float]] = {
         **dict.fromkeys(("bn", "billion", "billions"), 1e9),
         **dict.fromkeys(("tn", "trillion", "trillions"), 1e12),
     },
+    "": dict.fromkeys(("percent", "pct"), 0.01),
     "J": {"joule": 1.0, "joules": 1.0, "J/token": 1.0},
     "tokens/s": dict.fromkeys(
-        ("tokens/sec", "tokens/second", "tokens/s/user", "tokens/sec/user"), 1.0
+        (
+            "tokens/sec",
+            "tokens/second",
+            "tokens/s/user",
+            "tokens/sec/user",
+            "tok/s/user",
+            "tok/sec",
+            "t/s",
+        ),
+        1.0,
     ),
 }
 NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
@@ -58,6 +68,8 @@ THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "--"})
 PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SPACED = re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?", re.ASCII)
+# '84.6 ± 3.1', as papers and llama-bench write a mean and its spread
+SPREAD = re.compile(r"(.*\S)\s*(?:±|\+/-|\+-)\s*(\d[\d.,]*(?:[eE][+-]?\d+)?)\s*(\D.*)?")
 
 
 def factor_of(spelling: str, unit: str) -> float | None:
@@ -107,19 +119,27 @@ def _parsed(text: str, unit: str) -> float:
 
 
 def number(cell: object) -> float:
-    """The value of a cell of a table: '1.5B', '30e9', '1,000,000', 3 or 3.5; NaN for an empty one.
+    """The value of a cell of a table: '1.5B', '30e9', '1,000,000', '84.6 ± 3.1', 3 or 3.5; NaN for an
+    empty one.
 
     Suffixes are those of counts. Raises ValueError for anything else.
     """
     value = plain_number(cell)
     if value is not None:
         return value
-    word = str(cell).strip()
+    word = without_spread(str(cell))[0]
     if isinstance(cell, bool):
         raise ValueError(f"{cell} is not a number")
     if word.lower().lstrip("+-") in ("inf", "infinity"):
         return -math.inf if word.startswith("-") else math.inf
     return parse_quantity(word.replace(" ", "") if SPACED.fullmatch(word) else word, "count")
+
+
+def without_spread(text: str) -> tuple[str, str]:
+    """A cell without what follows '±', and the number that does: '84.6 ± 3.1 %' is '84.6 %' and '3.1'."""
+    word = text.strip()
+    match = SPREAD.fullmatch(word)
+    return (f"{match[1]} {match[3] or ''}".strip(), match[2]) if match else (word, "")
 
 
 def plain_number(cell: object) -> float | None:

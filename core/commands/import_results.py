@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.records.imported import ImportedPoint
+from core.records.imported import ImportedPoint, left_out
 
 HELP = "read result files of benchmark tools into a project"
 
@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
                     "file": str(path),
                     "read": len(points),
                     "stored": len(fresh),
+                    "left_out": list(left_out(points)),
+                    "failed_requests": sum(p.failed_requests for p in points),
                     "points": [described(p) for p in points],
                 }
             )
@@ -72,9 +74,17 @@ def described(point: ImportedPoint) -> dict[str, Any]:
         if w is not None
         else None,
         "metrics": {
-            key: {"value": e.value, "low": e.low, "high": e.high, "statistic": e.statistic}
+            key: {
+                "value": e.value,
+                "low": e.low,
+                "high": e.high,
+                "n": e.n,
+                "statistic": e.statistic,
+                "statistics": dict(e.statistics),
+            }
             for key, e in point.metrics.items()
         },
+        "failed_requests": point.failed_requests,
         "notes": list(point.notes),
     }
 
@@ -94,12 +104,20 @@ def human(files: Sequence[dict[str, Any]], project: str) -> str:
                 else "unknown workload"
             )
             values = ", ".join(
-                shown(key, e["value"]) for key, e in point["metrics"].items() if ":" not in key
+                _with_statistic(key, e) for key, e in point["metrics"].items() if ":" not in key
             )
             version = f" {point['tool_version']}" if point["tool_version"] else ""
             lines.append(f"  {point['name']} ({point['tool']}{version}; {about}): {values}")
             lines += [f"    note: {note}" for note in point["notes"]]
+        lines += [f"  left out: {line}" for line in file["left_out"]]
     return "\n".join(lines)
+
+
+def _with_statistic(key: str, estimate: Mapping[str, Any]) -> str:
+    """A metric as it is shown, with what it is where that is no plain median."""
+    said = estimate["statistic"]
+    usual = said in ("median", "value") or said.startswith("1 /")
+    return shown(key, estimate["value"]) + ("" if usual else f" ({said})")
 
 
 def shown(key: str, value: float) -> str:

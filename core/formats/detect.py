@@ -9,15 +9,11 @@ from typing import Any
 
 from core.document import Document, open_document
 from core.errors import Unusable
-from core.formats.results.reading import format_of, read_results
+from core.formats.results.reading import format_of, read_results, why_not
 from core.formats.runs.reading import open_runs, preview
 from core.formats.runs.tables import is_parquet
 
 SQLITE = b"SQLite format 3\0"
-LOOKED_FOR = (
-    "a project (.paretoscope), a space (TOML with [shape]), training runs (a table with loss, tokens"
-    " and a size), results of a benchmark tool, a model's config.json or folder"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,4 @@ def _document(path: Path) -> Found:
     except Unusable:
         if named is not None:
             return Found("results", path, named.read(document))
-    raise Unusable(
-        f"{path.name} is of no known kind; looked for {LOOKED_FOR}; found {document.found}"
-    )
+    raise Unusable(f"{path.name} is of no known kind: {why_not(document)}")

@@ -9,7 +9,7 @@ from core.errors import Unusable
 from core.project.packing import pack, unpack
 from core.records.migrations import measurement_1_to_2
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _name_the_timing(db: sqlite3.Connection) -> None:
@@ -20,8 +20,16 @@ def _name_the_timing(db: sqlite3.Connection) -> None:
         db.execute("UPDATE measurement SET record = ? WHERE id = ?", (new, row))
 
 
+def _nothing_to_change(_: sqlite3.Connection) -> None:
+    """Version 3: an imported point says what was left out of its file, and keeps the scores of questions.
+    The records of version 2 lack these fields, which are then empty."""
+
+
 # from version N to N + 1
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _name_the_timing}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _name_the_timing,
+    2: _nothing_to_change,
+}
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from core.model.architecture import Architecture
@@ -28,7 +28,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPoint:
-    """One result of another tool. What the file lacks is None or empty, and noted."""
+    """One result of another tool. What the file lacks is None or empty, and noted.
+
+    `left_out` says what its file holds that is in no point: rows, tasks, columns, tests.
+    `failed_requests` counts the requests behind it that did not succeed, which are in no metric.
+    `scores` are the scores of single questions of one task by the question's id, for comparing
+    models question by question; empty where the file has none.
+    """
 
     name: str
     workload: Workload | None
@@ -40,3 +46,11 @@ class ImportedPoint:
     tool_version: str = ""
     notes: tuple[str, ...] = ()
     architecture: Architecture | None = None
+    left_out: tuple[str, ...] = ()
+    failed_requests: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def left_out(points: Iterable[ImportedPoint]) -> tuple[str, ...]:
+    """Every line on what files hold that is in none of these points, once."""
+    return tuple(dict.fromkeys(line for point in points for line in point.left_out))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from PySide6.QtCore import QObject, Qt, Slot
 
 from core.analysis.overlays import Other, imported_layers, load_devices, load_other, new_points
+from core.formats.runs.report import shortened
+from core.records.imported import left_out
 from core.records.metrics import METRICS
 from core.records.progress import Steps
 from gui.state.state import State
@@ -146,6 +148,8 @@ def results_text(found: Found, fresh: int, state: State) -> str:
         f"{found.path.name}: {count} of {tools} laid over the candidates{again}, for"
         " comparison: they are in no table and on no front."
     )
+    if missing := left_out(points):
+        summary += f" Left out: {'; '.join(shortened(missing))}."
     held = ", ".join(METRICS[key].label.lower() for key in keys)
     axes = (state.choices.x, state.choices.y)
     if fresh and not imported_layers(points, state.table, *axes):

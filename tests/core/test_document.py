@@ -64,14 +64,14 @@ def test_rows_that_are_not_whole_are_named_by_row_and_line(tmp_path):
     )
     assert found.cells[1] == ("c", "") and found.cells[2] == ("d", "1")
     assert [row["name"] for row in found.rows] == ["a\nb", "e"]
-    assert found.notes == ("2 of 4 rows have another number of cells and were left out",)
+    assert found.left_out == ("2 of 4 rows have another number of cells",)
 
 
 def test_lines_that_are_not_json_are_named_by_row_and_line(tmp_path):
     found = open_document(written(tmp_path, '{"a": 1}\n\n{oops\n[3]\n{"a": 2}\n'))
     assert found.rows == ({"a": 1}, {"a": 2}) and found.lines == (1, 3, 4, 5)
     assert [(row, line) for row, line, _ in found.problems] == [(2, 3), (3, 4)]
-    assert found.notes == ("2 of 4 lines are not JSON and were left out",)
+    assert found.left_out == ("2 of 4 lines are not JSON",)
     # the first line may be broken where the name says what the file is
     broken = open_document(written(tmp_path, '{oops\n{"a": 2}\n', "x.jsonl"))
     assert broken.rows == ({"a": 2},) and broken.object == {"a": 2}

@@ -19,7 +19,7 @@ def recognises(document: Document) -> bool:
 def read(document: Document) -> tuple[ImportedPoint, ...]:
     """One point per row; latencies are in milliseconds, memory in GiB."""
     points = [_point(row, document) for row in document.rows]
-    return need(points, str(document.path), "ttft, tpot, tokens/s above 0")
+    return need(points, document, "ttft, tpot, tokens/s above 0")
 
 
 def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint:
@@ -43,7 +43,7 @@ def _point(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         )
     system = str(row.get("system") or row.get("(d)system") or "")
     parallel = str(row.get("parallel") or row.get("(d)parallel") or f"tp {row.get('tp', '?')}")
-    notes = ("predicted by AIConfigurator, not measured", "memory is of one GPU", *document.notes)
+    notes = ("predicted by AIConfigurator, not measured", "memory is of one GPU")
     return ImportedPoint(
         f"{row.get('model') or 'model'}, {parallel}, concurrency {row.get('concurrency', '?')}",
         workload(

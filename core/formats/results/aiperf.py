@@ -57,7 +57,6 @@ def _body(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
     """One point, or one per combination of a sweep, with the intervals over repeated runs."""
-    what = str(document.path)
     value = document.object
     version = str(value.get("aiperf_version") or value.get("version") or "")
     tool = "GenAI-Perf" if "genai_perf" in document.path.name else "AIPerf"
@@ -83,7 +82,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     if value.get("is_complete") is False:
         reason = str(value.get("incomplete_reason") or "no reason given")
         points = [_noted(p, f"the run is not complete: {reason}") for p in points]
-    return need(points, what, f"finite values above 0 of {', '.join(AIPERF_KEYS)}")
+    return need(points, document, f"finite values above 0 of {', '.join(AIPERF_KEYS)}")
 
 
 def _noted(point: ImportedPoint, note: str) -> ImportedPoint:
@@ -120,7 +119,7 @@ def _point(
         model = ", ".join(str(m) for m in model if m)
     model = model or document.path.stem
     words = ", ".join(f"{k} {v}" for k, v in by_name.items())
-    notes = list(document.notes)
+    notes: list[str] = []
     if completed:
         notes.append(f"{completed:.0f} requests")
     if number(concurrency) is None:

@@ -35,7 +35,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         for row in document.objects
         if "avg_latency" in row or "prefill_latency" in row
     ]
-    return need(points, str(document.path), "latencies or avg_latency above 0")
+    return need(points, document, "latencies or avg_latency above 0")
 
 
 def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
@@ -61,10 +61,7 @@ def _vllm(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         str(document.path),
         "vLLM bench latency",
         "",
-        (
-            *document.notes,
-            f"the file does not name {missing}; state them before comparing",
-        ),
+        (f"the file does not name {missing}; state them before comparing",),
     )
 
 
@@ -89,7 +86,6 @@ def _sglang(row: Mapping[str, Any], document: Document) -> ImportedPoint:
         str(document.path),
         "SGLang bench_one_batch",
         "",
-        document.notes,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.document import Document
 from core.formats.results.imported import (
+    NO_CAP,
     from_samples,
     from_summary,
     keep,
@@ -36,15 +37,18 @@ PARAMETERS = (
     "max_num_seqs",
     "max_num_batched_tokens",
 )
+# a load that is held at a cap has this share of it in flight on average, start and end included
+REACHED = 0.9
 STATISTICS = ("mean", "median", "std", "p50", "p90", "p95", "p99")
 
 
 def recognises(document: Document) -> bool:
     """True when an object (or its 'results') holds a TTFT or TPOT statistic in milliseconds."""
-    return any(_is_result(_inner(row)[0]) for row in document.objects[:5])
+    return any(is_result(_inner(row)[0]) for row in document.objects[:5])
 
 
-def _is_result(row: Mapping[str, Any]) -> bool:
+def is_result(row: Mapping[str, Any]) -> bool:
+    """Whether an object holds a statistic of a time in milliseconds."""
     keys = ("ttft_ms", "tpot_ms", "e2el_ms", "e2e_latency_ms")
     return any(f"{s}_{k}" in row for s in ("mean", "median", "p99") for k in keys)
 
@@ -63,13 +67,12 @@ def _inner(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
     """One point per object; notes say how many requests failed and what the file leaves out."""
-    what = str(document.path)
     points = []
     for row in document.objects:
         results, settings = _inner(row)
-        if _is_result(results):
-            points.append(_point(results, settings, document, wrapped=results is not row))
-    return need(points, what, "finite {mean,median}_{ttft,tpot,itl,e2el}_ms above 0")
+        if is_result(results):
+            points.append(point_of(results, settings, document, _tool(row, results)))
+    return need(points, document, "finite {mean,median}_{ttft,tpot,itl,e2el}_ms above 0")
 
 
 def _latency(
@@ -83,13 +86,25 @@ def _latency(
     return None
 
 
-def _point(
-    row: Mapping[str, Any], settings: Mapping[str, Any], document: Document, wrapped: bool
+def _tool(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The tool that wrote an object."""
+    if results is not row:
+        return "llm-optimizer"
+    sglang = "mean_e2e_latency_ms" in row or row.get("backend") == "sglang"
+    return "SGLang bench_serving" if sglang else "vLLM bench serve"
+
+
+def point_of(
+    row: Mapping[str, Any], settings: Mapping[str, Any], document: Document, tool: str
 ) -> ImportedPoint:
+    """The point of an object with vLLM's keys, whatever tool wrote it."""
     completed = whole(row.get("completed")) or 0
-    notes = list(document.notes)
+    notes: list[str] = []
+    left_out = []
     requests = whole(row.get("num_prompts") or settings.get("num_prompts")) or 0
-    if requests > completed:
+    failed = max(requests - completed, 0) if completed else 0
+    if failed:
+        left_out.append(f"{failed} of {requests} requests, which failed")
         notes.append(f"only {completed} of {requests} requests were completed")
     metrics: dict[str, Estimate | None] = {
         "ttft_s": _latency(row, ("ttft",), "ttft_s", completed),
@@ -105,41 +120,71 @@ def _point(
         metrics[metric] = from_samples(samples, metric) or metrics[metric]
     bad = [k for k in ("ttft", "tpot", "e2el") if _odd(row, k)]
     if bad:
-        notes.append(f"not a positive finite number, left out: {', '.join(bad)}")
+        left_out.append(f"{', '.join(bad)}, not a positive finite number")
     rate = row.get("request_rate", settings.get("request_rate"))
-    seconds = number(row.get("duration"))
-    batch = number(row.get("max_concurrency") or settings.get("max_concurrency"))
-    if batch is None:
-        batch = number(row.get("concurrency"))
-        mean = number(row.get("mean_e2el_ms") or row.get("mean_e2e_latency_ms"))
-        if batch is None and completed and seconds and mean:
-            # Little's law: requests in flight = arrival rate x time in the system
-            batch = completed / seconds * mean / 1e3
-        if batch is not None:
-            notes.append("batch is the mean number of requests in flight")
     prompt, output = _lengths(row, settings, completed)
+    cap = number(row.get("max_concurrency") or settings.get("max_concurrency"))
+    cap = None if cap is None or cap >= NO_CAP else cap
+    batch = _in_flight(row, completed, output)
+    if batch is not None and cap is not None and batch >= REACHED * cap:
+        # it starts and ends with fewer in flight, so the mean is a little below the cap it was held at
+        batch = cap
+    elif batch is not None:
+        held = "" if cap is None else f"; its cap is {cap:g}"
+        notes.append(f"batch is the mean number of requests in flight, {batch:.3g}{held}")
+    batch = cap if batch is None else batch
     words = {k: row.get(k, settings.get(k)) for k in PARAMETERS}
-    stated = ", ".join(f"{k} {v}" for k, v in words.items() if v not in (None, "", "None"))
-    named = (row.get(k) or settings.get(k) for k in _MODELS)
+    stated = ", ".join(
+        f"{k} {v}"
+        for k, v in words.items()
+        if v not in (None, "", "None") and not (k == "max_concurrency" and cap is None)
+    )
+    server = row.get("server_info")
+    server = server if isinstance(server, Mapping) else {}
+    named = (row.get(k) or settings.get(k) or server.get(k) for k in _MODELS)
     model = next((str(m) for m in named if m), document.path.stem)
-    sglang = wrapped or "mean_e2e_latency_ms" in row or row.get("backend") == "sglang"
-    tool = "llm-optimizer" if wrapped else "SGLang bench_serving" if sglang else "vLLM bench serve"
-    if rate is not None and str(rate) != "inf":
+    limit = number(rate)
+    if limit is not None and limit == limit and limit < NO_CAP:
         notes.append(f"open loop at {rate} requests/s: TTFT holds the queue")
+    elif rate is not None and requests_at_once(cap, requests or completed):
+        notes.append(f"TTFT is queue: all {requests or completed} requests were sent at once")
     return ImportedPoint(
         f"{model}, {stated}" if stated else model,
         workload(batch, prompt, output),
-        served(settings.get("dtype")),
+        served(settings.get("dtype") or server.get("dtype")),
         str(row.get("gpu") or settings.get("gpu") or ""),
         keep(metrics),
         str(document.path),
         tool,
-        str(row.get("vllm_version") or row.get("version") or ""),
+        str(row.get("vllm_version") or row.get("version") or server.get("version") or ""),
         tuple(notes),
+        left_out=tuple(left_out),
+        failed_requests=failed,
     )
 
 
 _MODELS = ("model_id", "model", "model_path", "served_model_name", "tokenizer_id")
+
+
+def _in_flight(row: Mapping[str, Any], completed: int, output: float | None) -> float | None:
+    """The mean number of requests in flight: as measured, else by Little's law (arrival rate x mean time
+    of an answer, which may be put together from its parts); None where nothing says it."""
+    measured = number(row.get("concurrency"))
+    if measured is not None and measured > 0:
+        return measured
+    seconds = number(row.get("duration"))
+    mean = number(row.get("mean_e2el_ms") or row.get("mean_e2e_latency_ms"))
+    first, each = (number(row.get(f"mean_{k}_ms")) for k in ("ttft", "tpot"))
+    if not mean and first and each and output:
+        mean = first + (output - 1) * each
+    if not completed or not seconds or not mean or not (seconds > 0 and mean > 0):
+        return None
+    return completed / seconds * mean / 1e3
+
+
+def requests_at_once(cap: float | None, requests: int) -> bool:
+    """Whether a load without a rate sends every request in the first moment."""
+    return requests > 1 and (cap is None or cap >= requests)
 
 
 def _odd(row: Mapping[str, Any], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""GuideLLM `benchmarks.json` or `.yaml`, format version 2: one point per load strategy.
+"""GuideLLM `benchmarks.json` or `.yaml`, format versions 1 and 2: one point per load strategy.
 
 Its time_per_output_token_ms counts the first token too; its inter_token_latency_ms is what this
 program calls TPOT.
@@ -16,7 +16,7 @@ from core.formats.results.imported import from_summary, inside, keep, need, numb
 from core.formats.results.readers import ResultFormat
 from core.records.imported import Estimate, ImportedPoint
 
-VERSIONS = (2,)
+VERSIONS = (1, 2)
 GUIDELLM_KEYS = {
     "time_to_first_token_ms": ("ttft_s", 1e-3),
     "inter_token_latency_ms": ("tpot_s", 1e-3),
@@ -50,7 +50,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         for benchmark in value["benchmarks"]
         if isinstance(benchmark, Mapping) and isinstance(benchmark.get("metrics"), Mapping)
     ]
-    return need(points, what, f"metrics.{{{', '.join(GUIDELLM_KEYS)}}}.successful above 0")
+    return need(points, document, f"metrics.{{{', '.join(GUIDELLM_KEYS)}}}.successful above 0")
 
 
 def _point(
@@ -80,16 +80,19 @@ def _point(
     kind, detail = "", ""
     if isinstance(strategy, Mapping):
         kind = str(strategy.get("type_") or strategy.get("type") or "")
-        streams = strategy.get("streams") or strategy.get("max_concurrency") or strategy.get("rate")
-        detail = f" {streams}" if streams else ""
-    notes = list(document.notes)
+        detail = _detail(kind, strategy)
+    notes: list[str] = []
+    left_out: list[str] = []
+    failed = 0
     totals = measured.get("request_totals")
     if isinstance(totals, Mapping):
         failed = (whole(totals.get("errored")) or 0) + (whole(totals.get("incomplete")) or 0)
         if failed:
-            notes.append(f"{failed} of {totals.get('total')} requests failed or did not finish")
+            told = f"{failed} of {totals.get('total')} requests"
+            notes.append(f"{told} failed or did not finish")
+            left_out.append(f"{told}, which failed or did not finish")
     if concurrency is not None:
-        notes.append("batch is the mean number of requests in flight")
+        notes.append(f"batch is the mean number of requests in flight, {concurrency:.3g}")
     return ImportedPoint(
         f"{_model(benchmark, whole_file) or document.path.stem}, {kind}{detail}".rstrip(", "),
         workload(concurrency, *lengths),
@@ -100,7 +103,18 @@ def _point(
         "GuideLLM",
         version,
         tuple(notes),
+        left_out=tuple(left_out),
+        failed_requests=failed,
     )
+
+
+def _detail(kind: str, strategy: Mapping[str, Any]) -> str:
+    """What tells one load from another of its kind: the rate of a steady one, the streams of another."""
+    rate, streams = number(strategy.get("rate")), number(strategy.get("streams"))
+    if kind in ("constant", "poisson", "async") and rate:
+        return f" {rate:g} requests/s"
+    held = streams or number(strategy.get("max_concurrency")) or rate
+    return f" {held:g}" if held else ""
 
 
 def _with_interval(
@@ -137,7 +151,7 @@ def _model(benchmark: Mapping[str, Any], whole_file: Mapping[str, Any]) -> str:
 FORMAT = ResultFormat(
     title="GuideLLM",
     file="benchmarks.json, .yaml",
-    checked_against="source of 0.8.1 (format 2)",
+    checked_against="source of 0.8.1 (format 2); format 1 by hand",
     looked_for="'benchmarks' of 'metrics' beside 'metadata.version' (GuideLLM)",
     recognises=recognises,
     read=read,

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from core.document import Document
 from core.errors import Unusable
+from core.formats.results.plausible import in_range, trusted
 from core.model.workload import SERVED, Runtime, Workload
 from core.records.imported import Estimate, ImportedPoint
 from core.samples.statistics import median_interval, student_t
-from core.units import factor_of, plain_number
+from core.units import THOUSANDS, factor_of, plain_number, without_spread
 
 # metric keys that a reader may give, with their unit; a suffix such as in 'accuracy:TASK' is allowed
 UNITS: Mapping[str, str] = {
@@ -32,6 +34,8 @@ UNITS: Mapping[str, str] = {
     "bits_per_byte": "bits/byte",
     "accuracy": "",
 }
+# tools write a number that no server reaches where the requests in flight have no cap
+NO_CAP = 1e6
 _STATISTIC = re.compile(r"median|mean|std|min|max|p\d+")
 
 
@@ -47,8 +51,12 @@ def si_factor(unit: str, metric: str, what: str) -> float:
 
 
 def number(value: Any) -> float | None:
-    """A finite float, or None for anything else; text is parsed, booleans are not numbers."""
+    """A finite float, or None for anything else; booleans are not numbers. Text is parsed as it stands in
+    tables: '1,234.5', '84.6 ± 3.1'."""
     result = plain_number(value)
+    if result is None and isinstance(value, str):
+        word = without_spread(value)[0]
+        result = plain_number(word.replace(",", "") if THOUSANDS.fullmatch(word) else word)
     # no real quantity is larger, and sums of such numbers would overflow
     return result if result is not None and abs(result) < 1e100 else None
 
@@ -65,9 +73,16 @@ def whole(value: Any) -> int | None:
     return round(found) if found is not None and 0.5 <= found < 1e15 else None
 
 
+def in_flight(value: Any) -> int | None:
+    """A mean number of requests in flight as a batch: a server that is mostly idle still answers one
+    request at a time. None for what is no count, and for a cap that stands for 'no cap'."""
+    found = number(value)
+    return max(1, round(found)) if found is not None and 0 < found < NO_CAP else None
+
+
 def workload(batch: Any, prompt_tokens: Any, output_tokens: Any) -> Workload | None:
     """A Workload where all three numbers are known and positive, else None."""
-    b, p, o = whole(batch), whole(prompt_tokens), whole(output_tokens)
+    b, p, o = in_flight(batch), whole(prompt_tokens), whole(output_tokens)
     return Workload(b, p, o) if b and p and o else None
 
 
@@ -131,9 +146,9 @@ def inverse(estimate: Estimate | None, metric: str) -> Estimate | None:
 def single(
     value: Any, metric: str, factor: float = 1.0, statistic: str = "value"
 ) -> Estimate | None:
-    """One number without an interval; None when it is not finite and positive."""
+    """One number without an interval; None when it is not finite and positive (an accuracy may be 0)."""
     found = number(value)
-    if found is None or found <= 0:
+    if found is None or found < 0 or (found == 0 and not metric.startswith("accuracy")):
         return None
     return Estimate(found * factor, unit=UNITS[metric.partition(":")[0]], statistic=statistic)
 
@@ -148,42 +163,34 @@ def keep(metrics: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
     return found
 
 
-def need(points: Sequence[ImportedPoint], what: str, looked_for: str) -> tuple[ImportedPoint, ...]:
-    """The points that hold a metric, with unique names; Unusable, with what was looked for, if none."""
-    sound = [replace(p, metrics=_sound(p.metrics)) for p in points]
-    useful = [p for p in sound if p.metrics]
+def need(
+    points: Sequence[ImportedPoint],
+    document: Document,
+    looked_for: str,
+    left_out: Sequence[str] = (),
+) -> tuple[ImportedPoint, ...]:
+    """The points that hold a metric, with unique names and all that was left out of the file.
+
+    Values that cannot be are left out, and points whose numbers contradict each other. Unusable, with
+    what was looked for, if nothing stays or if most points contradict themselves.
+    """
+    what = str(document.path)
+    checked = [in_range(point) for point in points]
+    useful = [point for point in checked if point.metrics]
     if not useful:
         raise Unusable(f"{what}: no usable number found (looked for {looked_for})")
+    sound = trusted(useful, what)
+    empty = [f"{point.name}: no number that can be used" for point in checked if not point.metrics]
+    told = dict.fromkeys((*document.left_out, *left_out, *empty))
+    told |= dict.fromkeys(line for point in (*checked, *sound) for line in point.left_out)
     seen: dict[str, int] = {}
     result = []
-    for point in useful:
+    for point in sound:
         seen[point.name] = seen.get(point.name, 0) + 1
         again = seen[point.name]
-        result.append(replace(point, name=f"{point.name} ({again})") if again > 1 else point)
+        name = f"{point.name} ({again})" if again > 1 else point.name
+        result.append(replace(point, name=name, left_out=tuple(told)))
     return tuple(result)
-
-
-def _sound(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """The metrics whose values are finite and positive (an accuracy may be 0), as are their ends."""
-    kept: dict[str, Estimate] = {}
-    for key, e in metrics.items():
-        lowest_ok = e.value >= 0 if key.startswith("accuracy") else e.value > 0
-        if not (lowest_ok and math.isfinite(e.value)):
-            continue
-        whole_interval = (
-            e.low is not None
-            and e.high is not None
-            and math.isfinite(e.low)
-            and math.isfinite(e.high)
-            and e.low <= e.value <= e.high
-        )
-        kept[key] = replace(
-            e,
-            low=e.low if whole_interval else None,
-            high=e.high if whole_interval else None,
-            statistics={k: v for k, v in e.statistics.items() if math.isfinite(v)},
-        )
-    return kept
 
 
 def precision(text: Any) -> str | None:

@@ -9,17 +9,25 @@ from typing import Any
 from core.document import Document
 from core.formats.results.imported import inside, need, number, whole
 from core.formats.results.readers import ResultFormat
+from core.formats.results.tasks import (
+    ACCURACIES,
+    TaskScore,
+    accuracies,
+    best_metric,
+    mean_of,
+    metrics_of,
+)
 from core.records.imported import Estimate, ImportedPoint
 
-# metrics of a task that count as its accuracy, best first
-ACCURACIES = ("acc_norm", "acc", "exact_match", "pass@1", "f1", "mc2", "mc1")
+# tasks of old versions that are the parts of one benchmark, which no key says
+FAMILIES = ("hendrycksTest-",)
 
 
 def recognises(document: Document) -> bool:
     """True for an object with 'results' by task and one more key of lm-eval."""
     value = document.object
     tasks = value.get("results")
-    if not isinstance(tasks, Mapping) or not tasks:
+    if not isinstance(tasks, Mapping) or not tasks or "config_general" in value:
         return False
     marks = ("versions", "configs", "lm_eval_version", "n-shot", "n-samples", "higher_is_better")
     return any(key in value for key in marks) and all(
@@ -28,101 +36,83 @@ def recognises(document: Document) -> bool:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point: the mean over tasks, and each task by itself; groups stand for their subtasks."""
+    """One point: the mean over tasks, and each task by itself. Every task without a number that is an
+    accuracy or bits per byte is named."""
     value = document.object
     results = value["results"]
     config = inside(value, "config")
-    notes: list[str] = list(document.notes)
-    metrics: dict[str, Estimate] = {}
-    members = _members(value, results)
-    accuracies: dict[str, Estimate] = {}
+    groups = _groups(value, results)
+    scores: dict[str, TaskScore] = {}
     bits: dict[str, Estimate] = {}
-    used: set[str] = set()
+    left_out = []
     for task, entry in results.items():
-        if task in members:
-            continue
         samples = _samples(value, task)
-        found = _accuracy(entry, _directions(value, task), samples)
-        if found is not None:
-            accuracies[task] = found[1]
-            used.add(found[0])
+        score = best_metric(entry, inside(inside(value, "higher_is_better"), task), samples)
+        if score is not None:
+            scores[task] = score
         rolling = _bits_per_byte(entry, samples)
         if rolling is not None:
             bits[task] = rolling
-    for key, by_task in (("accuracy", accuracies), ("bits_per_byte", bits)):
-        metrics |= {f"{key}:{task}": estimate for task, estimate in by_task.items()}
-        if by_task:
-            metrics[key] = _mean(list(by_task.values()))
-            notes.append(f"{key} is the plain mean over {', '.join(by_task)}")
-    if used:
-        notes.append(f"metric per task: the first of {', '.join(ACCURACIES)} that is there")
-    shots = [f"{t} {n}" for t, n in inside(value, "n-shot").items() if t in accuracies]
+        if score is None and rolling is None and task not in groups:
+            left_out.append(f"task {task}: {metrics_of(entry)}")
+    found = accuracies(scores, groups)
+    metrics = {f"accuracy:{task}": estimate for task, estimate in found.by_task.items()}
+    if found.mean is not None:
+        metrics["accuracy"] = found.mean
+    notes = list(found.notes)
+    metrics |= {f"bits_per_byte:{task}": estimate for task, estimate in bits.items()}
+    if bits:
+        metrics["bits_per_byte"] = mean_of(list(bits.values()))
+        notes.append(f"bits_per_byte is the plain mean over {', '.join(bits)}")
+    if scores:
+        used = {score.metric for score in scores.values()}
+        order = ", ".join(name for name in ACCURACIES if name in used)
+        notes.append(f"metric per task: the first of {order} that is there")
+    shots = [f"{t} {n}" for t, n in inside(value, "n-shot").items() if t in found.by_task]
     if shots:
         notes.append("shots: " + ", ".join(shots))
     params = whole(config.get("model_num_parameters"))
-    if params:
+    if params and metrics:
         metrics["params_total"] = Estimate(float(params), unit="count")
     point = ImportedPoint(
         _name(value, config),
         None,
         None,
         str(config.get("device") or ""),
-        metrics if accuracies or bits else {},
+        metrics,
         str(document.path),
         "lm-eval",
         str(value.get("lm_eval_version") or ""),
         tuple(notes),
     )
-    return need([point], str(document.path), "numbers under " + ", ".join(ACCURACIES))
+    return need(
+        [point],
+        document,
+        "numbers under " + ", ".join(ACCURACIES[:8]),
+        (*left_out, *found.left_out),
+    )
 
 
-def _members(value: Mapping[str, Any], results: Mapping[str, Any]) -> set[str]:
-    """Tasks inside a group that has a number of its own, which would be counted twice."""
-    children = {
-        group: [str(t) for t in tasks]
+def _groups(value: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The tasks of each group."""
+    groups = {
+        str(group): [str(t) for t in tasks]
         for group, tasks in inside(value, "group_subtasks").items()
-        if isinstance(tasks, list)
+        if isinstance(tasks, list) and tasks
     }
-    found: set[str] = set()
-    todo = [
-        child
-        for group, tasks in children.items()
-        if _accuracy(inside(results, group), {}, 0) is not None
-        for child in tasks
-    ]
-    while todo:
-        task = todo.pop()
-        if task not in found:
-            found.add(task)
-            todo += children.get(task, [])
-    return found
-
-
-def _accuracy(
-    entry: Mapping[str, Any], directions: Mapping[str, Any], samples: int
-) -> tuple[str, Estimate] | None:
-    for name in ACCURACIES:
-        for key, raw in entry.items():
-            metric, _, chosen = key.partition(",")
-            value = number(raw)
-            if metric != name or value is None or directions.get(metric) is False:
-                continue
-            error = number(entry.get(f"{metric}_stderr,{chosen}" if chosen else f"{metric}_stderr"))
-            percent = 0.01 if value > 1 else 1.0
-            value *= percent
-            low = high = None
-            if error is not None:
-                half = 1.96 * error * percent
-                low, high = max(value - half, 0.0), min(value + half, 1.0)
-            return name, Estimate(value, low, high, samples, "", key)
-    return None
+    for family in FAMILIES:
+        members = [task for task in results if task.startswith(family)]
+        name = family.rstrip("-_")
+        if len(members) > 1 and name not in groups:
+            groups[name] = members
+    return groups
 
 
 def _bits_per_byte(entry: Mapping[str, Any], samples: int) -> Estimate | None:
     for key, raw in entry.items():
         value = number(raw)
         metric = key.partition(",")[0]
-        if value is None or value <= 0:
+        if value is None or not value > 0:
             continue
         if metric == "bits_per_byte":
             return Estimate(value, n=samples, unit="bits/byte", statistic=key)
@@ -133,25 +123,8 @@ def _bits_per_byte(entry: Mapping[str, Any], samples: int) -> Estimate | None:
     return None
 
 
-def _directions(value: Mapping[str, Any], task: str) -> Mapping[str, Any]:
-    return inside(inside(value, "higher_is_better"), task)
-
-
 def _samples(value: Mapping[str, Any], task: str) -> int:
     return whole(inside(inside(value, "n-samples"), task).get("effective")) or 0
-
-
-def _mean(parts: list[Estimate]) -> Estimate:
-    value = sum(p.value for p in parts) / len(parts)
-    halves = [(p.high - p.low) / 2 for p in parts if p.low is not None and p.high is not None]
-    low = high = None
-    if len(halves) == len(parts):
-        # tasks are independent sets of questions
-        half = math.sqrt(sum(h * h for h in halves)) / len(parts)
-        low, high = value - half, value + half
-    return Estimate(
-        value, low, high, sum(p.n for p in parts), parts[0].unit, f"mean of {len(parts)} tasks"
-    )
 
 
 def _name(value: Mapping[str, Any], config: Mapping[str, Any]) -> str:

@@ -1,8 +1,13 @@
-"""optimum-benchmark: `benchmark.json`, or `benchmark_report.json` with `benchmark_config.json` beside."""
+"""optimum-benchmark: `benchmark.json`, or `benchmark_report.json` with `benchmark_config.json` beside.
+
+Also the reports of versions 0.0.x, whose keys hold units ('mean(s)'), and the tables of the LLM-Perf
+leaderboard, in which every key is a column ('report.prefill.latency.p50').
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +32,7 @@ from core.formats.results.readers import ResultFormat
 from core.model.workload import SERVED, Runtime
 from core.records.imported import Estimate, ImportedPoint
 
+WITH_UNIT = re.compile(r"(\w+)\((\w+)\)")
 PHASES = ("prefill", "decode", "per_token", "generate", "forward", "load_model", "first_generate")
 # the recorded peaks of memory, best first
 MEMORIES = ("max_allocated", "max_reserved", "max_process_vram", "max_global_vram", "max_ram")
@@ -34,7 +40,9 @@ EXECUTIONS = {"pytorch": "transformers", "onnxruntime": "onnx"}
 
 
 def recognises(document: Document) -> bool:
-    """True for an object whose report (or itself) holds a phase with a latency."""
+    """True for an object whose report (or itself) holds a phase with a latency, or a table of them."""
+    if document.kind == "csv":
+        return any(c.startswith("report.") and ".latency." in c for c in document.header)
     return bool(_phases(document.object))
 
 
@@ -47,11 +55,43 @@ def _phases(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read(document: Document) -> tuple[ImportedPoint, ...]:
-    """One point: TTFT from prefill, TPOT per token (or decode over the tokens), memory and energy."""
+    """One point, or one per row: TTFT from prefill, TPOT per token (or decode over the tokens), memory,
+    energy."""
+    if document.kind == "csv":
+        points = []
+        for row in document.rows:
+            value = nested(row)
+            points.append(_point(value, inside(value, "config"), [], document))
+    else:
+        config, notes = _config(document)
+        points = [_point(document.object, config, notes, document)]
+    looked_for = "report.prefill|decode|per_token.latency.values or .mean"
+    return need(points, document, looked_for)
+
+
+def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The objects that a table's dotted columns were: 'a.b.c' is c in b in a. Empty cells are left out."""
+    whole_row: dict[str, Any] = {}
+    for column, cell in row.items():
+        if cell is None or str(cell).strip() == "":
+            continue
+        *above, last = column.split(".")
+        place = whole_row
+        for name in above:
+            inner = place.setdefault(name, {})
+            if not isinstance(inner, dict):
+                break
+            place = inner
+        else:
+            place[last] = cell
+    return whole_row
+
+
+def _point(
+    value: Mapping[str, Any], config: Mapping[str, Any], notes: list[str], document: Document
+) -> ImportedPoint:
     what = str(document.path)
-    value = document.object
     phases = _phases(value)
-    config, notes = _config(document)
     backend, scenario, environment = (
         inside(config, k) for k in ("backend", "scenario", "environment")
     )
@@ -91,8 +131,16 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     gpu = environment.get("gpu")
     on_gpu = str(backend.get("device", "")).startswith("cuda")
     device = (gpu if on_gpu or not environment.get("cpu") else environment.get("cpu")) or ""
-    point = ImportedPoint(
-        str(backend.get("model") or config.get("name") or document.path.parent.name),
+    name = str(
+        backend.get("model")
+        or config.get("model")
+        or config.get("name")
+        or document.path.parent.name
+    )
+    if document.kind == "csv" and config.get("name") and config["name"] != name:
+        name = f"{name}, {config['name']}"
+    return ImportedPoint(
+        name,
         workload(batch, prompt, output),
         Runtime(execution, weights, cache or "bf16") if weights and backend else None,
         ", ".join(map(str, device)) if isinstance(device, list) else str(device),
@@ -100,9 +148,8 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         what,
         "optimum-benchmark",
         str(environment.get("optimum_benchmark_version") or ""),
-        (*document.notes, *notes),
+        tuple(notes),
     )
-    return need([point], what, "report.prefill|decode|per_token.latency.values or .mean")
 
 
 def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
@@ -120,7 +167,7 @@ def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
 
 
 def _latency(phases: Mapping[str, Any], phase: str, metric: str, what: str) -> Estimate | None:
-    given = inside(inside(phases, phase), "latency")
+    given = _plain(inside(inside(phases, phase), "latency"))
     if not given:
         return None
     factor = si_factor(str(given.get("unit", "s")), metric, f"{what}: report.{phase}.latency")
@@ -138,6 +185,19 @@ def _latency(phases: Mapping[str, Any], phase: str, metric: str, what: str) -> E
     )
 
 
+def _plain(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of version 0.0.x without their unit, 'mean(s)', which is given as 'unit'."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        match = WITH_UNIT.fullmatch(key)
+        if match is None:
+            found[key] = value
+        else:
+            found[match[1]] = value
+            found["unit"] = match[2]
+    return found
+
+
 def _scaled(estimate: Estimate, factor: float, statistic: str) -> Estimate:
     return replace(
         estimate,
@@ -153,7 +213,7 @@ def _memory(phases: Mapping[str, Any], what: str, notes: list[str]) -> Estimate 
     for name in MEMORIES:
         peaks = []
         for phase in ("prefill", "decode", "generate", "forward"):
-            memory = inside(inside(phases, phase), "memory")
+            memory = _plain(inside(inside(phases, phase), "memory"))
             peak = number(memory.get(name))
             if peak:
                 unit = str(memory.get("unit", "MB"))

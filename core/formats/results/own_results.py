@@ -24,7 +24,7 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
         rows = table_csv.rows_of(document.rows, what)
     else:
         rows = table_json.rows_of(document.object, what)
-    return need([_point(row, what) for row in rows], what, ", ".join(UNITS))
+    return need([_point(row, what) for row in rows], document, ", ".join(UNITS))
 
 
 def _point(row: Row, what: str) -> ImportedPoint:

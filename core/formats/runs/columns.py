@@ -9,33 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.document import words_of
+from core.formats.vocabulary import NAMES as ALL_NAMES
+from core.formats.vocabulary import joined
 from core.units import factor_of, number, plain_number
 
-# field -> its usual names, best first (compared without case, spaces and punctuation)
+# the fields of a run and the words for each, of the list that all tables share; a loss may be written
+# in other ways, which are known by the name
+FIELDS = (
+    "name", "tokens", "loss", "params_total", "params_non_embedding", "n_layers", "d_model", "n_heads",
+    "n_kv_heads", "d_ff", "vocab_size", "flops", "tokens_per_parameter",
+)  # fmt: skip
+LOSSES = ("loss", "train_loss", "bits_per_byte", "bits_per_token", "perplexity")
 NAMES: Mapping[str, str] = {
-    "name": "name, run name, run, run id, model, model name, id",
-    "tokens": "tokens, train tokens, training tokens, n tokens, num tokens, total tokens, "
-    "tokens seen, dataset size, training dataset size, token count, data tokens",
-    "loss": "loss, final loss, validation loss, val loss, eval loss, test loss, dev loss, "
-    "valid loss, loss val, loss validation, cross entropy, ce loss, nll, mean loss, avg loss, "
-    "average loss, avg train loss, mean train loss, train loss, training loss, loss c4, c4 loss, "
-    "loss train, bits per byte, bpb, bits per token, perplexity, ppl, val ppl, val perplexity",
-    "params_total": "params total, total params, params, parameters, total parameters, n params, "
-    "num params, num parameters, n parameters, model size, size, parameter count, model parameters",
-    "params_non_embedding": "params non embedding, non embedding params, "
-    "non embedding parameters, params no embed, params non embed, n non embedding, "
-    "params wo embedding, non emb params, params without embeddings, non embedding size",
-    "n_layers": "n layers, layers, num layers, num hidden layers, n layer, depth, block count",
-    "d_model": "d model, width, hidden size, hidden dim, model dim, n embd, embedding dim, dim, "
-    "embedding length",
-    "n_heads": "n heads, heads, num heads, num attention heads, n head, attention heads",
-    "n_kv_heads": "n kv heads, kv heads, num key value heads, num query groups",
-    "d_ff": "d ff, ffn, ffn hidden size, intermediate size, ffn dim, ffw size, d ffn",
-    "vocab_size": "vocab size, vocab, n vocab, vocabulary",
-    "flops": "flops, training flop, training flops, train flops, compute, total flops, "
-    "training compute",
-    "tokens_per_parameter": "tokens per parameter, tokens per param, token multiplier, "
-    "token param ratio",
+    field: ", ".join(ALL_NAMES[part] for part in (LOSSES if field == "loss" else (field,)))
+    for field in FIELDS
 }
 # plausible values in base units; values outside make a name alone less credible
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -197,10 +184,6 @@ def meaning_of(column: str) -> tuple[str, str, str]:
 # --- by name
 
 
-def _joined(words: Sequence[str]) -> str:
-    return "".join(words)
-
-
 def _offers(column: str, values: list[float]) -> list[ColumnGuess]:
     """Every field a column's name could stand for."""
     # W&B and MLflow put folders before the name: 'config.n_layers', 'eval/loss', 'optim/n_tokens'
@@ -208,7 +191,7 @@ def _offers(column: str, values: list[float]) -> list[ColumnGuess]:
     whole, tail = words_of(column), words_of(last)
     offers = []
     for field, text in NAMES.items():
-        known = [_joined(words_of(n)) for n in text.split(", ")]
+        known = [joined(words_of(n)) for n in text.split(", ")]
         for words, weight in ((whole, 1.0), (tail, 0.9)):
             offer = _named(column, field, known, words, weight, values)
             if offer:
@@ -226,18 +209,18 @@ def _named(
     values: list[float],
 ) -> ColumnGuess | None:
     scale, unit = 1.0, ""
-    if _joined(words) not in known and len(words) > 1 and field in BIG:
+    if joined(words) not in known and len(words) > 1 and field in BIG:
         factor = factor_of(words[-1], "count")
         if factor is not None:
             unit, scale, words = words[-1], factor, words[:-1]
-    letter = re.findall(r"[A-Za-z]", column)[0] if len(_joined(words)) == 1 else ""
+    letter = re.findall(r"[A-Za-z]", column)[0] if len(joined(words)) == 1 else ""
     place = 0
     if letter:
         if LETTERS.get(letter) != field:
             return None
         confidence, reason = weight * 0.6, f"the one-letter name '{column}'"
-    elif _joined(words) in known:
-        place = known.index(_joined(words))
+    elif joined(words) in known:
+        place = known.index(joined(words))
         confidence, reason = weight * (0.95 - 0.01 * place), f"the name '{column}'"
     else:
         return None

@@ -103,6 +103,8 @@ def _wandb_chart(path: Path, table: RawTable) -> RawTable | None:
     if len(table.header) < 2:
         return None
     x_name, *others = table.header
+    # W&B's own '_step' stands beside each series where another x axis was chosen
+    others = [n for n in others if not n.rpartition(" - ")[2].startswith("_")]
     series = [n for n in others if " - " in n and not n.endswith(("__MIN", "__MAX"))]
     sides = [n for n in others if n.endswith(("__MIN", "__MAX"))]
     if not series or not sides or len(series) + len(sides) != len(others):

@@ -247,6 +247,6 @@ def test_one_broken_file_and_nothing_is_stored(tmp_path, capsys):
     words = ["import", str(path), str(FIXTURES / "vllm_serve.json"), str(strange)]
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert "looked for" in error and "found JSON, top-level keys colour" in error
+    assert "not a known result file" in error and "found JSON, top-level keys colour" in error
     with Project.open(path) as project:
         assert project.imported() == ()

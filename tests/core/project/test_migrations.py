@@ -155,3 +155,10 @@ def test_raw_exports_with_an_unknown_key_are_refused_by_name():
     whole["measurements"][0]["timing"]["levels"] = {}
     with pytest.raises(Unusable, match="timing has no field 'levels'"):
         raw_json.read(json.dumps(whole), "x.json")
+
+
+def test_what_was_left_out_of_an_imported_file_is_kept():
+    with Project.in_memory(FIXTURES / "projects/version-3.paretoscope") as project:
+        (point,) = project.imported()
+    assert point.left_out == ("columns a, b",) and point.failed_requests == 1
+    assert point.scores == {"0": 1.0, "1": 0.0}

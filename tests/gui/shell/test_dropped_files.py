@@ -68,7 +68,7 @@ def test_an_unknown_file_shows_what_was_looked_for_and_found(qtbot, window, tmp_
     before = window.store.state.contents
     drop(window, strange)
     shows_message(qtbot, window, "found JSON, top-level keys colour")
-    assert "looked for" in window.store.state.message
+    assert "not a known result file" in window.store.state.message
     assert window.store.state.contents is before
 
 
