@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.errors import Unusable
 from core.fit.optimum import compute_optimal
 from core.laws.columns import log_columns
-from core.laws.loss import LAWS
+from core.laws.loss import LAWS, best_aspect, best_ratios
 from core.paper.published import PUBLISHED, published
 
 
@@ -167,3 +167,120 @@ def test_columns_name_what_is_missing():
         log_columns(columns(params_total=1e9), ("N",), "both")
     with pytest.raises(Unusable, match="hoffmann"):
         published("nobody")
+
+
+# each law at N = 4, D = 9, d = 16, l = 4 with exponents of 1/2 and 1: powers that can be done in the head
+BY_HAND = {
+    # 1 + 6/2 + 12/3
+    "chinchilla": ({"A": 6, "B": 12, "E": 1, "alpha": 0.5, "beta": 0.5}, 8.0),
+    # times 1 + 0.1 x sqrt(4)
+    "inference-aware": (
+        {"A": 6, "B": 12, "E": 1, "alpha": 0.5, "beta": 0.5, "epsilon": 0.1, "gamma": 0.5},
+        8.0 * 1.2,
+    ),
+    # times 1 + 0.1 x 2^2, since ln R lies 2 above ln R*
+    "u-shaped": (
+        {"A": 6, "B": 12, "E": 1, "alpha": 0.5, "beta": 0.5, "c": 0.1, "ln_R_star": np.log(4) - 2},
+        8.0 * 1.4,
+    ),
+    # and 8/4 and 8/4 more
+    "width-depth": (
+        {
+            "A": 6, "B": 12, "E": 1, "alpha": 0.5, "beta": 0.5,
+            "F": 8, "G": 8, "f": 0.5, "g": 1,
+        },
+        12.0,
+    ),
+    # d/sqrt(N) = 8 is 100 times 0.08: 1 + 0.1 ln 100 + 0.2 (0.01 - 1); r = 2: 1 + 0.3 ln 2 - 0.4/2
+    "conditional": (
+        {
+            "A": 6, "B": 12, "E": 1, "alpha": 0.5, "beta": 0.5,
+            "a1": 0.1, "a2": 0.2, "b1": 0.3, "b2": 0.4,
+        },
+        8.0 * (1 + 0.1 * np.log(100) - 0.198) * (1 + 0.3 * np.log(2) - 0.2),
+    ),
+    # 1 + (6 M^1/2 + 12 M^-1/2) / sqrt(6 N D) with M = 9/4: (9 + 8) / sqrt(216)
+    "over-training": ({"a": 6, "b": 12, "E": 1, "eta": 0.5}, 1 + 17 / 216**0.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_losses_by_hand(name):
+    theta, loss = BY_HAND[name]
+    law = LAWS[name]
+    assert set(theta) == set(law.names)
+    rows = columns(params_total=4, params_non_embedding=4, tokens=9, d_model=16, n_layers=4)
+    rows["ffn_to_attention"] = np.array([2.0])
+    logs = log_columns(rows, law.needs, "total")
+    arrays = {key: np.array([[float(value)]]) for key, value in theta.items()}
+    found, slopes = law.function(arrays, logs, False)
+    assert float(found[0, 0]) == pytest.approx(loss) and slopes == {}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_centring_moves_a_parameter_so_that_the_loss_stays(name):
+    """Columns measured from their geometric means, and parameters moved as their rows say."""
+    law = LAWS[name]
+    rng = np.random.default_rng(3)
+    logs = {key: rng.normal(2.0, 1.0, 7) for key in law.needs}
+    if name in ("u-shaped", "inference-aware"):
+        moved = {"N": 0.7, "D": 0.3, "R": 0.4}
+    else:
+        moved = {"N": 0.7, "D": 0.3, "d": 0.4, "l": 0.2}
+    moved = {key: by for key, by in moved.items() if key in law.needs}
+    theta = {p.name: rng.uniform(0.2, 1.0) for p in law.parameters}
+    centred = dict(theta)
+    for p in law.parameters:
+        if p.centring is None or p.centring[1] not in moved:
+            continue
+        kind, column, exponent, sign = p.centring
+        if kind == "shift":
+            centred[p.name] -= moved[column]
+        else:
+            # what a fit finds for the centred columns is brought back by c^(sign x exponent)
+            centred[p.name] /= np.exp(moved[column]) ** (sign * theta[exponent])
+    shifted = {key: value - moved.get(key, 0.0) for key, value in logs.items()}
+    here = law.function({k: np.array([[v]]) for k, v in theta.items()}, logs, False)[0]
+    there = law.function({k: np.array([[v]]) for k, v in centred.items()}, shifted, False)[0]
+    assert there == pytest.approx(here)
+
+
+def test_amounts_and_exponents_are_never_negative_and_shape_may_go_either_way():
+    for law in LAWS.values():
+        for p in law.parameters:
+            amount = p.name in ("A", "B", "E", "F", "G", "a", "b")
+            falls = p.name in ("alpha", "beta", "eta", "f", "g")
+            assert p.low == (0.0 if amount or falls else -3.0 if p.name == "gamma" else -np.inf)
+            assert p.linear == amount
+            assert p.high == (3.0 if p.name == "gamma" else np.inf)
+            # a shape parameter is tried on both sides of no effect, an exponent over a factor of three
+            if p.name in ("epsilon", "c", "a1", "a2", "gamma", "ln_R_star"):
+                assert min(p.starts) < 0 < max(p.starts)
+            if falls:
+                assert max(p.starts) >= 3 * min(p.starts) > 0
+
+
+def test_what_parameters_imply():
+    assert best_aspect({"c": 0.1, "ln_R_star": np.log(40.0)}) == {"R_star": pytest.approx(40)}
+    assert (
+        best_aspect({"c": 0.0, "ln_R_star": 1.0})
+        == best_aspect({"c": -1.0, "ln_R_star": 1.0})
+        == {}
+    )
+    assert np.isfinite(best_aspect({"c": 1.0, "ln_R_star": 1e6})["R_star"])
+    assert best_ratios({"a1": 2.0, "a2": 3.0, "b1": 4.0, "b2": 6.0}) == {
+        "x_star": pytest.approx(0.12),
+        "r_star": pytest.approx(1.5),
+    }
+    # a turning point that is a maximum counts; no turning point does not
+    assert set(best_ratios({"a1": -2.0, "a2": -3.0, "b1": 1.0, "b2": -1.0})) == {"x_star"}
+    assert best_ratios({"a1": 0.0, "a2": 3.0, "b1": 0.0, "b2": 0.0}) == {}
+    assert best_ratios({"a1": -1.0, "a2": 3.0}) == {}
+
+
+def test_a_table_without_ffn_widths_leaves_that_factor_out():
+    theta = {key: np.array([[float(v)]]) for key, v in BY_HAND["conditional"][0].items()}
+    logs = {"N": np.log([4.0]), "D": np.log([9.0]), "x": np.log([8.0])}
+    found, slopes = LAWS["conditional"].function(theta, logs, True)
+    assert float(found[0, 0]) == pytest.approx(8.0 * (1 + 0.1 * np.log(100) - 0.198))
+    assert "b1" not in slopes

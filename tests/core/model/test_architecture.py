@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from core.model.architecture import (
     SWITCHES,
     Architecture,
     Shapes,
+    default_heads,
     rounded_ffn,
     shape_from_label,
 )
@@ -191,3 +194,106 @@ def test_shape_from_label():
     for wrong in ("24", "x2048", "24x", "0x64", "24x2048x2", "24x-5", "3x7"):
         with pytest.raises(ValueError):
             shape_from_label(wrong)
+
+
+# two layers of width 8 with 4 query and 2 key-value heads 2 wide, FFN of 16, vocabulary of 10
+SMALL = Architecture(2, 8, 4, 2, 2, 16, 10)
+
+
+def test_counts_of_a_small_shape_by_hand():
+    assert (SMALL.d_q, SMALL.d_kv, SMALL.aspect_ratio, SMALL.label) == (8, 4, 4.0, "2x8")
+    # query and output 8 x 8 each, key and value 8 x 4 each
+    assert SMALL.params_attention_per_layer == 64 + 64 + 32 + 32 == 192
+    assert SMALL.params_ffn_per_layer == 3 * 8 * 16 == 384
+    assert SMALL.params_norm == 5 * 8
+    assert SMALL.params_non_embedding == 2 * (192 + 384) + 40 == 1192
+    assert SMALL.params_embedding == 2 * 10 * 8
+    assert SMALL.params_total == 1352 and SMALL.params_read_per_step == 1272
+    assert SMALL.ffn_to_attention == 2.0
+    assert SMALL.cache_elements_per_token() == 2 * 2 * 4
+    assert SMALL.cache_bytes_per_token(2) == 32
+    # 2 x 1272, and 4 x 2 layers x 12 positions x 8, each for three sequences
+    assert SMALL.decode_flops(12, 3) == (2544 + 768) * 3
+    # ten tokens: 2 x 1192 and 2 x 2 x 10 x 8 each, and the logits of one
+    assert SMALL.prefill_flops(10, 3) == ((2384 + 320) * 10 + 160) * 3
+    assert SMALL.decode_bytes(12, 3, 4, 2) == 1272 * 4 + 12 * 3 * 32
+    assert SMALL.weight_bytes(0.5) == 676
+    assert SMALL.train_flops(100) == 6 * 1272 * 100
+
+
+@pytest.mark.parametrize(
+    ("switch", "more"),
+    [
+        ("tied_embeddings", -80),
+        ("gated_ffn", 0),
+        # query, key and value; output; up, gate and down; all five norms; two norms of a head
+        ("qkv_bias", 2 * (8 + 4 + 4)),
+        ("out_bias", 2 * 8),
+        ("ffn_bias", 2 * (16 + 16 + 8)),
+        ("norm_bias", 5 * 8),
+        ("qk_norm", 2 * (2 + 2)),
+    ],
+)
+def test_what_each_switch_adds(switch, more):
+    assert set(SWITCHES) - {"gated_ffn"} <= {s for s in SWITCHES if not getattr(SMALL, s)}
+    assert replace(SMALL, **{switch: True}).params_total == 1352 + more
+
+
+def test_a_plain_ffn_has_two_matrices():
+    plain = replace(SMALL, gated_ffn=False)
+    assert plain.params_ffn_per_layer == 2 * 8 * 16
+    assert replace(plain, ffn_bias=True).params_ffn_per_layer == 2 * 8 * 16 + 16 + 8
+
+
+def test_rows_of_one_shape_have_one_number():
+    rows = [SMALL, LLAMA_2_7B, SMALL, replace(SMALL, qk_norm=True), LLAMA_2_7B]
+    numbers = Shapes.of(rows).numbers()
+    assert numbers.shape == (5,)
+    assert numbers[0] == numbers[2] and numbers[1] == numbers[4]
+    assert len(set(numbers.tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("width", "ffn"), [(96, 256), (97, 512), (192, 512), (768, 2048), (769, 2304)]
+)
+def test_ffn_widths_are_rounded_up(width, ffn):
+    # 8/3 of 96 is 256 exactly; of 97 it is 258.67, of which the whole part counts
+    assert rounded_ffn(width) == ffn
+    assert rounded_ffn(96, 100) == 300 and rounded_ffn(96, 1) == 256
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (2048, 32),
+        (3008, 47),
+        (3072, 24),
+        (3071 + 1, 24),
+        (64, 1),
+        (96, 2),
+        (2, 1),
+        (1000, 20),
+        (6, 1),
+    ],
+)
+def test_heads_are_as_wide_as_those_of_llama(width, heads):
+    """64 wide, 128 from a width of 3072 on; else the even divisor that is nearest on a log scale."""
+    assert default_heads(width) == heads
+
+
+def test_a_width_that_gives_no_even_head_is_refused():
+    with pytest.raises(ValueError, match="7 has no even head"):
+        default_heads(7)
+    with pytest.raises(ValueError, match="100 cannot be split into 3"):
+        shape_from_label("2x100", n_heads=3)
+    assert shape_from_label("2x2").d_model == 2
+    with pytest.raises(ValueError, match="24x2048"):
+        shape_from_label("2x1")
+    assert shape_from_label("2x128").vocab_size == 50432
+    assert shape_from_label("2x128", 100).params_embedding == 2 * 100 * 128
+
+
+def test_sizes_of_one_are_the_least():
+    assert Architecture(1, 1, 1, 1, 2, 1, 1).params_total > 0
+    with pytest.raises(ValueError, match="d_head"):
+        Architecture(1, 1, 1, 1, 3, 1, 1)

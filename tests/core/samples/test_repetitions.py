@@ -175,3 +175,52 @@ def test_a_law_takes_visits_of_a_point_as_one():
     assert law.n == law.n_shapes == len(shapes)
     truth = 1e-5 * 8 + shapes[7].params_read_per_step * 1e-10
     assert float(law.predict(shapes[7], 1, 16, 5)) == pytest.approx(truth, rel=0.02)
+
+
+def test_a_flag_goes_when_no_more_than_half_raise_it():
+    rows = [repetition(0.01, flags=("noisy",), day=d) for d in (1, 2)]
+    calm = [repetition(0.01, day=d) for d in (3, 4)]
+    assert together([*rows, *calm])[0].flags == ()
+    assert together([*rows, calm[0]])[0].flags == ("noisy",)
+    # two repetitions do not answer a drift
+    drifting = [repetition(0.01, flags=("drift",), day=d) for d in (1, 2, 3)]
+    assert together(drifting[:2])[0].flags == ("drift",)
+    assert together(drifting)[0].flags == ()
+
+
+def test_of_failures_alone_the_latest_is_given():
+    gone = [replace(repetition(0.01, day=d), samples={}, flags=("crashed",)) for d in (1, 2, 3)]
+    assert together(gone) == (gone[2],)
+
+
+def test_what_one_repetition_alone_knows_is_kept():
+    first, second, third = (repetition(0.01 * d, day=d) for d in (3, 1, 2))
+    first = replace(
+        first, memory_bytes={"process": 5, "device": 7}, energy={"joules_per_token": 1.0}
+    )
+    second = replace(second, quality={"loss": 3.0}, energy={"joules_per_token": 2.0})
+    (one,) = together([first, second, third])
+    assert one.memory_bytes == {"process": 20_000_000, "device": 7}
+    # of several the latest
+    assert one.energy == {"joules_per_token": 2.0} and one.quality == {"loss": 3.0}
+    assert one.started_at == "2026-01-01T00:00:00"
+
+
+def test_repetitions_of_repetitions_add_up_and_are_corrected_once():
+    factors = {"ttft": (2.0,) * 6}
+    rows = [repetition(0.01, day=d, repetitions=d, drift_factors=factors) for d in (1, 2, 3)]
+    (one,) = together(rows)
+    assert one.timing.repetitions == 6 and one.timing.drift_factors == {}
+    assert one.samples["ttft"] == ((pytest.approx(0.015),) * 6,) * 3
+
+
+def test_threads_and_driver_must_be_alike():
+    rows = [repetition(0.01, day=d) for d in (1, 2)]
+    for name in ("threads", "driver", "kernels"):
+        other = replace(rows[1], environment={**rows[1].environment, name: "8"})
+        assert together([rows[0], other]) == (other,)
+
+
+def test_a_failure_that_is_final_counts_beside_what_was_made():
+    made = [repetition(0.01), replace(repetition(0.01, day=2), samples={}, flags=("unsupported",))]
+    assert repetitions_made(made)[made[0].key] == MOST + 1

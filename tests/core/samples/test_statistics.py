@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Device, Measurement
+from core.records.measurement import Device, Measurement, Timing
 from core.records.serial import measurement_from_dict, measurement_to_dict
 from core.samples.statistics import (
+    Estimate,
+    corrected,
+    dependence,
     estimate,
     median_interval,
+    metric_blocks,
     ordered_interval,
     scatter,
     student_t,
@@ -206,3 +210,138 @@ def test_what_was_worked_out_is_kept_and_is_no_part_of_the_record():
     # other samples are other statistics
     slower = replace(m, samples=steady(tpot=0.03))
     assert estimate(slower, "tpot").value == pytest.approx(0.03)
+
+
+# --- numbers that can be worked out by hand
+
+
+def singles(*values):
+    """Blocks of one sample each."""
+    return [np.array([float(v)]) for v in values]
+
+
+def test_half_width_is_half_the_interval_over_the_value():
+    assert Estimate(4.0, 3.0, 7.0, 9).half_width == 0.5
+    assert Estimate(0.0, -1.0, 1.0, 9).half_width == float("inf")
+
+
+def test_few_values_have_students_interval():
+    # 4.303 x 1 / sqrt(3)
+    assert median_interval(np.array([11.0, 12.0, 13.0])) == pytest.approx(
+        (12 - 2.4843, 12 + 2.4843), abs=1e-4
+    )
+    # the mean of all samples, with the interval of the blocks'
+    e = summarise([np.full(4, 11.0), np.array([12.0]), np.array([13.0])], "mean")
+    assert e.value == pytest.approx(69 / 6)
+    assert (e.low, e.high) == pytest.approx((69 / 6 - 2.4843, 69 / 6 + 2.4843), abs=1e-4)
+    # five: 2.776 on a deviation of 1.5811 / sqrt(5)
+    assert median_interval(np.arange(10.0, 15.0)) == pytest.approx(
+        (12 - 1.963, 12 + 1.963), abs=1e-3
+    )
+    # one value says nothing
+    assert median_interval(np.array([2.0])) == (0.0, float("inf"))
+    assert median_interval(np.array([-2.0])) == (float("-inf"), 0.0)
+    # a time is not negative, nor is a negated speed positive
+    assert median_interval(np.array([1.0, 9.0]))[0] == 0.0
+    assert median_interval(np.array([-1.0, -9.0]))[1] == 0.0
+
+
+@pytest.mark.parametrize("n", [*range(6, 30), 60, 100, 199, 200, 201, 203, 400, 1001])
+def test_the_interval_of_a_median_is_the_narrowest_pair_of_order_statistics_that_suffices(n):
+    from scipy.stats import binom
+
+    low, high = median_interval(np.arange(float(n))[::-1])
+    assert low + high == n - 1
+    covers = 1 - 2 * binom.cdf(low, n, 0.5)
+    narrower = 1 - 2 * binom.cdf(low + 1, n, 0.5)
+    assert covers >= 0.95 > (narrower if n <= 200 else 1 - 2 * binom.cdf(low + 2, n, 0.5))
+
+
+def test_how_far_neighbours_agree():
+    pairs = 2.0 + np.tile([-1.0, -1.0, 1.0, 1.0], 8)
+    # 16 pairs agree and 15 do not: r = 1/32, and (1 + 4/32) / 32 more
+    r = 1 / 32 + (1 + 4 / 32) / 32
+    assert dependence(pairs) == pytest.approx(((1 + r) / (1 - r)) ** 0.5)
+    # capped at 0.7
+    assert dependence(np.repeat([1.0, 3.0], 10)) == pytest.approx((1.7 / 0.3) ** 0.5)
+    # neighbours that disagree, no scatter, too few
+    assert dependence(np.tile([1.0, 3.0], 10)) == dependence(np.ones(9)) == 1.0
+    assert dependence(np.repeat([1.0, 3.0], 2)) == dependence(np.array([1.0, 1, 1, 3, 3])) == 1.0
+    assert dependence(np.array([1.0, 1, 1, 3, 3, 3])) > 1
+
+
+def test_agreeing_neighbours_widen_each_side_of_an_interval():
+    # 1 to 20 in a row: the 6th and 15th value, twice 1.7 / 0.3 under the root further from 10.5
+    factor = (1.7 / 0.3) ** 0.5
+    assert ordered_interval(np.arange(101.0, 121.0)) == pytest.approx(
+        (110.5 - 4.5 * factor, 110.5 + 4.5 * factor)
+    )
+    # held at zero on the side of the sign
+    assert ordered_interval(np.arange(1.0, 21.0)) == (0.0, pytest.approx(10.5 + 4.5 * factor))
+    assert ordered_interval(-np.arange(1.0, 21.0)) == (pytest.approx(-10.5 - 4.5 * factor), 0.0)
+
+
+def test_the_interval_of_a_percentile_of_three_blocks_is_students():
+    blocks = [np.arange(11.0) + level for level in (10, 11, 12)]
+    e = summarise(blocks, "p90")
+    # the blocks' own are 19, 20 and 21
+    assert e.value == pytest.approx(np.quantile(np.concatenate(blocks), 0.9)) and e.n == 33
+    assert (e.low, e.high) == pytest.approx((e.value - 2.4843, e.value + 2.4843), abs=1e-4)
+
+
+def test_the_interval_of_a_percentile_of_eight_blocks_is_expanded():
+    """Student's t of eight, stretched by sqrt(8 / 7), leaves 0.6 % in each tail and not 2.5 %."""
+    one, two = np.full(10, 1.0), np.full(10, 2.0)
+    # a resample has none of three slow blocks with 2.3 %: its 90th percentile is then 1
+    e = summarise([two, one, two, one, one, two, one, one], "p90")
+    assert e.value == e.high == 2
+    # blocks apart by 0, 1, 0, ... from their median: r = 1/8, which widens a distance of one
+    assert e.low == pytest.approx(2 - (1.125 / 0.875) ** 0.5)
+    # none of five slow blocks with 0.04 %
+    assert summarise([two, one, two, one, two, two, one, two], "p90").low == 2
+
+
+def test_percentiles_of_speeds_are_those_of_their_slow_side():
+    times = np.arange(1.0, 7.0)
+    m = measurement({"e2e": tuple((t,) * 10 for t in times)})
+    speeds = np.repeat(10 / times, 10)
+    for statistic, part in (("p90", 0.1), ("p95", 0.05)):
+        e = estimate(m, "tokens_per_s", statistic)
+        assert e.value == pytest.approx(np.quantile(speeds, part))
+        assert e.low <= e.value <= e.high and e.n == 60
+    assert estimate(m, "tokens_per_s", "mean").value == pytest.approx(speeds.mean())
+    assert estimate(m, "tokens_per_s").value == pytest.approx(np.median(10 / times))
+
+
+def test_gaps_that_fill_no_requests_stand_for_themselves():
+    # two gaps a block, four a request; and a request of one token has no gap
+    m = measurement({"tpot": ((0.1, 0.3),) * 6})
+    assert estimate(m, "tpot", "mean").value == pytest.approx(0.2) and estimate(m, "tpot").n == 12
+    m = measurement({"tpot": ((0.1, 0.3),) * 6}, output=1)
+    assert estimate(m, "tpot").n == 12
+    # one gap a request: each is a request's
+    assert estimate(measurement({"tpot": ((0.1, 0.3),) * 6}, output=2), "tpot").n == 12
+
+
+def test_blocks_are_divided_by_their_drift():
+    m = measurement({"ttft": ((0.2, 0.4), (0.3,)), "tpot": ((0.1,), (0.1,))})
+    m = replace(m, timing=Timing(drift_factors={"ttft": (2.0, 1.5)}))
+    found = corrected(m)
+    assert [b.tolist() for b in found["ttft"]] == [[0.1, 0.2], [pytest.approx(0.2)]]
+    assert [b.tolist() for b in found["tpot"]] == [[0.1], [0.1]]
+
+
+def test_a_batch_of_no_duration_has_no_speed():
+    m = measurement({"e2e": ((0.0, 1.0), (2.0, 4.0))})
+    assert [b.tolist() for b in metric_blocks(m, "tokens_per_s")] == [[5.0, 2.5]]
+
+
+def test_scatter_is_the_middle_half_over_the_median():
+    assert scatter([[1, 2], [3, 4, 5], []]) == pytest.approx(2 / 3)
+    assert scatter([[1, 2, 3]]) == 0 and scatter([[1, 2, 3, 4]]) == pytest.approx(1.5 / 2.5)
+    assert scatter([[-1, -2, -3, -4]]) == float("inf")
+    # two requests are too few to know the trend; three are enough
+    assert scatter([[1, 2, 1, 2]], 2) == pytest.approx(1 / 1.5)
+    assert scatter([[1, 2, 1, 2, 1, 2]], 2) == 0
+    # what is left beside the trend: -1, 0 and 1 at both positions, around 2.5
+    assert scatter([[1, 2, 2, 3, 3, 4]], 2) == pytest.approx(1.5 / 2.5)
