@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from gui.app.logs import logger
+from core.harmless import visible
+from gui.app.logs import logger, open_private, without_home
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -20,7 +21,8 @@ PACKAGES = ("paretoscope", "PySide6-Essentials", "pyqtgraph", "numpy", "scipy", 
 
 
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> str:
-    """The error, its stack and the versions it happened on; nothing about the user's project."""
+    """The error, its stack and the versions it happened on; nothing about the user's project, and no name
+    of the user or the machine beyond what the error itself says."""
     lines = [
         "Paretoscope: something unexpected happened",
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -31,15 +33,14 @@ def report(kind: type[BaseException], error: BaseException, trace: TracebackType
             lines.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return "\n".join([*lines, "", *traceback.format_exception(kind, error, trace)])
+    lines += ["", *traceback.format_exception(kind, error, trace)]
+    return without_home("\n".join(lines))
 
 
-def save(text: str, folder: Path) -> Path:
-    """Write a report into a folder, named by the time; its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
-    path.write_text(text, encoding="utf-8")
-    return path
+def save(text: str, path: Path) -> None:
+    """Write a report into a file that only the user may read; OSError where it cannot be written."""
+    with open_private(path) as file:
+        file.write(text)
 
 
 def install(folder: Path) -> None:
@@ -53,7 +54,7 @@ def install(folder: Path) -> None:
         text = report(kind, error, trace)
         logger().error(text)
         if sys.stderr is not None:
-            print(text, file=sys.stderr)
+            print(visible(text, keep="\n\t"), file=sys.stderr)
         # one dialog at a time: an error while painting would open one per frame
         if not open_dialogs:
             _show(text, folder, open_dialogs)
@@ -86,7 +87,7 @@ def _show(text: str, folder: Path, open_dialogs: list[QWidget]) -> None:
             name, _ = QFileDialog.getSaveFileName(None, "Save the report", str(suggested))
             try:
                 if name:
-                    Path(name).write_text(text, encoding="utf-8")
+                    save(text, Path(name))
             except OSError as failure:
                 problem = f"{name} cannot be written ({failure.strerror})"
                 QMessageBox.warning(None, "Save the report", problem)

@@ -32,7 +32,10 @@ def project(tmp_path_factory):
     with Project.create(path) as made:
         made.put_text("space", space.text)
         for p in space.measurement_points():
-            made.add_measurement(measured(p.architecture, p.workload, p.runtime))
+            m = measured(p.architecture, p.workload, p.runtime)
+            device = replace(m.device, host="alices-laptop")
+            environment = {**m.environment, "host": "alices-laptop"}
+            made.add_measurement(replace(m, device=device, environment=environment))
         made.put_choices(Choices(limits=(parse_limit("tpot<=15ms"), parse_limit("memory<=700MB"))))
     return path
 
@@ -94,6 +97,10 @@ def test_the_page_needs_nothing_from_elsewhere(page):
     scripts = [attrs for tag, attrs in tags.seen if tag == "script"]
     assert [s.get("type") for s in scripts] == ["application/json"]
     assert "url(" not in page and "@import" not in page
+
+
+def test_the_page_names_no_machine_and_no_folder(page, project):
+    assert "alices-laptop" not in page and str(project.parent) not in page
 
 
 def test_the_page_says_what_the_table_says(page, made):

@@ -153,6 +153,7 @@ def write_log(folder):
         "folder = Path(sys.argv[1]); print(logs.install(folder)); crash.install(folder)\n"
         "for i in range(20_000): logs.logger().info('line %d %s', i, 'x' * 60)\n"
         "qWarning('a Qt warning')\n"
+        "logs.logger().info('%s of \\x1b[2J', Path.home() / 'p.paretoscope')\n"
         "try: raise RuntimeError('a wheel came off')\n"
         "except RuntimeError as error: sys.excepthook(type(error), error, error.__traceback__)\n"
         "if len(sys.argv) > 2:\n    import faulthandler; faulthandler._sigsegv()\n"
@@ -178,7 +179,12 @@ def test_the_log_rotates_and_holds_what_went_wrong(tmp_path):
     files = sorted(logs.log_folder(tmp_path).glob(f"{logs.FILE}*"))
     assert len(files) == logs.KEPT
     assert all(f.stat().st_size <= logs.LARGEST_BYTES for f in files)
+    if os.name == "posix":
+        private = [*files, logs.log_folder(tmp_path) / logs.DIED]
+        assert not any(f.stat().st_mode & 0o077 for f in private)
     newest = (logs.log_folder(tmp_path) / logs.FILE).read_text()
+    # the checkout's own path stands in the stack, and names the user where it lies in the home folder
+    assert str(Path.home()) + os.sep not in newest and "\x1b" not in newest
     assert "a wheel came off" in newest
     assert "Qt: a Qt warning" in newest
     assert "a Qt warning" in done.stderr

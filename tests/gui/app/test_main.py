@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -141,5 +142,22 @@ def test_an_uncaught_error_becomes_a_readable_report(qtbot, monkeypatch, tmp_pat
         sys.excepthook(type(error), error, error.__traceback__)
     assert "a wheel came off" in shown[0]
     assert "Python 3" in shown[0]
-    path = crash.save(shown[0], tmp_path / "reports")
+    path = tmp_path / "report.txt"
+    crash.save(shown[0], path)
     assert path.read_text() == shown[0]
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_report_names_neither_the_user_nor_the_machine(monkeypatch, tmp_path):
+    from gui.app import crash
+
+    monkeypatch.setenv("HOME", str(tmp_path / "alice"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "alice"))
+    monkeypatch.setattr(platform, "node", lambda: "alices-laptop")
+    work = Path.home() / "work"
+    try:
+        raise RuntimeError(f"{work} is gone")
+    except RuntimeError as error:
+        text = crash.report(type(error), error, error.__traceback__)
+    assert "alice" not in text and f"~{os.sep}work is gone" in text
