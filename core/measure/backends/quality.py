@@ -164,8 +164,12 @@ def measure_quality(
     words = _text(Path(text))
     ids, ends = tokenise(folder, words, most_tokens)
     context = min(context, folder.max_context or context, len(ids))
-    if context < 2 or len(ids) < 2:
-        raise Unusable(f"{text} is too short to measure a loss on ({len(ids)} tokens)")
+    # what ends at byte 0 begins the text and is none of it
+    own = int(np.count_nonzero(ends > 0))
+    if context < 2 or own < 2 or ends[-1] == ends[0]:
+        raise Unusable(
+            f"{text} is too short to measure a loss on ({own} token{'s' * (own != 1)} of text)"
+        )
     step = min(stride or max(context // 2, 1), context - 1)
     top = int(ids.max())
     if top >= folder.architecture.vocab_size:

@@ -132,8 +132,10 @@ def test_what_cannot_be_measured_is_refused_in_a_line(folder, text, tmp_path):
     text.write_bytes(b"ok \xff")
     with pytest.raises(Unusable, match=r"not UTF-8 text \(byte 3\)"):
         finish(measure_quality(read_folder(folder), text))
-    text.write_text("z")
-    with pytest.raises(Unusable, match="too short"):
-        finish(measure_quality(read_folder(folder), text))
+    for short in ("z", "🦓"):
+        # one token, and one character of several tokens, whose bytes no token ends
+        text.write_text(short, encoding="utf-8")
+        with pytest.raises(Unusable, match="too short"):
+            finish(measure_quality(read_folder(folder), text))
     with pytest.raises(Unusable, match="not a number"):
         summarise(np.array([np.nan]), np.ones(1), np.ones(1), 8, 8)
