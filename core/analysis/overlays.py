@@ -131,7 +131,8 @@ def _also_known(
     found = {
         key: _value(point, key, same_model)[0]
         for key, metric in METRICS.items()
-        if metric.group not in unlike and not (key == "loss" and caution_of(point, table, key, key))
+        if metric.group not in unlike
+        and not (metric.on_text and caution_of(point, table, key, key))
     }
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
@@ -150,9 +151,14 @@ def caution_of(point: ImportedPoint, table: Table | None, x: str, y: str) -> str
             return "its workload is not known"
         if not has_workload(table, point.workload):
             return f"its workload is {point.workload.label}"
-    if "loss" in (x, y) and point.tool != HERE:
+    if point.tool != HERE and any(_of_other_text(key, table) for key in (x, y)):
         return "its loss is on another text"
     return ""
+
+
+def _of_other_text(key: str, table: Table) -> bool:
+    """Whether a metric of an imported file stands beside losses of this table, which are not on its text."""
+    return METRICS[key].on_text and (key == "loss" or table.known(key))
 
 
 def has_workload(table: Table, workload: Workload) -> bool:
@@ -312,6 +318,11 @@ def _unlike_other(
     laws = [(loss.suite, loss.law, loss.where) for loss in (theirs, ours)]
     if "loss" in (x, y) and laws[0] != laws[1]:
         return f"its losses come from another law ({theirs.law}, {theirs.suite})"
+    there, here = other.table.scored.shown, table.scored.shown
+    on_text = any(METRICS[key].on_text for key in (x, y))
+    # two texts that were not recorded need not be one
+    if on_text and there and here and (there != here or not there.sha256):
+        return f"its models were scored on another text ({there.label})"
     return ""
 
 

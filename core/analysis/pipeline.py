@@ -163,12 +163,13 @@ def _unseen(fit: Fit | None) -> str:
 def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
     """Warnings where values of different meaning are on one axis, and where low precision hides losses."""
     notes = []
-    losses = [m for m in table.measured_rows.values() if "loss" in m.quality]
-    if losses:
+    # a million losses are not computed where no model has one
+    if table.scored.shown is not None and _predicted_beside_measured(table):
         notes.append(
             "Losses of local models were measured on a text of yours; the law's losses were not."
             " Compare models with models and designs with designs."
         )
+    notes += table.scored.notes(table.names)
     notes += low_precision_notes(table)
     devices = {m.device.key for m in contents.measurements if not m.failed}
     if len(devices) > 1:
@@ -176,6 +177,13 @@ def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
             f"The project holds measurements of {len(devices)} devices; shown: {table.device_key}."
         )
     return tuple(notes)
+
+
+def _predicted_beside_measured(table: Table) -> bool:
+    """Whether the column of losses holds those of models and those of a law."""
+    loss = table.estimates("loss")
+    known = np.isfinite(loss.value)
+    return bool((known & loss.measured).any() and (known & ~loss.measured).any())
 
 
 def low_precision_notes(table: Table) -> list[str]:

@@ -97,7 +97,8 @@ class Measurement:
     'peak_allocated', 'peak_reserved', 'process' where known. `energy` holds 'joules_per_token' and
     'idle_watts' where known. A failed measurement has no samples, a flag of FAILED_FLAGS and a
     message. `environment` is reported but affects no number, except that its software and threads
-    decide which repetitions belong together (`core.samples.repetitions`).
+    decide which repetitions belong together (`core.samples.repetitions`), and that 'text_sha256' is the
+    text that `quality` was measured on, which alone its losses compare on.
     """
 
     architecture: Architecture

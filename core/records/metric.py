@@ -125,6 +125,7 @@ class Metric:
     model_unknown_because: str = ""  # the same of a real model, where another reason holds
     without_draft: bool = False  # of the model by itself, whatever drafts before it
     needs_served_tokens: bool = False  # means something only once tokens served are stated
+    on_text: bool = False  # of real models it compares only on one text
     compared: bool = False  # whether Compare shows it
     plain: str = ""  # what a model with a better value does, without jargon
 

@@ -24,7 +24,7 @@ def launch_overhead(m: Measurement, median: Median) -> Reading | None:
 _ROWS = (
     Metric(
         key="loss", short="loss", label="Loss", group="Quality",
-        unit="nats/token", better="lower", log=False, significant=4, compared=True,
+        unit="nats/token", better="lower", log=False, significant=4, compared=True, on_text=True,
         formula="predicted by the loss law in use, or measured: mean of -ln p(next token)",
         law="loss", measured=of_quality("loss"),
         unknown_because="{loss_law}", model_unknown_because="not measured; no text was given",
@@ -39,7 +39,7 @@ _ROWS = (
     ),
     Metric(
         key="bits_per_byte", short="bpb", label="Bits per byte", group="Quality",
-        unit="bits/byte", better="lower", log=False, significant=4, compared=True,
+        unit="bits/byte", better="lower", log=False, significant=4, compared=True, on_text=True,
         formula="loss in bits, summed over the text, over its bytes of UTF-8",
         measured=of_quality("bits_per_byte"),
         plain="predicts text better",

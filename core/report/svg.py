@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -52,6 +52,7 @@ class Scale:
     high: float
     start: float  # pixel of low
     end: float  # pixel of high
+    label: str = ""  # the metric's own where it is empty
 
     def pixels(self, values: Floats) -> Floats:
         """Pixel of every value; NaN where it cannot be placed."""
@@ -85,7 +86,8 @@ class Scale:
         metric = METRICS[self.key]
         values = self._values()
         suffix, _ = tick_scale(values[len(values) // 2] if values else 1.0, metric.unit)
-        return f"{metric.label} ({suffix})" if suffix else metric.label
+        label = self.label or metric.label
+        return f"{label} ({suffix})" if suffix else label
 
 
 def front_svg(
@@ -105,6 +107,8 @@ def front_svg(
     both = np.isfinite(x) & np.isfinite(y)
     across = scale(frame.x, x[both], logs[0], LEFT, WIDTH - RIGHT)
     up = scale(frame.y, y[both], logs[1], HEIGHT - BOTTOM, TOP)
+    across = replace(across, label=table.axis_label(frame.x))
+    up = replace(up, label=table.axis_label(frame.y))
     px, py = across.pixels(x), up.pixels(y)
     # an illustration is no dot like the others
     drawn = illustrated(table, frame.x, frame.y)

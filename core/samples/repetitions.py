@@ -22,6 +22,8 @@ from core.samples.statistics import corrected
 OVERRULED = frozenset({"busy", "throttled", "late-compile"})
 # what the interval of several repetitions accounts for
 ANSWERED = frozenset({"drift", "budget"})
+# what is kept of the score: its text and precision
+OF_SCORE = ("text", "text_sha256", "scored_in")
 ENOUGH = 3
 REPETITIONS = 3  # per point, by default
 # these are final: measuring the point again would end the same way
@@ -72,6 +74,7 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
     most = [flag for flag, count in raised.items() if count > len(calm) / 2]
     if len(calm) >= ENOUGH:
         most = [flag for flag in most if flag not in ANSWERED]
+    scored = next((m for m in reversed(calm) if m.quality), last)
     sizes = dict.fromkeys(name for m in calm for name in m.memory_bytes)
     return replace(
         last,
@@ -82,7 +85,8 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
             for name in sizes
         },
         energy=next((m.energy for m in reversed(calm) if m.energy), last.energy),
-        quality=next((m.quality for m in reversed(calm) if m.quality), last.quality),
+        quality=scored.quality,
+        environment={**last.environment, **{k: scored.environment.get(k) for k in OF_SCORE}},
         # the samples have been corrected already
         timing=replace(
             last.timing, repetitions=sum(m.timing.repetitions for m in calm), drift_factors={}

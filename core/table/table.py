@@ -41,11 +41,13 @@ from core.table.estimates import (
     timed_estimates,
 )
 from core.table.published_precision import PublishedPrecision
+from core.table.scored_texts import scored_texts
 from core.table.speculative import DraftedTimes, Drafting, draft_row, with_draft
 
 Kept = TypeVar("Kept")
 
 # why a real model has no quality below 16 bits
+OTHER_TEXT = "it was scored on {other}; shown are losses on {shown}"
 LOW_MODEL = "it was scored in a higher precision; what {low} cost in quality was not measured"
 
 
@@ -92,6 +94,8 @@ class Table:
         self.candidates, self._measured_rows, self.names = _with_measured(
             candidates, list(together(usable))
         )
+        # the text of the losses shown, and the models that were scored on another one
+        self.scored = scored_texts(self._measured_rows)
         self.columns = RowColumns(
             self.candidates, self._measured_rows, served_tokens, known[-1] if known else 0.0
         )
@@ -180,7 +184,7 @@ class Table:
                 self.candidates,
                 METRICS["loss"],
                 self._loss,
-                self._measured_rows,
+                self.scored.comparable(self._measured_rows),
                 self.names,
                 self._precision,
             ),
@@ -311,6 +315,15 @@ class Table:
         shapes = self.candidates.shapes
         return self.names.get(row) or f"{shapes.n_layers[row]}x{shapes.d_model[row]}"
 
+    def axis_label(self, key: str) -> str:
+        """The metric's name, with the text where all of its values are losses of models on that."""
+        metric, scored = METRICS[key], self.scored.shown
+        if not metric.on_text or scored is None:
+            return metric.label
+        found = self.estimates(key)
+        every = bool(found.measured[np.isfinite(found.value)].all())
+        return f"{metric.label} on {scored.label}" if every else metric.label
+
     def full_label(self, row: int) -> str:
         """The label with the rest of the shape: '10x1280 · kv5 · ffn1920'."""
         if row in self.names:
@@ -349,6 +362,8 @@ class Table:
             return self._loss_and_reach[0]
         if metric.law == "memory":
             return memory_estimates(c, self._memory, measured, self.device_key)
+        if metric.on_text:
+            measured = dict(self.scored.comparable(measured))
         if not metric.phase:
             return only_measured(len(self), metric, measured)
         if changed_by_draft(metric) and not alone:
@@ -388,6 +403,9 @@ class Table:
             if not np.isfinite(self._of(part).value[row]):
                 return self._missing(part, row)
         why = metric.unknown_because
+        if metric.on_text and self.scored.shown is not None and row in self.scored.apart:
+            other, shown = self.scored.apart[row], self.scored.shown
+            return OTHER_TEXT.format(other=other.label, shown=shown.label)
         if metric.group == "Quality" and row in self._measured_rows:
             m = self._measured_rows[row]
             if m.quality and not m.scored_as_it_runs:

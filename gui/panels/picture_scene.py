@@ -48,7 +48,8 @@ def scene_of(
         return None
     # the frame says which axes it was made for; choices may be a step ahead of it
     x_key, y_key = frame.x, frame.y
-    x_axis, y_axis = axis_of(x_key, choices.x_log), axis_of(y_key, choices.y_log)
+    x_axis = axis_of(table, x_key, choices.x_log)
+    y_axis = axis_of(table, y_key, choices.y_log)
     same_points = (
         before is not None
         and old is not None
@@ -134,10 +135,10 @@ def _same_overlays(old: State, new: State) -> bool:
     )
 
 
-def axis_of(key: str, log: bool) -> Axis:
-    """A metric as an axis."""
+def axis_of(table: Table, key: str, log: bool) -> Axis:
+    """A metric of a table as an axis."""
     metric = METRICS[key]
-    return Axis(key, metric.label, metric.unit, log, metric.better, metric.significant)
+    return Axis(key, table.axis_label(key), metric.unit, log, metric.better, metric.significant)
 
 
 def limit_views(

@@ -6,12 +6,13 @@ Bits per byte compare models with unlike tokenizers; nats per token do not.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import multiprocessing
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ class Quality:
     """Loss of a model on a text with 95 % intervals; NaN bounds never occur, None means unknown.
 
     `loss` is nats per token, `bits_per_byte` counts UTF-8 bytes of the text that was scored. The
-    interval shows how far another stretch of text like this one would move the number.
+    interval shows how far another stretch of text like this one would move the number. `text_sha256` is
+    the hash of the text as it was read, in hexadecimal digits: on another text another loss is right.
     """
 
     loss: float
@@ -55,12 +57,15 @@ class Quality:
     windows: int
     context: int
     stride: int
+    text_sha256: str = ""
 
     def columns(self) -> dict[str, float]:
         """What a Measurement keeps as `quality`: the numbers that are known, ends of an interval named
         after what they enclose."""
         named = {"bits_low": "bits_per_byte_low", "bits_high": "bits_per_byte_high"}
-        return {named.get(k, k): float(v) for k, v in asdict(self).items() if v is not None}
+        values = asdict(self)
+        del values["text_sha256"]
+        return {named.get(k, k): float(v) for k, v in values.items() if v is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,9 @@ def measure_quality(
     counts = np.array([w.stop - w.scored for w in plan], np.float64)
     # text covered by a window: up to the end of its last token, from the end of the one before
     covered = np.array([ends[w.stop - 1] - ends[w.scored - 1] for w in plan], np.float64)
-    return summarise(np.array(nats), counts, covered, context, step)
+    found = summarise(np.array(nats), counts, covered, context, step)
+    # of the text that was scored: the file may have changed since
+    return replace(found, text_sha256=hashlib.sha256(words.encode()).hexdigest())
 
 
 def tokenise(folder: ModelFolder, text: str, most_tokens: int) -> tuple[Ints, Ints]:

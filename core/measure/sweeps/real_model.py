@@ -5,7 +5,6 @@ The model is never loaded in this process: the loss and the timing each have a p
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,8 +130,7 @@ def measure_model(
             lock.release()
         quality = found.columns()
         # losses on two texts do not compare, so it is kept which one it was
-        digest = hashlib.sha256(plan.text.read_bytes()).hexdigest()
-        facts |= {"text": plan.text.name, "text_sha256": digest}
+        facts |= {"text": plan.text.name, "text_sha256": found.text_sha256}
         facts["scored_in"] = plan.point.runtime.weights
 
     def keep(m: Measurement) -> Measurement:

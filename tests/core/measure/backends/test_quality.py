@@ -1,5 +1,6 @@
 """Measured quality: a tiny random model with a tiny tokenizer, against sums done by hand."""
 
+import hashlib
 import json
 import math
 
@@ -87,9 +88,15 @@ def test_a_begin_token_makes_the_first_token_count(folder, text, tmp_path):
     first = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]["z"]
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "bos_token": "z"}))
     got = finish(measure_quality(read_folder(begun), text))
+    assert got.text_sha256 == hashlib.sha256(text.read_bytes()).hexdigest()
+    assert "text_sha256" not in got.columns()
     ids, ends = tokenise(read_folder(begun), TEXT, 10**6)
     assert (ids[0], ends[0]) == (first, 0)
     assert got.text_bytes == len(TEXT.encode())
+    # but a text of one token is none to measure a loss on: it would be that of any first token
+    text.write_text("z", encoding="utf-8")
+    with pytest.raises(Unusable, match=r"too short to measure a loss on \(1 token of text\)"):
+        finish(measure_quality(read_folder(begun), text))
 
 
 def test_many_windows_give_an_interval_around_the_loss(folder, text):
