@@ -63,8 +63,8 @@ class Doubt:
 
         shape_sd^2 + run_sd^2 + max(sum w v + sum w (d_k - sum w d)^2, (rate x distance)^2)
 
-    where v are the variances of the laws' means. The quantile is Student's, with the degrees of freedom
-    of shape_sd^2 (shapes less one) and run_sd^2 (runs less shapes) together, after Satterthwaite.
+    where v are the variances of the laws' means. The quantile is Student's. Its degrees of freedom are
+    those of shape_sd^2 (shapes less one) and run_sd^2 (runs less one) together, after Satterthwaite.
     """
 
     laws: tuple[Mean, ...]
@@ -85,7 +85,7 @@ class Doubt:
     def freedom(self) -> float:
         """Degrees of freedom of shape_sd^2 + run_sd^2 (Satterthwaite 1946)."""
         shape, run = self.shape_sd**2, self.run_sd**2
-        of_shapes, of_runs = max(self.clusters - 1, 1), max(self.runs - self.clusters, 1)
+        of_shapes, of_runs = max(self.clusters - 1, 1), max(self.runs - 1, 1)
         if not self.runs or not shape + run:
             return of_shapes
         return float((shape + run) ** 2 / (shape**2 / of_shapes + run**2 / of_runs))
@@ -166,7 +166,8 @@ class Doubt:
             # the two edges of a range err independently
             for edge in (each > 0, each < 0):
                 if edge.any():
-                    values[:, edge] += random.standard_normal((count, 1)) * (rest * each)[edge]
+                    common = scale * random.standard_normal((count, 1))
+                    values[:, edge] += common * (rest * each)[edge]
         return np.asarray(np.exp(values))
 
     def _others_variance(self) -> float:

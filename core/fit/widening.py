@@ -10,6 +10,7 @@ from core.fit.fit import Fit
 from core.fit.groups import groups_of
 from core.fit.resample import bootstrap_starts, refit
 from core.fit.solve import problem_of
+from core.fit.terms import SHAPE, term_answers
 from core.laws.columns import fit_columns, log_columns
 from core.records.training_runs import TrainingRuns
 
@@ -47,7 +48,9 @@ def rates(fit: Fit, runs: TrainingRuns, known_error: float) -> dict[str, float]:
         for name in names
         for sign in (1.0, -1.0)
         for rest in _sides(sign * logs[name])
-        if rest.sum() > len(fit.theta) + 1 and np.unique(shapes[rest]).size >= LEAST_SHAPES
+        if rest.sum() > len(fit.theta) + 1
+        and np.unique(shapes[rest]).size >= LEAST_SHAPES
+        and _determined(fit, kept.take(rest))
     ]
     if cuts:
         weights = np.stack([rest for *_, rest in cuts]).astype(np.float64)
@@ -67,6 +70,11 @@ def rates(fit: Fit, runs: TrainingRuns, known_error: float) -> dict[str, float]:
             error_squared[name] += max(float((error**2).mean()) - known_error**2, 0.0)
             away_squared[name] += float((away**2).mean())
     return {name: float(np.sqrt(error_squared[name] / away_squared[name])) for name in names}
+
+
+def _determined(fit: Fit, runs: TrainingRuns) -> bool:
+    """Whether runs fix the terms of size and tokens; beyond those that do not, any error may come."""
+    return not any(a.undetermined for a in term_answers(fit, runs) if a.question != SHAPE)
 
 
 def _sides(values: Floats) -> list[Bools]:
