@@ -11,6 +11,7 @@ from core.project.project import Project
 from core.records.imported import ImportedPoint
 from core.records.measurement import Measurement
 from core.records.training_runs import TrainingRuns
+from core.samples.bandwidth import with_best_bandwidth
 from core.space.space import Space
 from core.space.space_file import parse_space
 
@@ -24,6 +25,10 @@ class Contents:
     measurements: tuple[Measurement, ...]
     runs: tuple[TrainingRuns, ...]
     imported: tuple[ImportedPoint, ...] = ()
+
+    def __post_init__(self) -> None:
+        # a device probed while it was busy is not believed for good
+        object.__setattr__(self, "measurements", with_best_bandwidth(self.measurements))
 
     def suite(self, name: str) -> TrainingRuns:
         """A suite of the project or a bundled one; 'A + B' gives both as one.

@@ -24,12 +24,16 @@ def report(
     """The text and the JSON object of a finished sweep."""
     from core.fit.latency import fit_latency
     from core.records.serial import to_plain
+    from core.samples.bandwidth import with_best_bandwidth
 
+    stored = with_best_bandwidth(project.measurements())
+    rows = {m.id: m for m in stored}
+    found = [rows.get(m.id, m) for m in found]
     device: Device | None = found[-1].device if found else ending["device"]
     laws: tuple[LatencyFit, ...] = ()
     if device is not None:
         keys = {device.key, *(m.device.key for m in found)}
-        laws = fit_latency([m for m in project.measurements() if m.device.key in keys])
+        laws = fit_latency([m for m in stored if m.device.key in keys])
     answer: dict[str, Any] = {
         "schema_version": 1,
         "project": str(options.project),

@@ -86,7 +86,7 @@ _ROWS = (
         key="over_floor", short="over-floor", label="Over memory floor", group="Speed",
         better="lower",
         formula="TPOT over the time in which the device could read the weights once and every cache, at"
-        " the read bandwidth measured on it; 1 is all of the bandwidth",
+        " the best read bandwidth seen on it; 1 is all of the bandwidth",
         made_of=("tpot_s",), made=lambda c, tpot: tpot / c.floor_s, without_draft=True,
         unknown_because="the read bandwidth of this device was not measured",
     ),

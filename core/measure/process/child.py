@@ -127,8 +127,11 @@ class Server:
                 absent = f"torch sees no device '{message['device']}' here"
                 self.send("no-device", message=f"{absent}: {reason}" if reason else absent)
                 return
+            device = found
+        if message["probe"]:
+            # in every process: it may have been busy the last time
             self._report("measuring the device", 0.0)
-            device = measured(found, message["threads"]) if message["probe"] else found
+            device = measured(device, message["threads"])
         if device.kind == "cuda":
             import torch
 

@@ -73,6 +73,7 @@ class Session:
         self.so_far: dict[int, Measurement] = {}
         self._due: Sequence[int] = ()
         self._failed_starts = 0
+        self._started = False
 
     @property
     def pid(self) -> int | None:
@@ -94,12 +95,12 @@ class Session:
                 self.close()
                 self._failed_starts += 1
                 if self._failed_starts >= STARTS or isinstance(error, WorkerHung):
-                    again = "" if self.device is None else " any more"
+                    again = " any more" if self._started else ""
                     raise Unusable(f"measuring cannot start{again}: {error}") from error
-                if self.device is not None:
+                if self._started:
                     raise NotStarted(f"while starting, {error}") from error
                 continue
-            self._failed_starts = 0
+            self._failed_starts, self._started = 0, True
             return self.device
 
     def _start(self) -> Steps[Device]:

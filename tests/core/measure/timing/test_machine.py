@@ -214,3 +214,19 @@ def test_everything_runs_without_psutil_and_nvml():
     assert no_nvml
     if sys.platform == "linux":
         assert 0 < available <= total and busy > 0
+
+
+def test_a_probe_while_the_device_is_busy_takes_nothing_away(monkeypatch):
+    pytest.importorskip("torch")
+    from core.measure.timing import devices
+
+    probes = iter([3.5e9, 20e9, 4e9, 3e9])
+    monkeypatch.setattr(devices, "_bandwidth", lambda _: next(probes))
+    peaks = iter([{"fp32": 1e9, "bf16": 5e9}, {"fp32": 2e9}])
+    monkeypatch.setattr(devices, "_peaks", lambda _: next(peaks))
+    first = devices.measured(devices.cpu_device(), 1)
+    # the second of two was undisturbed
+    assert first.bandwidth_bytes_per_s == 20e9
+    again = devices.measured(first, 1)
+    assert again.bandwidth_bytes_per_s == 20e9
+    assert again.peak_flops_per_s == {"fp32": 2e9, "bf16": 5e9}
