@@ -30,7 +30,6 @@ def drift_factors(points: Sequence[int], times: Sequence[float], values: Sequenc
     fewer than six points it is 1.
     """
     who = np.asarray(points, np.intp)
-    count = int(who.max()) + 1 if len(who) else 0
     if len(np.unique(who)) < FEWEST:
         return np.ones(len(who))
     order = np.argsort(np.asarray(times, float), kind="stable")
@@ -39,7 +38,7 @@ def drift_factors(points: Sequence[int], times: Sequence[float], values: Sequenc
     mine = who[order]
     drift = np.zeros(len(logs))
     for _ in range(ROUNDS):
-        usual = _medians(logs - drift, mine, count)
+        usual = _medians(logs - drift, mine)
         rest = logs - usual[mine]
         with warnings.catch_warnings():
             # a block with no other point near has no estimate
@@ -66,12 +65,10 @@ def _neighbours(who: Indices) -> Indices:
     return np.where(inside & (who[at] != who[:, None]), at, -1)
 
 
-def _medians(values: Floats, who: Indices, count: int) -> Floats:
-    order = np.lexsort((values, who))
-    sizes = np.bincount(who, minlength=count)
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
-    ordered = values[order]
-    low = np.minimum(starts + (sizes - 1) // 2, len(values) - 1)
-    high = np.minimum(starts + sizes // 2, len(values) - 1)
+def _medians(values: Floats, who: Indices) -> Floats:
+    """Median of the values of each number up to the largest; anything for a number without values."""
+    sizes = np.bincount(who)
+    starts = np.cumsum(sizes) - sizes
+    ordered = values[np.lexsort((values, who))]
+    low, high = starts + (sizes - 1) // 2, starts + sizes // 2
     return np.asarray((ordered[low] + ordered[high]) / 2)

@@ -71,7 +71,11 @@ def mutants(path: Path, count: int, seed: int) -> tuple[int, list[Mutant]]:
     for place in order:
         name, occurrence = rng.choice(sorted(places[place]))
         text = mutate_code(source, get_operator(name)(), occurrence)
-        if text is None or meaning(text) == same:
+        try:
+            if text is None or meaning(text) == same:
+                continue
+        except SyntaxError:
+            # `**columns` is no power, and `not x := y` no expression
             continue
         seen += 1
         if len(chosen) < count:
