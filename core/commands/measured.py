@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from core.measure.sweeps.real_model import RANDOM
-from core.records.measurement import Measurement
+from core.records.measurement import ENERGY_UNKNOWN, Measurement
 from core.units import format_quantity, plus_minus
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def described(m: Measurement) -> dict[str, Any]:
         "launch_overhead_s": launch_overhead_s(m),
         "memory_bytes": dict(m.memory_bytes),
         "energy": dict(m.energy) or None,
+        "energy_unknown": m.environment.get(ENERGY_UNKNOWN),
         "flags": list(m.flags),
         "message": m.message,
         "stopped_by": m.environment.get("stopped_by"),
@@ -124,6 +125,8 @@ def measured_lines(found: Measurement) -> list[str]:
     for key, name in sizes:
         if found.memory_bytes.get(key):
             lines.append(f"  {name:<17}{format_quantity(found.memory_bytes[key], 'B'):>10}")
+    if why := found.environment.get(ENERGY_UNKNOWN):
+        lines.append(f"  energy is unknown: {why}")
     if found.flags:
         lines.append(f"  flags: {', '.join(found.flags)}")
     if notes:

@@ -64,6 +64,8 @@ def human(answer: dict[str, Any], found: Sequence[Measurement]) -> str:
     for m, row in zip(found, answer["measurements"], strict=True):
         lines.append(_row(m, row))
     lines.append("")
+    reasons = dict.fromkeys(row["energy_unknown"] for row in answer["measurements"])
+    lines += [f"energy is unknown: {why}" for why in reasons if why]
     skipped = f", {answer['skipped']} known already" if answer.get("skipped") else ""
     left = f", {answer['left']} left" if answer.get("left") else ""
     lines.append(

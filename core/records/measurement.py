@@ -29,6 +29,9 @@ FLAGS = {
 # with one of these flags there is no latency to use
 FAILED_FLAGS = frozenset({"oom", "crashed", "hung", "clock", "unsupported"})
 
+# in `environment`: why there is no energy although it was asked for
+ENERGY_UNKNOWN = "energy_unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Device:

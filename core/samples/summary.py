@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.records.measurement import Measurement
+from core.records.measurement import ENERGY_UNKNOWN, Measurement
 from core.records.metric import Metric
 from core.records.metrics import METRICS
 from core.samples.roofline import floor_ratio, floor_s, launch_overhead_s
@@ -73,6 +73,7 @@ def _memory(m: Measurement) -> str:
 def _energy(m: Measurement) -> str:
     joules, idle = m.energy.get("joules_per_token"), m.energy.get("idle_watts")
     if joules is None:
-        return "Energy: unknown, this device does not report it"
+        why = m.environment.get(ENERGY_UNKNOWN)
+        return f"Energy: unknown, {why}" if why else "Energy: not measured"
     apart = f"; {format_quantity(idle, 'W')} when idle, not subtracted" if idle is not None else ""
     return f"Energy: {format_quantity(joules, 'J')} per token{apart}"

@@ -20,7 +20,7 @@ from core.measure.timing.environment import Watch, snapshot
 from core.measure.timing.memory import PeakMemory, is_out_of_memory, release, shortage
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
-from core.records.measurement import Measurement, Point, Timing
+from core.records.measurement import ENERGY_UNKNOWN, Measurement, Point, Timing
 
 ANCHOR = "anchor"
 TOY = Architecture(1, 64, 2, 1, 32, 128, 64)
@@ -156,10 +156,12 @@ def _timed(
         from core.measure.timing.energy import energy_pass
 
         report(f"energy of {name}", 0.9)
-        measurement = replace(
-            measurement,
-            energy=energy_pass(runner.request, point.workload, context.device, context.energy_s),
-        )
+        try:
+            found = energy_pass(runner.request, point.workload, context.device, context.energy_s)
+            measurement = replace(measurement, energy=found)
+        except Unsupported as error:
+            told = {**measurement.environment, ENERGY_UNKNOWN: str(error)}
+            measurement = replace(measurement, environment=told)
     return measurement
 
 

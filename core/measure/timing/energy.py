@@ -1,4 +1,4 @@
-"""Energy: a pass of its own over the counters the hardware keeps; unknown where there are none.
+"""Energy: a pass of its own over the counters the hardware keeps; unknown, with the reason, without them.
 
 NVML counts millijoules and updates about ten times a second, so a pass lasts at least five seconds.
 On CPU the package counters of RAPL are read where the system lets anyone read them.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.errors import Unsupported
 from core.measure.timing.environment import nvml_handle
 from core.model.workload import Workload
 from core.records.measurement import Device
@@ -30,23 +31,21 @@ class Counter:
         self.temperature = temperature
 
 
-def counter(device: Device) -> Counter | None:
-    """The energy counter of a device, or None where there is none that can be read."""
+def counter(device: Device) -> Counter:
+    """The energy counter of a device. Raises Unsupported, with the reason, where none can be read."""
     found = _nvml_counter(device) if device.kind == "cuda" else rapl_counter()
-    if found is None:
-        return None
     try:
         found.joules()
-    except Exception:
+    except Exception as error:
         # unsupported (MIG, older boards) or forbidden
-        return None
+        raise Unsupported(f"the device's energy counter cannot be read ({error})") from error
     return found
 
 
-def _nvml_counter(device: Device) -> Counter | None:
+def _nvml_counter(device: Device) -> Counter:
     access = nvml_handle(device.index)
     if access is None:
-        return None
+        raise Unsupported("the GPU is asked through NVML, which does not answer (nvidia-ml-py)")
     nvml, handle = access
 
     def temperature() -> float | None:
@@ -58,17 +57,22 @@ def _nvml_counter(device: Device) -> Counter | None:
     return Counter(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, temperature)
 
 
-def rapl_counter(root: Path = RAPL) -> Counter | None:
-    """The sum of the package counters under a powercap folder, unwrapped; None if unreadable."""
+def rapl_counter(root: Path = RAPL) -> Counter:
+    """The sum of the package counters under a powercap folder, unwrapped. Raises Unsupported, with the
+    reason, where they cannot be read."""
     packages = sorted(p for p in root.glob("intel-rapl:*") if p.name.count(":") == 1)
     state: dict[Path, tuple[int, int]] = {}
     try:
         for package in packages:
             state[package] = (_number(package / "energy_uj"), 0)
-    except (OSError, ValueError):
-        return None
+    except PermissionError as error:
+        raise Unsupported(
+            f"the system lets only root read the processor's energy counters ({error.filename})"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise Unsupported(f"the processor's energy counters cannot be read ({error})") from error
     if not state:
-        return None
+        raise Unsupported(f"the system has no energy counters of the processor in {root}")
 
     def read() -> float:
         total = 0
@@ -101,12 +105,10 @@ def energy_pass(
     """Run whole requests for at least five seconds and divide the counter by the tokens made.
 
     Returns 'joules_per_token' (prompts included, every token of every sequence counted), 'watts'
-    while running, 'idle_watts' just before, 'seconds' and 'tokens'; nothing at all where no counter
-    can be read, or where it did not move. Idle power is reported beside it and not taken off.
+    while running, 'idle_watts' just before, 'seconds' and 'tokens'. Idle power is reported beside it and
+    not taken off. Raises Unsupported, with the reason, where no counter can be read or it did not move.
     """
     source = source or counter(device)
-    if source is None:
-        return {}
     _cool(source, now, sleep)
     start, before = now(), source.joules()
     sleep(IDLE_S)
@@ -121,7 +123,7 @@ def energy_pass(
             break
     joules = source.joules() - before
     if joules <= 0:
-        return {}
+        raise Unsupported("the device's energy counter did not move while it worked")
     tokens = requests * workload.batch * workload.output_tokens
     found = {
         "joules_per_token": joules / tokens,

@@ -17,7 +17,9 @@ def test_unknown_things_are_said_to_be_unknown():
     assert "bandwidth was not measured" in line(m, "Memory floor: unknown")
     assert "GPUs only" in line(m, "Launch overhead: unknown")
     assert line(m, "Memory: ") == "Memory: unknown"
-    assert "does not report" in line(m, "Energy: unknown")
+    assert line(m, "Energy") == "Energy: not measured"
+    told = replace(m, environment={**m.environment, "energy_unknown": "there is no counter"})
+    assert line(told, "Energy") == "Energy: unknown, there is no counter"
     assert not any(text.startswith("Measured in") for text in summary_lines(m))
 
 

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from core.errors import Unsupported
 from core.measure.backends.registry import needed_bytes
 from core.measure.process.kernels import covered
 from core.measure.process.messages import receive, send
-from core.measure.timing import memory
+from core.measure.timing import energy, memory
 from core.measure.timing.devices import cpu_device, default_threads, physical_cores
 from core.measure.timing.energy import Counter, energy_pass, rapl_counter
 from core.measure.timing.environment import Watch, busy_seconds, clock_fell, disturbed, own_seconds
@@ -132,7 +133,7 @@ def test_energy_waits_until_the_device_has_cooled():
 def test_energy_is_unknown_and_not_zero_where_it_cannot_be_had(tmp_path):
     still = Counter(lambda: 5.0, lambda: None)
     clock = iter(range(0, 1000, 3))
-    assert (
+    with pytest.raises(Unsupported, match="did not move"):
         energy_pass(
             lambda: None,
             Workload(),
@@ -141,16 +142,30 @@ def test_energy_is_unknown_and_not_zero_where_it_cannot_be_had(tmp_path):
             now=lambda: next(clock),
             sleep=lambda _s: None,
         )
-        == {}
-    )
-    assert rapl_counter(tmp_path) is None
+    with pytest.raises(Unsupported, match="has no energy counters"):
+        rapl_counter(tmp_path)
+
+
+def test_why_energy_cannot_be_had_is_told(tmp_path, monkeypatch):
+    package = tmp_path / "intel-rapl:0"
+    package.mkdir()
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(energy, "_number", forbidden)
+    with pytest.raises(Unsupported, match="lets only root read"):
+        rapl_counter(tmp_path)
+    monkeypatch.setattr(energy, "nvml_handle", lambda _: None)
+    with pytest.raises(Unsupported, match="NVML"):
+        energy.counter(Device("cuda", "test", 2**30))
 
 
 def test_rapl_sums_packages_and_survives_a_wrap(tmp_path):
-    for i, energy in ((0, 900_000), (1, 100_000)):
+    for i, microjoules in ((0, 900_000), (1, 100_000)):
         package = tmp_path / f"intel-rapl:{i}"
         package.mkdir()
-        (package / "energy_uj").write_text(str(energy))
+        (package / "energy_uj").write_text(str(microjoules))
         (package / "max_energy_range_uj").write_text("1000000")
         # a part of a package is counted in it already
         part = tmp_path / f"intel-rapl:{i}:0"
