@@ -213,7 +213,9 @@ def _named(
         factor = factor_of(words[-1], "count")
         if factor is not None:
             unit, scale, words = words[-1], factor, words[:-1]
-    letter = re.findall(r"[A-Za-z]", column)[0] if len(joined(words)) == 1 else ""
+    # a column may be named by one digit, as pandas names an index
+    letters = re.findall(r"[A-Za-z]", column) if len(joined(words)) == 1 else []
+    letter = letters[0] if letters else ""
     place = 0
     if letter:
         if LETTERS.get(letter) != field:

@@ -199,6 +199,13 @@ def test_letters_of_the_papers_are_told_apart_by_case():
     assert set(guess.mapping) == set(fields)
 
 
+@pytest.mark.parametrize("name", ["0", "5", "²", "\N{KELVIN SIGN}"])
+def test_a_column_named_by_a_digit_is_none_of_the_fields(tmp_path, name):
+    text = f"params_total,tokens,loss,{name}\n1e8,2e9,3.1,0\n2e8,4e9,2.9,1\n"
+    reading = load(write(tmp_path, text))
+    assert len(reading.runs) == 2 and list(reading.runs.columns[name]) == [0, 1]
+
+
 def test_a_name_whose_values_contradict_it_is_believed_less():
     good = guess_mapping(("nll",), [(3.1,), (2.9,)]).columns[0]
     bad = guess_mapping(("nll",), [(3100.0,), (2900.0,)]).columns[0]
