@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.guarded import TOO_DEEP, check_nesting, json_start, json_value, read_text
 from core.units import plain_number
 
-LARGEST_BYTES = 2 * 2**30
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# kinds of binary files, by their first bytes, for the message that refuses them
-BINARY = {b"PK": "a zip archive or spreadsheet", b"\x1f\x8b": "gzip", b"SQLi": "SQLite"}
 # a number with a decimal comma, and a cell of one or of a mean and its spread
 DECIMAL_COMMA = re.compile(r"([+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)),(\d+)")
 COMMA_CELL = re.compile(rf"{DECIMAL_COMMA.pattern}(\s*(±|\+/-)\s*\d+(,\d+)?)?")
@@ -113,45 +110,6 @@ def open_document(path: Path) -> Document:
     return _json_in_log(path, text) or _markdown(path, text) or _csv(path, text)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file: UTF-8 (with or without a byte order mark), or UTF-16 with one.
-
-    Unusable, with the file and the reason, where it is missing, empty, too large or binary; in another
-    encoding, with the line too.
-    """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_BYTES:
-            raise Unusable(f"{path}: {size / 2**30:.1f} GiB is too large for a text file")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise Unusable(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise Unusable(f"{path}: cannot be read ({error.strerror or error})") from error
-    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
-    if encoding == "utf-8-sig" and b"\0" in data:
-        raise _binary(path, data)
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        name = encoding.upper().removesuffix("-SIG")
-        raise Unusable(
-            f"{path}: line {line} is not valid {name} (byte {data[error.start]:#04x});"
-            " save the file as UTF-8"
-        ) from None
-    if "\0" in text:
-        raise _binary(path, data)
-    if not text.strip():
-        raise Unusable(f"{path}: the file is empty")
-    return text
-
-
-def _binary(path: Path, data: bytes) -> Unusable:
-    kind = next((f" ({kind})" for mark, kind in BINARY.items() if data.startswith(mark)), "")
-    return Unusable(f"{path}: a binary file{kind}, not text; export it as CSV or JSON first")
-
-
 # --- JSON and YAML
 
 
@@ -161,19 +119,18 @@ def _named_lines(path: Path) -> bool:
 
 def _json(path: Path, text: str) -> Document:
     try:
-        value = json.loads(text)
+        value = json_value(text)
     except json.JSONDecodeError as error:
-        first = next(line for line in text.splitlines() if line.strip())
-        # a broken list with one object per line is not JSON lines, which begin with an object
-        begins = first.strip() != text.strip() and isinstance(_parsed(first)[0], dict)
-        if begins or _named_lines(path):
+        if _several_lines(path, text):
             return _json_lines(path, text)
         at_end = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
         cut = "; the file seems cut off" if at_end else ""
         raise Unusable(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}{cut}"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
+        if _several_lines(path, text):
+            return _json_lines(path, text)
         raise Unusable(f"{path}: not JSON that can be read: {error}") from None
     if _named_lines(path) and isinstance(value, dict):
         return Document(path, "jsonl", records=(value,), lines=(1,))
@@ -198,8 +155,8 @@ def _json_in_log(path: Path, text: str) -> Document | None:
         return None
     rest = "".join(lines[above:])
     try:
-        value, end = json.JSONDecoder().raw_decode(rest)
-    except (ValueError, RecursionError):
+        value, end = json_start(rest)
+    except ValueError:
         return None
     items = value if isinstance(value, list) else [value]
     if not items or not all(isinstance(item, dict) for item in items):
@@ -214,11 +171,18 @@ def _json_in_log(path: Path, text: str) -> Document | None:
     return Document(path, "json", value, around=around)
 
 
+def _several_lines(path: Path, text: str) -> bool:
+    """Whether a text that is not one value may be JSON lines, which begin with an object."""
+    first = next(line for line in text.splitlines() if line.strip())
+    begins = first.strip() != text.strip() and isinstance(_parsed(first)[0], dict)
+    return begins or _named_lines(path)
+
+
 def _parsed(text: str) -> tuple[Any, str]:
     """The value of a text, and the error if it is not JSON."""
     try:
-        return json.loads(text), ""
-    except (ValueError, RecursionError) as error:
+        return json_value(text), ""
+    except ValueError as error:
         return None, f"not valid JSON: {getattr(error, 'msg', error)}"
 
 
@@ -249,11 +213,18 @@ def _yaml(path: Path, text: str) -> Document:
         raise Unusable(f"{path}: reading YAML needs PyYAML ('pip install pyyaml')") from None
     try:
         # safe_load builds plain values only
-        return Document(path, "yaml", yaml.safe_load(text))
-    except (yaml.YAMLError, RecursionError) as error:
+        value = yaml.safe_load(text)
+        check_nesting(value, len(text))
+    except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         raise Unusable(f"{path}: not valid YAML{line}") from error
+    except RecursionError:
+        raise Unusable(f"{path}: not YAML that can be read: {TOO_DEEP}") from None
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        # a date that does not exist, a number too long, and what PyYAML itself does not expect
+        raise Unusable(f"{path}: not YAML that can be read: {error}") from error
+    return Document(path, "yaml", value)
 
 
 # --- Markdown and CSV

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.guarded import is_folder, is_there, json_value
 
 
 def json_object(text: str, what: str) -> dict[str, Any]:
     """The JSON object in a text; Unusable gives the place of the error."""
     try:
-        value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        value = json_value(text)
+    except json.JSONDecodeError as error:
         raise Unusable(f"{what}: not complete JSON ({error})") from error
+    except ValueError as error:
+        raise Unusable(f"{what}: not JSON that can be read ({error})") from error
     if not isinstance(value, dict):
         raise Unusable(f"{what}: expected one JSON object, found {type(value).__name__}")
     return value
@@ -54,11 +57,11 @@ def to_json(value: Any) -> str:
 
 def check_target(path: Path, force: bool = False) -> None:
     """Unusable when `path` cannot be written: it exists (without force), is a folder, has no parent."""
-    if path.is_dir():
+    if is_folder(path):
         raise Unusable(f"{path} is a folder; name a file in it")
-    if path.exists() and not force:
+    if is_there(path) and not force:
         raise Unusable(f"{path} exists already; choose another name or pass --force")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise Unusable(f"{path.parent}: there is no such folder; create it first")
 
 

@@ -21,6 +21,7 @@ from core.fit.validate import judge_largest
 from core.formats.runs.reading import Reading, load
 from core.formats.runs.report import Report, joined
 from core.formats.runs.suites import bundled_suites, load_suite
+from core.guarded import is_there
 from core.laws.columns import CONVENTIONS
 from core.laws.loss import LAWS
 from core.records.training_runs import TrainingRuns
@@ -164,7 +165,7 @@ def fit_of(options: argparse.Namespace) -> tuple[Fit, TrainingRuns, TrainingRuns
 
 def _reading(text: str, columns: list[str], keep: Keep) -> Reading:
     """The bundled suite of this name, or the table in this file, as read."""
-    if text in bundled_suites() and not Path(text).exists():
+    if text in bundled_suites() and not is_there(text):
         return load_suite(text, keep)
     return load(Path(text), pairs(columns, "--column") or None, keep=keep)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.guarded import is_folder, is_there, read_start
 from core.model.architecture import Architecture, shape_from_label
 from core.model.workload import BYTES_PER_ELEMENT, Workload
 from core.units import format_quantity, whole_number
@@ -114,20 +115,18 @@ def _find(options: argparse.Namespace) -> _Found:
     text = options.shape
     changes = [n for n in ("vocab", "heads", "kv_heads", "ffn") if getattr(options, n) is not None]
     path = Path(text).expanduser()
-    if not path.exists() and _looks_like_label(text):
+    if not is_there(path) and _looks_like_label(text):
         return _Found(_described(options), f"shape {text.lower()}")
     if changes or options.tied:
         flag = f"--{changes[0].replace('_', '-')}" if changes else "--tied"
         raise Unusable(f"{flag} changes a shape given as LAYERSxWIDTH, not one read from a file")
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path)
-    if not path.exists():
+    if not is_there(path):
         raise Unusable(
             f"'{text}' is neither a shape (write layers x width, e.g. 24x2048) nor an existing file"
         )
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    if magic == b"GGUF":
+    if read_start(path, 4) == b"GGUF":
         from core.formats.configs.gguf import read_gguf, read_header
 
         stored = read_header(path).parameters

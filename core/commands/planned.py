@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from core.guarded import is_there
 from core.measure.sweeps.plan import Plan, plan
 from core.project.project import Project
 from core.records.measurement import Device, Point
@@ -21,7 +21,7 @@ def planned(
 ) -> tuple[str, dict[str, Any]]:
     """The text and the JSON object of a plan; nothing is measured and no project is made."""
     made: dict[Any, int] = {}
-    if Path(options.project).exists() and not options.again:
+    if is_there(options.project) and not options.again:
         with Project.open(options.project, read_only=True) as project:
             made = dict(repetitions_made(project.measurements()))
     found = plan(

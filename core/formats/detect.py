@@ -12,6 +12,7 @@ from core.errors import Unusable
 from core.formats.results.reading import format_of, read_results, why_not
 from core.formats.runs.reading import open_runs, preview
 from core.formats.runs.tables import is_parquet
+from core.guarded import is_folder, read_start
 
 SQLITE = b"SQLite format 3\0"
 
@@ -32,15 +33,9 @@ class Found:
 def what_file(path: Path | str) -> Found:
     """What this file or folder is; Unusable names what was looked for and what was found."""
     path = Path(path)
-    if not path.exists():
-        raise Unusable(f"there is no file {path}")
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(SQLITE))
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read ({error.strerror})") from error
+    head = read_start(path, len(SQLITE))
     if head == SQLITE or path.suffix == ".paretoscope":
         return Found("project", path, path)
     if path.suffix.lower() == ".toml":

@@ -266,7 +266,9 @@ def shape_from_label(
 def default_heads(d_model: int) -> int:
     """The head count whose head size is even, divides the width and lies nearest to 64 (or 128)."""
     target = 128 if d_model >= 3072 else 64
-    sizes = [s for s in range(2, d_model + 1, 2) if d_model % s == 0]
+    # the sizes below the target are few, and above it only those up to the square of it over 2
+    # can be nearer in ratio than 2 is, which divides every even width
+    sizes = [s for s in range(2, min(d_model, target**2 // 2) + 1, 2) if d_model % s == 0]
     if not sizes:
         raise ValueError(f"a width of {d_model} has no even head size")
     return d_model // min(sizes, key=lambda s: abs(np.log(s / target)))

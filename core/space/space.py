@@ -5,20 +5,29 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Floats, Indices
+from core.arrays import Floats, Indices, Ints
 from core.errors import Unusable
+from core.machine import memory_bytes
 from core.model.architecture import SWITCHES, Shapes
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Point
 from core.space.candidates import Candidates, join
 
 MOST_CANDIDATES = 20_000_000
+MOST_SHAPES = 200_000_000  # combinations of sizes, each looked at once
+MOST_POINTS = 100_000  # to measure; at a second each that is more than a day
+# a space is counted before it is built: it may take this share of the machine's memory
+MEMORY_SHARE = 0.25
+BYTES_PER_COMBINATION = 220  # while the combinations of one depth are looked at
+BYTES_PER_SHAPE = 130
+BYTES_PER_CANDIDATE = 300
+ROWS_AT_ONCE = 500_000
 RUN_AXES = (
     "execution",
     "weights",
@@ -64,20 +73,23 @@ class Space:
     text: str
 
     def candidates(self) -> Candidates:
-        """Every allowed combination as columns; Unusable when there are none or too many."""
-        parts = []
-        count = 0
+        """Every allowed combination as columns; Unusable when there are none, or too many to hold."""
+        parts: list[Candidates] = []
         per_shape = math.prod(len(self.axes[name]) for name in RUN_AXES)
+        count = 0
+        most = min(MOST_CANDIDATES, int(_share_bytes() / BYTES_PER_CANDIDATE))
         for shapes in self._shapes():
-            if not len(shapes):
-                continue
             count += len(shapes) * per_shape
-            if count > MOST_CANDIDATES:
-                raise Unusable(
-                    f"the space '{self.name}' describes more than {MOST_CANDIDATES:,} candidates;"
-                    " make a range coarser or add a constraint"
-                )
-            parts.append(self._with_runs(shapes))
+            if count > most:
+                # too many to build; the rest is only counted, to say how many there are
+                parts.clear()
+            elif len(shapes):
+                parts.append(self._with_runs(shapes))
+        if count > most:
+            raise Unusable(
+                f"the space '{self.name}' describes {count:,} candidates, more than the {most:,} this"
+                " machine can hold; make a range coarser or add a constraint"
+            )
         if not parts:
             raise Unusable(self._nothing())
         return join(parts)
@@ -96,13 +108,20 @@ class Space:
         `most` caps the number of points; shapes are dropped evenly, never a whole level.
         """
         chosen = self._level_shapes()
-        runs = list(self._runs())
+        axes = (self.runtimes, *(self.axes[n] for n in ("batch", "prompt_tokens", "output_tokens")))
+        per_shape = math.prod(map(len, axes))
         if most is not None:
-            per_shape = max(1, len(runs))
             keep = max(1, min(len(chosen), most // per_shape))
             picks = np.unique(np.linspace(0, len(chosen) - 1, keep).round().astype(int))
             chosen = chosen.take(picks)
-            runs = runs[: max(1, most // max(1, len(chosen)))]
+            per_shape = min(per_shape, max(1, most // len(chosen)))
+        count = per_shape * len(chosen)
+        if count > MOST_POINTS:
+            raise Unusable(
+                f"the space '{self.name}' describes {count:,} points to measure, at most"
+                f" {MOST_POINTS:,} can be planned; make a range of [run] coarser"
+            )
+        runs = list(itertools.islice(self._runs(), per_shape))
         points = [
             Point(chosen.row(i), Workload(batch, prompt, output), runtime)
             for runtime, batch, prompt, output in runs
@@ -111,10 +130,7 @@ class Space:
         return tuple(points if most is None else points[:most])
 
     def _level_shapes(self) -> Shapes:
-        parts = [shapes for shapes in self._shapes() if len(shapes)]
-        if not parts:
-            raise Unusable(self._nothing())
-        every = _join_shapes(parts)
+        every = self._every_shape()
         params = np.asarray(every.params_total, np.float64)
         levels = self.levels or tuple(
             np.exp(np.quantile(np.log(params), [0.2, 0.7])) if len(params) > 1 else params
@@ -129,6 +145,24 @@ class Space:
                 f" to measure ({', '.join(f'{level:.3g}' for level in levels)} parameters)"
             )
         return every.take(np.array(list(dict.fromkeys(picks))))
+
+    def _every_shape(self) -> Shapes:
+        parts: list[Shapes] = []
+        count, most = 0, int(_share_bytes() / BYTES_PER_SHAPE)
+        for shapes in self._shapes():
+            count += len(shapes)
+            if count > most:
+                parts.clear()
+            elif len(shapes):
+                parts.append(shapes)
+        if count > most:
+            raise Unusable(
+                f"the space '{self.name}' describes {count:,} shapes, more than the {most:,} this"
+                " machine can hold; make a range coarser or add a constraint"
+            )
+        if not parts:
+            raise Unusable(self._nothing())
+        return _join_shapes(parts)
 
     def _runs(self) -> Iterator[tuple[Runtime, int, int, int]]:
         for batch, prompt, output in itertools.product(
@@ -150,12 +184,43 @@ class Space:
         )
 
     def _shapes(self) -> Iterator[Shapes]:
-        """Allowed shapes, one block per depth, so that memory follows what is kept."""
-        rest = [self.axes[name] for name in ("d_model", "heads", "kv", "ffn", "vocab_size", "tied")]
-        for depth in self.axes["n_layers"]:
-            yield self._block(depth, rest)
+        """Allowed shapes in blocks of some depths, so that memory follows what is kept.
 
-    def _block(self, depth: int, rest: list[tuple[Any, ...]]) -> Shapes:
+        Unusable where even looking at them would take too much memory or time.
+        """
+        rest = [self.axes[name] for name in ("d_model", "heads", "kv", "ffn", "vocab_size", "tied")]
+        depths = np.array(self.axes["n_layers"], np.int64)
+        grid = math.prod(map(len, rest))
+        if grid * BYTES_PER_COMBINATION > _share_bytes():
+            raise Unusable(
+                f"the space '{self.name}' has {grid:,} combinations of sizes at each depth, which"
+                f" take {grid * BYTES_PER_COMBINATION / 2**30:.1f} GiB; at most"
+                f" {_share_bytes() / 2**30:.1f} GiB of this machine may be used; coarsen a range"
+            )
+        if grid * len(depths) > MOST_SHAPES:
+            raise Unusable(
+                f"the space '{self.name}' has {grid * len(depths):,} combinations of sizes, at most"
+                f" {MOST_SHAPES:,} are looked at; coarsen a range"
+            )
+        block = self._block(rest)
+        if not len(block):
+            return
+        for several in np.array_split(depths, -(-len(depths) * len(block) // ROWS_AT_ONCE)):
+            if len(several):
+                yield self._constrained(block, several)
+
+    def _constrained(self, block: Shapes, depths: Ints) -> Shapes:
+        """The block at each of the depths, without the shapes that a constraint rules out."""
+        rows = np.tile(np.arange(len(block)), len(depths))
+        shapes = replace(block.take(rows), n_layers=np.repeat(depths, len(block)))
+        allowed = np.ones(len(shapes), np.bool_)
+        for name, span in self.constraints.items():
+            value = np.asarray(CONSTRAINED[name](shapes), np.float64)
+            allowed &= (value >= span.least) & (value <= span.most)
+        return shapes.take(allowed) if self.constraints else shapes
+
+    def _block(self, rest: list[tuple[Any, ...]]) -> Shapes:
+        """Every combination of the sizes but the depth (1 in each) that heads and widths allow."""
         grid = np.meshgrid(*(np.arange(len(values)) for values in rest), indexing="ij")
         width_i, heads_i, kv_i, ffn_i, vocab_i, tied_i = (axis.ravel() for axis in grid)
         d_model = np.array(rest[0], np.int64)[width_i]
@@ -181,8 +246,8 @@ class Space:
         d_ff = np.where(kind[ffn_i] == "ffn_ratio", rounded, values[ffn_i]).astype(np.int64)
         size = len(d_model)
         switches = {name: np.full(size, bool(self.axes[name][0])) for name in FIXED_SWITCHES}
-        shapes = Shapes(
-            np.full(size, depth, np.int64),
+        return Shapes(
+            np.ones(size, np.int64),
             d_model,
             n_heads,
             n_kv,
@@ -192,11 +257,6 @@ class Space:
             np.array(rest[5], np.bool_)[tied_i],
             **switches,
         ).take(keep)
-        allowed = np.ones(len(shapes), np.bool_)
-        for name, span in self.constraints.items():
-            value = np.asarray(CONSTRAINED[name](shapes), np.float64)
-            allowed &= (value >= span.least) & (value <= span.most)
-        return shapes.take(allowed)
 
     def _with_runs(self, shapes: Shapes) -> Candidates:
         runtimes = self.runtimes
@@ -229,6 +289,10 @@ class Space:
             column(0, np.int16),
             runtimes,
         )
+
+
+def _share_bytes() -> float:
+    return MEMORY_SHARE * memory_bytes()
 
 
 def _join_shapes(parts: Sequence[Shapes]) -> Shapes:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import Unusable
+from core.guarded import MOST_SETTINGS_BYTES, TOO_DEEP, check_nesting, read_text
 from core.model.architecture import SWITCHES
 from core.model.workload import Runtime
 from core.space.space import CONSTRAINED, FIXED_SWITCHES, Space, Span, weights_cache
@@ -19,6 +20,10 @@ from core.units import parse_quantity
 
 SCHEMA_VERSION = 1
 MOST_COMBINATIONS = 2_000_000_000
+MOST_PARAMETERS = 10**17  # counted in 64 bits, with room for what is multiplied by them
+MOST_PER_LEVEL = 1000
+LARGEST_SIZE = 10**12
+MOST_THREADS = 2**16
 KEYS: dict[str, tuple[str, ...]] = {
     "": ("schema_version", "name", "shape", "run", "train", "constraints", "measure"),
     "shape": (
@@ -44,12 +49,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 def read_space(path: Path | str) -> Space:
     """The space described in a TOML file; Unusable names the wrong key and its allowed values."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Unusable(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"{path} cannot be read as text ({error})") from error
+    text = read_text(path, MOST_SETTINGS_BYTES)
     try:
         return parse_space(text)
     except Unusable as error:
@@ -59,8 +59,12 @@ def read_space(path: Path | str) -> Space:
 def parse_space(text: str) -> Space:
     """The space described in TOML text."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
+        check_nesting(data, len(text))
+    except RecursionError:
+        raise Unusable(f"not TOML that can be read: {TOO_DEEP}") from None
+    except ValueError as error:
+        # a number with too many digits is none of TOML's own errors
         raise Unusable(f"not valid TOML: {error}") from error
     version = data.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION:
@@ -80,20 +84,39 @@ def parse_space(text: str) -> Space:
     combinations = math.prod(len(values) for values in axes.values())
     if combinations > MOST_COMBINATIONS:
         raise Unusable(f"{combinations:.3g} combinations are too many; coarsen a range")
+    _check_countable(axes)
     measure = data.get("measure", {})
     per_level = measure.get("shapes_per_level", 6)
-    if not isinstance(per_level, int) or per_level < 1:
-        raise Unusable("[measure] shapes_per_level must be a whole number of at least 1")
+    if type(per_level) is not int or not 1 <= per_level <= MOST_PER_LEVEL:
+        raise Unusable(f"[measure] shapes_per_level must be between 1 and {MOST_PER_LEVEL}")
+    tolerance = _number(measure.get("tolerance", 0.1), "[measure] tolerance", "")
+    levels = _listed(measure.get("levels", []), "[measure] levels")
+    sizes = tuple(_number(v, "[measure] levels", "count") for v in levels)
+    if tolerance < 0 or any(size <= 0 for size in sizes):
+        raise Unusable("[measure] levels and tolerance must be positive")
     space = Space(
         str(data.get("name", "space")),
         axes,
         {k: _span(k, v) for k, v in data.get("constraints", {}).items()},
-        tuple(_number(v, "[measure] levels", "count") for v in _listed(measure.get("levels", []))),
+        sizes,
         per_level,
-        _number(measure.get("tolerance", 0.1), "[measure] tolerance", ""),
+        tolerance,
         text,
     )
     return space
+
+
+def _check_countable(axes: Mapping[str, tuple[Any, ...]]) -> None:
+    """Unusable where the largest shape has more parameters than 64 bits can count with."""
+    depth, width, vocabulary = (max(axes[n]) for n in ("n_layers", "d_model", "vocab_size"))
+    widest = max(v * (width if kind == "ffn_ratio" else 1) for kind, v in axes["ffn"])
+    ffn = widest + max(axes["ffn_multiple"])
+    largest = depth * width * (4 * width + 3 * ffn + 10) + 2 * vocabulary * width
+    if largest > MOST_PARAMETERS:
+        raise Unusable(
+            f"[shape] describes models of up to {largest:.1e} parameters; at most"
+            f" {MOST_PARAMETERS:.0e} can be counted"
+        )
 
 
 def _shape_axes(shape: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -117,10 +140,10 @@ def _shape_axes(shape: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 def _run_axes(run: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     axes: dict[str, tuple[Any, ...]] = {
-        "execution": tuple(_listed(run.get("execution", "eager"))),
-        "weights": tuple(_listed(run.get("weights", "fp32"))),
-        "cache": tuple(_listed(run.get("cache", "same"))),
-        "threads": tuple(_listed(run.get("threads", 0))),
+        "execution": tuple(_listed(run.get("execution", "eager"), "[run] execution")),
+        "weights": tuple(_listed(run.get("weights", "fp32"), "[run] weights")),
+        "cache": tuple(_listed(run.get("cache", "same"), "[run] cache")),
+        "threads": tuple(_listed(run.get("threads", 0), "[run] threads")),
         "batch": _whole(run.get("batch", 1), "[run] batch"),
         "prompt_tokens": _whole(run.get("prompt_tokens", 128), "[run] prompt_tokens"),
         "output_tokens": _whole(run.get("output_tokens", 256), "[run] output_tokens"),
@@ -133,7 +156,9 @@ def _run_axes(run: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, tup
             Runtime(execution, weights, weights_cache(weights, cache))
         except ValueError as error:
             raise Unusable(f"[run] {error}") from error
-    if not all(isinstance(t, int) and t >= 0 for t in axes["threads"]):
+    if not axes["threads"] or not all(
+        type(t) is int and 0 <= t <= MOST_THREADS for t in axes["threads"]
+    ):
         raise Unusable("[run] threads must be whole numbers; 0 means the device's default")
     return axes
 
@@ -147,25 +172,30 @@ def _either(
     values = _values(table.get(key, default), f"[{section}] {key}")
     if any(v <= 0 for v in values):
         raise Unusable(f"[{section}] {key} must be positive")
+    if section == "shape" and max(values) > LARGEST_SIZE:
+        raise Unusable(f"[{section}] {key} must be at most {LARGEST_SIZE:.0e}")
     return tuple((key, v) for v in values)
 
 
 def _switch(table: Mapping[str, Any], key: str, default: bool) -> tuple[bool, ...]:
-    values = _listed(table.get(key, default))
-    if not all(isinstance(v, bool) for v in values):
+    values = _listed(table.get(key, default), f"[shape] {key}")
+    if not values or not all(isinstance(v, bool) for v in values):
         raise Unusable(f"[shape] {key} must be true or false")
     return tuple(values)
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: Any, where: str) -> list[Any]:
+    """The different values of a list, or of one value."""
     values = value if isinstance(value, list) else [value]
+    if any(isinstance(v, (list, dict)) for v in values):
+        raise Unusable(f"{where} must be one value or a list of values, not of lists or tables")
     return list(dict.fromkeys(values))
 
 
 def _whole(value: Any, where: str) -> tuple[int, ...]:
     numbers = _values(value, where)
-    if any(v < 1 or v != int(v) for v in numbers):
-        raise Unusable(f"{where} must be whole numbers of at least 1")
+    if any(not 1 <= v <= LARGEST_SIZE or v != int(v) for v in numbers):
+        raise Unusable(f"{where} must be whole numbers from 1 to {LARGEST_SIZE:.0e}")
     return tuple(dict.fromkeys(int(v) for v in numbers))
 
 
@@ -180,14 +210,14 @@ def _values(value: Any, where: str) -> tuple[float, ...]:
             raise Unusable(f"{where}: 'from' must be positive and at most 'to'")
         if "step" in value:
             step = _number(value["step"], where, "count")
-            if step <= 0 or (high - low) / step > 1e6:
+            if step <= 0 or not (high - low) / step <= 1e6:
                 raise Unusable(f"{where}: 'step' must be positive and not tiny")
             return tuple(low + step * i for i in range(int((high - low) / step + 1e-9) + 1))
         count = int(_number(value["count"], where, ""))
         if not 1 <= count <= 1_000_000:
             raise Unusable(f"{where}: 'count' must be between 1 and a million")
         return tuple(float(v) for v in np.geomspace(low, high, count).round(6))
-    numbers = tuple(_number(v, where, "count") for v in _listed(value))
+    numbers = tuple(_number(v, where, "count") for v in _listed(value, where))
     if not numbers:
         raise Unusable(f"{where} is an empty list")
     return numbers
@@ -199,9 +229,13 @@ def _number(value: Any, where: str, unit: str) -> float:
             return parse_quantity(value, unit)
         except Unusable as error:
             raise Unusable(f"{where}: {error}") from error
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Unusable(f"{where} must be a number, not {value!r}")
-    return float(value)
+    try:
+        found = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        found = math.inf
+    if isinstance(value, bool) or not math.isfinite(found):
+        raise Unusable(f"{where} must be a number, not {value!r:.40}")
+    return found
 
 
 def _span(key: str, value: Any) -> Span:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Unusable
+from core.guarded import MOST_SETTINGS_BYTES, read_text
 from core.records.progress import Steps
 from core.resources import resource
 from core.space.space_file import parse_space
@@ -222,9 +223,9 @@ class SpacePanel(Panel):
         name, _ = QFileDialog.getOpenFileName(self, "Read a space", "", "TOML (*.toml)")
         if name:
             try:
-                self.write_over(Path(name).read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                self._show_result("", f"{name} cannot be read as text ({error})")
+                self.write_over(read_text(Path(name), MOST_SETTINGS_BYTES))
+            except Unusable as error:
+                self._show_result("", str(error))
 
     @Slot()
     def on_write(self) -> None:

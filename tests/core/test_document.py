@@ -1,12 +1,12 @@
 import contextlib
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import document as module
-from core.document import open_document, read_text
+from core.document import open_document
 from core.errors import Unusable
 
 
@@ -112,17 +112,6 @@ def test_what_cannot_be_read_is_refused_by_file_and_place(tmp_path, content, rea
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
-def test_files_that_are_not_there_or_too_large_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(Unusable, match="there is no such file"):
-        read_text(tmp_path / "gone")
-    with pytest.raises(Unusable, match="cannot be read"):
-        read_text(tmp_path)
-    monkeypatch.setattr(module, "LARGEST_BYTES", 10)
-    with pytest.raises(Unusable, match="too large for a text file"):
-        read_text(written(tmp_path, "x" * 11))
-    assert read_text(written(tmp_path, "x" * 10)) == "x" * 10
-
-
 def test_yaml_builds_plain_values_only(tmp_path):
     pytest.importorskip("yaml")
     for text in ("a: [", "a: !!python/object/apply:os.getcwd []"):
@@ -146,3 +135,30 @@ def test_no_bytes_do_anything_but_open_or_be_refused(tmp_path_factory, data, nam
     with contextlib.suppress(Unusable):
         found = open_document(path)
         assert found.found and len(found.rows) + len(found.problems) >= len(found.cells)
+
+
+YAML = (
+    ("a: 2001-99-99", "month must be in"),
+    ("a: " + "9" * 5000, "digits"),
+    ("a: " + "[" * 5000, "nested more than 100 deep"),
+    ("a: &x [*x]", "references repeat each other"),
+    (
+        "- &a [1]\n"
+        + "".join(f"- &{c} [*{b}, *{b}, *{b}, *{b}]\n" for b, c in pairwise("abcdefghijklm")),
+        "references",
+    ),
+    ("a: [1", "not valid YAML at line"),
+)
+
+
+@pytest.mark.parametrize(("text", "reason"), YAML, ids=[reason for _, reason in YAML])
+def test_yaml_that_python_cannot_hold_is_refused_in_one_line(tmp_path, text, reason):
+    path = written(tmp_path, text, "x.yaml")
+    with pytest.raises(Unusable, match=reason) as caught:
+        open_document(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_json_lines_with_a_number_too_long_lose_that_line_only(tmp_path):
+    found = open_document(written(tmp_path, '{"a": 1}\n{"a": ' + "9" * 5000 + "}\n"))
+    assert found.rows == ({"a": 1},) and "5,000 digits" in found.problems[0][2]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from core.collect import collected
-from core.document import read_text
 from core.errors import Unusable
 from core.files import json_object
 from core.formats.configs.writing import ExportContext
+from core.guarded import MOST_SETTINGS_BYTES, read_text
 from core.model.architecture import Architecture
 
 
@@ -50,7 +50,7 @@ def config_formats() -> tuple[ConfigFormat, ...]:
 def read_shape(path: Path | str) -> tuple[Architecture, ConfigFormat]:
     """The shape in a file, and the file's format; Unusable names what was looked for."""
     path = Path(path)
-    text = read_text(path)
+    text = read_text(path, MOST_SETTINGS_BYTES)
     values = json_object(text, str(path)) if text.lstrip().startswith("{") else {}
     row = next((row for row in config_formats() if row.recognises(text, values)), None)
     if row is None:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from core.errors import Unusable
 from core.formats.configs.writing import shape_from
+from core.guarded import opened
 from core.model.architecture import Architecture
 
 _SCALARS = {
@@ -101,34 +102,29 @@ class _Reader:
 def read_header(path: Path | str) -> Header:
     """The header of a GGUF file; Unusable says what is wrong with it."""
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            reader = _Reader(stream, path, path.stat().st_size)
-            if stream.read(4) != b"GGUF":
-                raise Unusable(f"{path}: not a GGUF file (it does not begin with GGUF)")
-            version = reader.number("I")
-            if version not in (2, 3):
-                raise Unusable(f"{path}: GGUF version {version} is not known here (known: 2, 3)")
-            n_tensors, n_values = reader.number("Q"), reader.number("Q")
-            if max(n_tensors, n_values) > 1_000_000:
-                raise Unusable(f"{path}: the GGUF header is damaged")
-            values: dict[str, Any] = {}
-            lengths: dict[str, int] = {}
-            for _ in range(n_values):
-                key = reader.text()
-                values[key] = reader.value(reader.number("I"), key, lengths)
-            tensors: dict[str, tuple[int, ...]] = {}
-            for _ in range(n_tensors):
-                name = reader.text()
-                rank = reader.number("I")
-                if rank > 8:
-                    raise Unusable(f"{path}: tensor '{name}' has {rank} dimensions; damaged header")
-                tensors[name] = tuple(reader.number("Q") for _ in range(rank))
-                reader.take(12)  # type and offset
-    except FileNotFoundError:
-        raise Unusable(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise Unusable(f"{path}: cannot be read ({error.strerror or error})") from error
+    with opened(path) as (stream, size):
+        reader = _Reader(stream, path, size)
+        if stream.read(4) != b"GGUF":
+            raise Unusable(f"{path}: not a GGUF file (it does not begin with GGUF)")
+        version = reader.number("I")
+        if version not in (2, 3):
+            raise Unusable(f"{path}: GGUF version {version} is not known here (known: 2, 3)")
+        n_tensors, n_values = reader.number("Q"), reader.number("Q")
+        if max(n_tensors, n_values) > 1_000_000:
+            raise Unusable(f"{path}: the GGUF header is damaged")
+        values: dict[str, Any] = {}
+        lengths: dict[str, int] = {}
+        for _ in range(n_values):
+            key = reader.text()
+            values[key] = reader.value(reader.number("I"), key, lengths)
+        tensors: dict[str, tuple[int, ...]] = {}
+        for _ in range(n_tensors):
+            name = reader.text()
+            rank = reader.number("I")
+            if rank > 8:
+                raise Unusable(f"{path}: tensor '{name}' has {rank} dimensions; damaged header")
+            tensors[name] = tuple(reader.number("Q") for _ in range(rank))
+            reader.take(12)  # type and offset
     return Header(version, values, tensors, lengths)
 
 

@@ -3,14 +3,15 @@ simplest that fits."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.files import json_object
 from core.formats.configs.hf_families import FAMILIES, Config, Family, Switch
+from core.guarded import MOST_SETTINGS_BYTES, is_folder, read_text
 from core.model.architecture import SWITCHES, Architecture
 
 # what an Architecture cannot express: (keys, smallest value that matters, reason)
@@ -185,16 +186,9 @@ def _architecture(config: Config, name: str, family: Family) -> Architecture:
 def read_config(path: Path) -> Reading:
     """Reads a config.json, or the one in a model folder; Unusable names the file and what is wrong."""
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         path = path / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Unusable(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"{path}: cannot be read ({error})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Unusable(f"{path}: is not complete JSON ({error})") from error
+    config = json_object(read_text(path, MOST_SETTINGS_BYTES), str(path))
     try:
         return reading_from_config(config)
     except Unusable as error:

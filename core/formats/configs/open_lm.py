@@ -60,7 +60,7 @@ def read(text: str) -> Architecture:
     config = json_object(text, what)
     norm = config.get("model_norm", "gain_only_layer_norm")
     ffn = config.get("ffn_type", "swiglu")
-    if norm not in NORMS:
+    if not isinstance(norm, str) or norm not in NORMS:
         raise Unusable(f"{what}: 'model_norm' {norm!r} is not one of {', '.join(NORMS)}")
     if ffn not in ("swiglu", "swiglu_torch", "gelu") or config.get("moe_freq", 0):
         raise Unusable(f"{what}: 'ffn_type' {ffn!r} is not supported (swiglu, swiglu_torch, gelu)")

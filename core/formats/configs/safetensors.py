@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from math import prod
 from pathlib import Path
 
 from core.errors import Unusable
+from core.files import json_object
+from core.guarded import MOST_SETTINGS_BYTES, is_file, is_folder, json_value, opened, read_text
 
 INDEX = "model.safetensors.index.json"
 # bytes and this program's name for each safetensors dtype
@@ -70,17 +71,15 @@ def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     Unusable where the header is damaged or the file ends before its last tensor.
     Format: https://github.com/huggingface/safetensors (8 bytes of length, JSON, then data).
     """
+    with opened(file) as (stream, size):
+        first = stream.read(8)
+        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+        if not 2 <= length <= min(MOST_HEADER_BYTES, size - 8):
+            raise Unusable(f"{file}: not a safetensors file, or its start is damaged")
+        data = stream.read(length)
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            first = stream.read(8)
-            length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-            if not 2 <= length <= min(MOST_HEADER_BYTES, size - 8):
-                raise Unusable(f"{file}: not a safetensors file, or its start is damaged")
-            header = json.loads(stream.read(length))
-    except OSError as error:
-        raise Unusable(f"{file}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        header = json_value(data.decode("utf-8"))
+    except ValueError as error:
         raise Unusable(f"{file}: its safetensors header is damaged ({error})") from error
     tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
     end = 0
@@ -88,8 +87,10 @@ def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         for name, row in header.items():
             if name == "__metadata__":
                 continue
-            dtype, shape = str(row["dtype"]), tuple(int(n) for n in row["shape"])
-            start, stop = (int(n) for n in row["data_offsets"])
+            dtype, shape = str(row["dtype"]), tuple(row["shape"])
+            start, stop = row["data_offsets"]
+            if not all(type(n) is int for n in (*shape, start, stop)):
+                raise Unusable(f"{file}: the sizes of '{name}' are not whole numbers")
             if dtype not in DTYPES:
                 raise Unusable(f"{file}: '{name}' is stored as {dtype}, which is not supported")
             if min(shape, default=0) < 0 or stop - start != DTYPES[dtype][0] * prod(shape):
@@ -108,7 +109,7 @@ def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
+    if is_folder(path):
         if (path / INDEX).is_file():
             path = path / INDEX
         else:
@@ -117,20 +118,17 @@ def _files(path: Path) -> list[Path]:
                 raise Unusable(f"{path}: no .safetensors file in this folder")
             return files
     if path.name.endswith(".json"):
+        text = read_text(path, MOST_SETTINGS_BYTES)
         try:
-            names = sorted(
-                {str(v) for v in json.loads(path.read_text("utf-8"))["weight_map"].values()}
-            )
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            names = sorted({str(v) for v in json_object(text, str(path))["weight_map"].values()})
+        except (KeyError, AttributeError) as error:
             raise Unusable(f"{path}: is not a readable safetensors index ({error!r})") from error
         if not names or any(Path(n).name != n for n in names):
             raise Unusable(f"{path}: names no file, or one outside its folder")
-        missing = [n for n in names if not (path.parent / n).is_file()]
+        missing = [n for n in names if not is_file(path.parent / n)]
         if missing:
             raise Unusable(
                 f"{path}: {len(missing)} of {len(names)} shards are missing ({missing[0]})"
             )
         return [path.parent / n for n in names]
-    if not path.is_file():
-        raise Unusable(f"{path}: there is no such file")
     return [path]

@@ -6,7 +6,6 @@ leaderboard, in which every key is a column ('report.prefill.latency.p50').
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -29,6 +28,7 @@ from core.formats.results.imported import (
     workload,
 )
 from core.formats.results.readers import ResultFormat
+from core.guarded import MOST_SETTINGS_BYTES, json_value, read_text
 from core.model.workload import SERVED, Runtime
 from core.records.imported import Estimate, ImportedPoint
 
@@ -158,8 +158,8 @@ def _config(document: Document) -> tuple[Mapping[str, Any], list[str]]:
         return inside, []
     beside = document.path.with_name("benchmark_config.json")
     try:
-        value = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json_value(read_text(beside, MOST_SETTINGS_BYTES))
+    except ValueError:
         return {}, ["no benchmark_config.json beside it: batch and lengths are unknown"]
     return (
         (value, []) if isinstance(value, Mapping) else ({}, ["benchmark_config.json is unusable"])

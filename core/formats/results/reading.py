@@ -12,6 +12,7 @@ from core.document import Document, open_document
 from core.errors import Unusable
 from core.formats.results.no_results import why_no_results
 from core.formats.results.readers import ResultFormat, result_formats
+from core.guarded import is_folder
 from core.records.imported import ImportedPoint
 
 MOST_FILES = 1000
@@ -24,7 +25,7 @@ def read_results(path: Path | str) -> tuple[ImportedPoint, ...]:
     folder broken files are skipped with a note on the other points, unless all of them are broken.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not is_folder(path):
         return read_document(open_document(path))
     files = _in_folder(path)
     if not files:

@@ -10,6 +10,15 @@ from typing import Any
 
 from core.document import Document, Problem, open_document
 from core.errors import Unusable
+from core.guarded import (
+    MOST_DOCUMENT_BYTES,
+    MOST_SETTINGS_BYTES,
+    check_nesting,
+    is_folder,
+    opened,
+    read_bytes,
+    read_start,
+)
 
 # run states in W&B and MLflow of runs that did not train on all planned tokens
 UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "preempting", "preempted"})
@@ -41,7 +50,7 @@ class RawTable:
 
 def read_table(path: Path) -> RawTable:
     """The table in a file or an MLflow folder; raises Unusable with what is wrong and what to do."""
-    if path.is_dir():
+    if is_folder(path):
         return _mlflow(path)
     if is_parquet(path):
         return _parquet(path)
@@ -52,13 +61,7 @@ def is_parquet(path: Path) -> bool:
     """Whether a file is Parquet by its name or by how it begins; Unusable when it cannot be read."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return True
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PAR1"
-    except FileNotFoundError:
-        raise Unusable(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise Unusable(f"{path}: cannot be read ({error.strerror or error})") from error
+    return read_start(path, 4) == b"PAR1"
 
 
 def table_of(document: Document) -> RawTable:
@@ -171,7 +174,7 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
         if isinstance(value, Mapping):
             # config entries of W&B are {"value": x, "desc": ...}
             if "value" in value and set(value) <= {"value", "desc"}:
-                yield f"{prefix}{name}", value["value"]
+                yield from _flat({name: value["value"]}, prefix)
             else:
                 yield from _flat(value, f"{prefix}{name}.")
         else:
@@ -193,13 +196,21 @@ def _parquet(path: Path) -> RawTable:
             f"{path}: reading Parquet needs pyarrow, which is not installed; "
             "run 'pip install pyarrow' or export the table as CSV"
         ) from None
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise Unusable(f"{path}: not a readable Parquet file: {error}") from None
-    if not table.num_rows:
+    with opened(path) as (stream, size):
+        try:
+            file = pyarrow.parquet.ParquetFile(stream)
+            cells = file.metadata.num_rows * file.metadata.num_columns
+            if max(size, cells) > MOST_DOCUMENT_BYTES // 16:
+                raise Unusable(f"{path}: {cells:,} cells are too many for a table of runs")
+            records = file.read().to_pylist()
+            check_nesting(records, MOST_DOCUMENT_BYTES)
+        except Unusable:
+            raise
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+            raise Unusable(f"{path}: not a readable Parquet file: {error}") from None
+    if not records:
         raise Unusable(f"{path}: the Parquet file has no rows")
-    return _of_records(path, "Parquet", table.to_pylist(), ())
+    return _of_records(path, "Parquet", records, ())
 
 
 # --- MLflow
@@ -225,8 +236,7 @@ def _mlflow(folder: Path) -> RawTable:
         meta = dict(
             (key.strip(), value.strip().strip("'\""))
             for key, _, value in (
-                line.partition(":")
-                for line in (run / "meta.yaml").read_text("utf-8", "replace").splitlines()
+                line.partition(":") for line in _read(run / "meta.yaml").splitlines()
             )
         )
         if meta.get("lifecycle_stage") == "deleted":
@@ -253,13 +263,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _one_line(file: Path) -> str:
-    return file.read_text("utf-8", "replace").strip() if file.is_file() else ""
+    return _read(file).strip() if file.is_file() else ""
+
+
+def _read(file: Path) -> str:
+    return read_bytes(file, MOST_SETTINGS_BYTES).decode("utf-8", "replace")
 
 
 def _last_metric(file: Path) -> float | None:
     """The value at the highest step of 'timestamp value step' lines; None when there is none."""
     points = []
-    for line in file.read_text("utf-8", "replace").splitlines():
+    for line in _read(file).splitlines():
         words = line.split()
         try:
             points.append((int(words[2]) if len(words) > 2 else 0, int(words[0]), float(words[1])))

@@ -7,7 +7,6 @@ with the reason.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import sys
@@ -18,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
+from core.files import json_object
 from core.formats.configs.hf import reading_from_config
 from core.formats.configs.safetensors import DTYPES, tensor_headers
+from core.guarded import MOST_SETTINGS_BYTES, is_file, is_folder, is_there, read_text
 from core.measure.backends.stored_weights import has_own_head, refuse_quantised
 from core.model.architecture import Architecture
 
@@ -70,7 +71,7 @@ def read_folder(path: Path | str) -> ModelFolder:
     be measured: no config, remote code, encoder-decoder, mixture of experts, MLA, quantised or pickled
     weights, a missing or damaged weight file."""
     path = Path(path).expanduser()
-    if not path.is_dir():
+    if not is_folder(path):
         raise Unusable(f"{path} is not a folder; choose one that holds a config.json")
     config = _config(path)
     try:
@@ -232,19 +233,10 @@ def _first_line(error: BaseException) -> str:
 
 def _config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not is_there(file):
         found = ", ".join(sorted(p.name for p in path.iterdir())[:5]) or "nothing"
-        raise Unusable(
-            f"{path} has no config.json (it has {found}); is it a model folder?"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unusable(f"{file}: cannot be read ({error})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Unusable(f"{file}: is not complete JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise Unusable(f"{file}: must be a JSON object with 'model_type' and 'hidden_size'")
+        raise Unusable(f"{path} has no config.json (it has {found}); is it a model folder?")
+    config = json_object(read_text(file, MOST_SETTINGS_BYTES), str(file))
     if config.get("auto_map"):
         raise Unusable(
             f"{file}: needs code of its own ('auto_map'); code from model folders is never run"
@@ -265,15 +257,16 @@ def _weight_files(path: Path) -> list[Path]:
     """Safetensors files of the model; an index decides where there is one, and all must be there."""
     index = path / "model.safetensors.index.json"
     if index.is_file():
+        values = json_object(read_text(index, MOST_SETTINGS_BYTES), str(index))
         try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            names = set(values["weight_map"].values())
+        except (KeyError, AttributeError, TypeError) as error:
             raise Unusable(f"{index}: is not a readable index ({error!r})") from error
         # a name with a path in it could point outside the folder
         bad = sorted(str(n) for n in names if not isinstance(n, str) or Path(n).name != n)
         if bad:
             raise Unusable(f"{index}: names a file outside the folder ({bad[0]})")
-        missing = sorted(n for n in names if not (path / n).is_file())
+        missing = sorted(n for n in names if not is_file(path / n))
         if missing:
             raise Unusable(
                 f"{path}: {len(missing)} of {len(names)} weight files are missing ({missing[0]})"

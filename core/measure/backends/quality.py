@@ -21,6 +21,7 @@ import numpy as np
 
 from core.arrays import Floats, Ints
 from core.errors import Unusable
+from core.guarded import opened
 from core.measure.backends.folder import (
     ModelFolder,
     load_model,
@@ -247,14 +248,11 @@ def _tokenizer(folder: ModelFolder) -> Any:
 
 
 def _text(path: Path) -> str:
+    with opened(path) as (stream, size):
+        data = stream.read(MOST_TEXT_BYTES)
     try:
-        if path.stat().st_size > MOST_TEXT_BYTES:
-            with path.open("rb") as file:
-                # cut between characters, not inside one
-                return file.read(MOST_TEXT_BYTES).decode("utf-8", "ignore")
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise Unusable(f"{path}: cannot be read ({error.strerror})") from error
+        # cut between characters, not inside one
+        return data.decode("utf-8", "ignore" if size > MOST_TEXT_BYTES else "strict")
     except UnicodeDecodeError as error:
         raise Unusable(f"{path}: is not UTF-8 text (byte {error.start})") from error
 

@@ -297,3 +297,16 @@ def test_sizes_of_one_are_the_least():
     assert Architecture(1, 1, 1, 1, 2, 1, 1).params_total > 0
     with pytest.raises(ValueError, match="d_head"):
         Architecture(1, 1, 1, 1, 3, 1, 1)
+
+
+def test_heads_of_a_label_are_the_most_even_split_and_any_width_answers():
+    def by_looking_at_all(width):
+        target = 128 if width >= 3072 else 64
+        sizes = [s for s in range(2, width + 1, 2) if width % s == 0]
+        return width // min(sizes, key=lambda s: abs(np.log(s / target)))
+
+    for width in (2, 4, 30, 62, 254, 2 * 4099, 2 * 8191, 6 * 4093, 3072, 16384, 65536):
+        assert default_heads(width) == by_looking_at_all(width)
+    assert shape_from_label(f"1x{2 * 49999999999}").d_head == 58
+    with pytest.raises(ValueError, match="no even head size"):
+        shape_from_label("1x99999999999")

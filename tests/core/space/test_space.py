@@ -122,13 +122,78 @@ def test_a_wrong_space_says_which_key_and_why(text, part):
 
 def test_too_many_candidates_are_refused_before_memory_is_gone():
     text = "[shape]\nn_layers = {from=1,to=400,step=1}\nd_model = {from=64,to=25600,step=64}\nd_head=32\n[train]\ntokens_per_parameter = {from=1, to=200, step=1}"
-    with pytest.raises(Unusable, match="more than 20,000,000"):
+    with pytest.raises(Unusable, match="describes 32,000,000 candidates, more than the"):
         parse_space(text).candidates()
 
 
 def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
-    with pytest.raises(Unusable, match="there is no file"):
+    with pytest.raises(Unusable, match="there is no such file"):
         read_space(tmp_path / "no.toml")
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Unusable, match="cannot be read as text"):
+    with pytest.raises(Unusable, match="not valid UTF-16"):
         read_space(tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (
+            "d_model = {from=64,to=64000064,step=64}\nvocab_size = {from=1,to=1000,step=1}",
+            "1,000,001,000 combinations .* GiB",
+        ),
+        (
+            "d_model = {from=64,to=640064,step=64}\nvocab_size = {from=1,to=300,step=1}\nn_layers = {from=1,to=300,step=1}",
+            "combinations",
+        ),
+        ("n_layers = [[1]]", "not of lists"),
+        ("n_layers = {a = {b = 1}}", "a range is"),
+        ("n_layers = 1e18", "from 1 to 1e"),
+        ("n_layers = 1" + "0" * 400, "must be a number"),
+        ("n_layers = " + "9" * 5000, "not valid TOML"),
+        ("n_layers = " + "[" * 5000, "nested more than 100 deep"),
+        ("d_model = 1000000000", "parameters"),
+        ("d_ff = 1e300", "at most"),
+        ("tied_embeddings = []", "true or false"),
+    ],
+)
+def test_spaces_are_counted_before_they_are_built(more, part):
+    given = [line.split(" ")[0] for line in more.split("\n")]
+    usual = {"n_layers": "n_layers = 1", "d_model": "d_model = 64"}
+    text = "[shape]\n" + "\n".join([v for k, v in usual.items() if k not in given] + [more])
+    with pytest.raises(Unusable, match=part):
+        parse_space(text).candidates()
+
+
+def test_more_points_than_anybody_measures_are_refused_unless_some_are_asked_for():
+    space = parse_space("[shape]\nn_layers=2\nd_model=64\n[run]\nbatch={from=1,to=1000000,step=1}")
+    with pytest.raises(Unusable, match="1,000,000 points to measure, at most 100,000"):
+        space.measurement_points()
+    assert [p.workload.batch for p in space.measurement_points(3)] == [1, 2, 3]
+
+
+def test_what_this_machine_cannot_hold_is_refused_with_the_number(monkeypatch):
+    monkeypatch.setattr("core.space.space.memory_bytes", lambda: 20_000)
+    with pytest.raises(Unusable, match="describes 22 candidates, more than the 16 this machine"):
+        parse_space(SMALL.replace("[2, 4]", "[2, 4]")).candidates()
+
+
+def test_constraints_hold_at_every_depth_however_many_are_looked_at_at_once(monkeypatch):
+    text = (
+        SMALL.replace("[2, 4]", "{from=1,to=50,step=1}")
+        + "[constraints]\naspect_ratio = {max = 40}"
+    )
+    whole = parse_space(text).candidates().shapes
+    monkeypatch.setattr("core.space.space.ROWS_AT_ONCE", 30)
+    some = parse_space(text).candidates().shapes
+    assert (np.asarray(whole.aspect_ratio) <= 40).all() and len(set(whole.n_layers)) > 40
+    assert (whole.n_layers == some.n_layers).all() and (whole.d_model == some.d_model).all()
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path):
+    for text in ("\N{BYTE ORDER MARK}" + SMALL, SMALL.replace("\n", "\r\n")):
+        (tmp_path / "s.toml").write_bytes(text.encode())
+        assert len(read_space(tmp_path / "s.toml").candidates()) == len(
+            parse_space(SMALL).candidates()
+        )
+    (tmp_path / "s.toml").write_bytes(SMALL.encode("utf-16"))
+    assert read_space(tmp_path / "s.toml").axes == parse_space(SMALL).axes

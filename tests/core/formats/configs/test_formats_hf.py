@@ -175,7 +175,7 @@ def test_broken_files_are_named(tmp_path):
         with pytest.raises(Unusable, match=r"config\.json: "):
             read_config(file)
     file.write_text("[1]")
-    with pytest.raises(Unusable, match="must be a JSON object"):
+    with pytest.raises(Unusable, match="expected one JSON object, found list"):
         read_config(file)
 
 

@@ -380,7 +380,8 @@ def test_unusable_files_say_what_they_are(tmp_path, data, message):
         ("[]", "no runs found"),
         ("[{}]", "no fields"),
         ("[" * 100_000, "not JSON that can be read"),
-        ('[{"loss": 1' + "0" * 400 + ', "tokens": 1, "params": 1}]', "loss is inf"),
+        ('[{"loss": 1' + "0" * 400 + ', "tokens": 1, "params": 1}]', "a number of 401 digits"),
+        ('[{"loss": 1e400, "tokens": 1, "params": 1}]', "loss is inf"),
     ],
 )
 def test_unusable_json_says_what_is_wrong(tmp_path, text, message):
