@@ -25,6 +25,7 @@ class Contents:
     measurements: tuple[Measurement, ...]
     runs: tuple[TrainingRuns, ...]
     imported: tuple[ImportedPoint, ...] = ()
+    unread: tuple[str, ...] = ()  # what the file holds besides and could not be read, one line each
 
     def __post_init__(self) -> None:
         # a device probed while it was busy is not believed for good
@@ -48,12 +49,11 @@ class Contents:
 
 
 def read_contents(project: Project) -> Contents:
-    """The content of a project without its choices."""
-    text = project.text("space")
-    return Contents(
-        project.path.stem,
-        parse_space(text) if text else None,
-        project.measurements(),
-        project.runs(),
-        project.imported(),
-    )
+    """The content of a project without its choices; what cannot be read of it is in `unread`."""
+    text, space = project.text("space"), None
+    try:
+        space = parse_space(text) if text else None
+    except Unusable as error:
+        project.could_not_read("space", str(error))
+    parts = project.measurements(), project.runs(), project.imported()
+    return Contents(project.path.stem, space, *parts, project.unread)

@@ -10,6 +10,7 @@ from core.analysis.contents import read_contents
 from core.analysis.frame import make_frame
 from core.analysis.pipeline import make_laws, make_table
 from core.commands.options import whole
+from core.commands.unread import tell_unread
 from core.export.export import ExportOrder, Written, export, write_measurements
 from core.export.formats import format_of, formats
 from core.formats.own.training_device import TrainingDevice
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     order.check_target()
     with open_any(options.project) as project:
         contents, choices = read_contents(project), project.choices()
+        tell_unread(project)
     if format_of(order.format).kind == "measurements" and not order.candidates:
         # raw measurements need no law
         return answer(write_measurements(contents.measurements, order))

@@ -12,6 +12,7 @@ import numpy as np
 from core.analysis.describe import cell, describe
 from core.commands.following import followed
 from core.commands.options import add_outside, count, whole
+from core.commands.unread import tell_unread
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import METRICS, metric
@@ -77,6 +78,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             raise Unusable(f"'{row.short}' describes a candidate; no direction of it is better")
     with open_any(options.project) as project:
         contents, choices = read_contents(project), project.choices()
+        tell_unread(project)
     choices = choices.changed(
         x=x.key,
         y=y.key,

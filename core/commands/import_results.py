@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.commands.unread import tell_unread
 from core.records.imported import ImportedPoint, left_out
 
 HELP = "read result files of benchmark tools into a project"
@@ -51,6 +52,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
                 }
             )
         total = len(project.imported())
+        tell_unread(project)
     return human(files, options.project), {
         "project": options.project,
         "total": total,

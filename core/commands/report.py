@@ -8,6 +8,7 @@ from typing import Any
 
 from core.commands.following import followed
 from core.commands.options import add_outside, whole
+from core.commands.unread import tell_unread
 from core.errors import Unusable
 from core.pareto.limits import Limit, parse_limit, with_limit
 from core.records.metrics import metric
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     check_target(target, options.force)
     with open_any(options.project) as project:
         contents, choices = read_contents(project), project.choices()
+        tell_unread(project)
     parts: dict[str, Any] = {}
     for axis in ("x", "y"):
         if getattr(options, axis):

@@ -80,15 +80,17 @@ def choices_to_dict(choices: Choices) -> dict[str, Any]:
     return found
 
 
-def choices_from_dict(data: Mapping[str, Any]) -> Choices:
+def choices_from_dict(data: Any) -> Choices:
     """The choices of `choices_to_dict`, or of an older version. A missing key takes its default.
 
     Raises Unusable, by name, for a key that is not known (it would be lost on saving), a value of
     another type, and an axis that is no metric.
     """
     try:
+        if not isinstance(data, Mapping):
+            raise ValueError(f"they are {type(data).__name__} and not an object")
         found = from_plain(Choices, _with_loss(data))
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise Unusable(f"the project's choices cannot be read by this version: {error}") from error
     if found.what_if.precision not in WAYS:
         raise Unusable(

@@ -11,32 +11,28 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.errors import Unusable
+from core.guarded import is_folder, is_there, json_value
+from core.project.checks import TABLES, check_kind, check_tables, check_whole, trust_nothing
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
 from core.project.migrations import SCHEMA_VERSION, migrate, migrated_copy, version_of
-from core.project.packing import pack, unpack
+from core.project.packing import pack, readable
 from core.records.imported import ImportedPoint
 from core.records.measurement import Measurement
 from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
 from core.records.training_runs import TrainingRuns
 
+T = TypeVar("T")
 SUFFIX = ".paretoscope"
 APPLICATION_ID = 0x50415245  # 'PARE', so that `file` and we can tell a project from other SQLite
-TABLES = """
-CREATE TABLE measurement (
-    id INTEGER PRIMARY KEY, added_at TEXT NOT NULL, label TEXT NOT NULL, flags TEXT NOT NULL,
-    record BLOB NOT NULL);
-CREATE TABLE runs (suite TEXT PRIMARY KEY, record BLOB NOT NULL);
-CREATE TABLE imported (id INTEGER PRIMARY KEY, source TEXT NOT NULL, record BLOB NOT NULL);
-CREATE TABLE text (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+SET_ASIDE = " that could not be read"
 
 
 class Project:
@@ -56,14 +52,20 @@ class Project:
         # a job's thread stores results while the window reads: one at a time
         self._lock = threading.RLock()
         self._identity = _identity(path)
+        self._unread: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What of all that was read so far could not be, one line each. It stays in the file."""
+        return tuple(line for lines in self._unread.values() for line in lines)
 
     @staticmethod
     def create(path: Path | str) -> Project:
         """A new, empty project; Unusable when something is already there or cannot be written."""
         path = Path(path)
-        if path.exists():
+        if is_there(path):
             raise Unusable(f"{path} exists already; open it or choose another name")
-        if not path.parent.is_dir():
+        if not is_folder(path.parent):
             raise Unusable(f"the folder {path.parent} does not exist")
         try:
             db = _connect(path, "rwc")
@@ -79,7 +81,7 @@ class Project:
     def open(path: Path | str, read_only: bool = False) -> Project:
         """An existing project; a file in a read-only place opens for reading."""
         path = Path(path)
-        _check_kind(path)
+        check_kind(path)
         if not read_only and not _writable(path):
             return _because(Project.open(path, True), "the file or its folder may not be written")
         try:
@@ -96,7 +98,7 @@ class Project:
                 db, version, kind = _look_into(path, "ro", "&nolock=1")
             except sqlite3.Error as again:
                 raise Unusable(f"{path} cannot be opened ({again})") from again
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:
             raise Unusable(f"{path} is damaged ({error}); it was left as it is") from error
         try:
             if kind != APPLICATION_ID:
@@ -106,12 +108,17 @@ class Project:
                     f"{path} was written by a newer Paretoscope (file version {version}, "
                     f"this program reads up to {SCHEMA_VERSION}); update the program to open it"
                 )
-            _check_whole(path, db)
+            if version < 1:
+                raise Unusable(
+                    f"{path} has file version {version}, which no Paretoscope writes; it was left as it is"
+                )
+            check_tables(path, db)
+            check_whole(path, db)
             if version < SCHEMA_VERSION and read_only:
                 db = migrated_copy(db)
             elif version < SCHEMA_VERSION:
                 migrate(db)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             db.close()
             raise Unusable(_refusal(path, error)) from error
         except BaseException:
@@ -122,7 +129,7 @@ class Project:
     @staticmethod
     def open_or_create(path: Path | str) -> Project:
         """The project at this path, made empty where there is none."""
-        return Project.open(path) if Path(path).exists() else Project.create(path)
+        return Project.open(path) if is_there(path) else Project.create(path)
 
     @staticmethod
     def in_memory(path: Path) -> Project:
@@ -171,10 +178,9 @@ class Project:
         return int(self._read("SELECT COUNT(*) FROM measurement")[0][0])
 
     def measurements(self) -> tuple[Measurement, ...]:
-        """All measurements in the order they were stored."""
+        """All measurements that can be read, in the order they were stored."""
         rows = self._read("SELECT id, record FROM measurement ORDER BY id")
-        with _damage_named("measurement"):
-            return tuple(measurement_from_dict(unpack(record), row) for row, record in rows)
+        return self._readable(rows, "measurement", measurement_from_dict)
 
     # --- training runs and imported results ---------------------------------------------------
 
@@ -186,10 +192,9 @@ class Project:
         )
 
     def runs(self) -> tuple[TrainingRuns, ...]:
-        """The project's own suites, by name."""
-        rows = self._read("SELECT record FROM runs ORDER BY suite")
-        with _damage_named("suite of runs"):
-            return tuple(from_plain(TrainingRuns, unpack(record)) for (record,) in rows)
+        """The project's own suites that can be read, by name."""
+        rows = self._read("SELECT suite, record FROM runs ORDER BY suite")
+        return self._readable(rows, "suite of runs", lambda r, _: from_plain(TrainingRuns, r))
 
     def add_imported(self, source: str, points: Iterable[ImportedPoint]) -> None:
         """Append imported points from one file."""
@@ -197,41 +202,75 @@ class Project:
             for point in points:
                 self._db.execute(
                     "INSERT INTO imported (source, record) VALUES (?, ?)",
-                    (source, pack(to_plain(point))),
+                    (source.encode(errors="replace").decode(), pack(to_plain(point))),
                 )
 
     def imported(self) -> tuple[ImportedPoint, ...]:
-        """All imported points in the order they were stored."""
-        rows = self._read("SELECT record FROM imported ORDER BY id")
-        with _damage_named("imported point"):
-            return tuple(from_plain(ImportedPoint, unpack(record)) for (record,) in rows)
+        """All imported points that can be read, in the order they were stored."""
+        rows = self._read("SELECT id, record FROM imported ORDER BY id")
+        return self._readable(rows, "imported point", lambda r, _: from_plain(ImportedPoint, r))
 
     # --- named texts: the space, the choices --------------------------------------------------
 
     def put_text(self, name: str, value: str) -> None:
-        """Store a text under a name, in place of an earlier one."""
-        self._write("INSERT OR REPLACE INTO text (name, value) VALUES (?, ?)", (name, value))
+        """Store a text under a name, in place of an earlier one. One that could not be read is kept
+        beside it, under another name."""
+        with self._transaction():
+            if self._unread.pop(name, ()):
+                self._db.execute(
+                    "UPDATE OR REPLACE text SET name = ? WHERE name = ?", (name + SET_ASIDE, name)
+                )
+            self._db.execute(
+                "INSERT OR REPLACE INTO text (name, value) VALUES (?, ?)", (name, value)
+            )
 
     def text(self, name: str, default: str = "") -> str:
-        """The text of a name."""
-        rows = self._read("SELECT value FROM text WHERE name = ?", (name,))
-        return rows[0][0] if rows else default
+        """The text of a name; the default too for something stored there that is no text."""
+        rows = self._read(
+            "SELECT CAST(value AS BLOB), typeof(value) FROM text WHERE name = ?", (name,)
+        )
+        if not rows:
+            return default
+        value, kind = rows[0]
+        try:
+            if kind != "text":
+                raise ValueError(f"it is {kind} and not text")
+            return str(value.decode())
+        except ValueError as error:
+            self.could_not_read(name, str(error))
+            return default
+
+    def could_not_read(self, name: str, reason: str) -> None:
+        """Note that the text of a name cannot be used, so that it is kept when another takes its place."""
+        self._unread[name] = (
+            f"the project's {name} could not be read and was left out ({reason})",
+        )
 
     def put_choices(self, choices: Choices) -> None:
         """Store the user's choices."""
         self.put_text("choices", json.dumps(choices_to_dict(choices)))
 
     def choices(self) -> Choices:
-        """The stored choices, or the defaults."""
+        """The stored choices; the defaults where there are none, or none that can be read."""
         stored = self.text("choices")
-        return choices_from_dict(json.loads(stored)) if stored else Choices()
+        try:
+            return choices_from_dict(json_value(stored)) if stored else Choices()
+        except ValueError as error:
+            self.could_not_read("choices", str(error))
+            return Choices()
+
+    def _readable(
+        self, rows: list[Any], what: str, read: Callable[[dict[str, Any], Any], T]
+    ) -> tuple[T, ...]:
+        found, self._unread[what] = readable(rows, what, read)
+        return found
 
     # --- the database --------------------------------------------------------------------------
 
     def save_copy(self, path: Path | str) -> None:
         """Write a whole, consistent copy (SQLite's online backup) to another path."""
         path = Path(path)
-        if not path.parent.is_dir():
+        if not is_folder(path.parent):
             raise Unusable(f"the folder {path.parent} does not exist")
         unfinished = path.with_name(path.name + ".part")
         with suppress(FileNotFoundError):
@@ -252,7 +291,7 @@ class Project:
         try:
             with self._lock:
                 return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise Unusable(f"{self.path} cannot be read ({error})") from error
 
     def _write(self, sql: str, values: tuple[Any, ...]) -> int:
@@ -305,7 +344,7 @@ class _Transaction:
             raise Unusable(_refusal(self._path, error)) from error
 
 
-def _refusal(path: Path, error: sqlite3.Error) -> str:
+def _refusal(path: Path, error: Exception) -> str:
     reason = str(error)
     if "locked" in reason:
         return f"{path} is being written by another program; close it there and try again"
@@ -314,17 +353,6 @@ def _refusal(path: Path, error: sqlite3.Error) -> str:
     if "readonly" in reason:
         return f"{path} is read-only; save a copy elsewhere to change it"
     return f"{path} could not be written ({reason})"
-
-
-@contextmanager
-def _damage_named(what: str) -> Iterator[None]:
-    """Raise Unusable for a stored record whose fields are not those of this version."""
-    try:
-        yield
-    except Unusable:
-        raise
-    except ValueError as error:
-        raise Unusable(f"a stored {what} is damaged ({error})") from error
 
 
 def _because(project: Project, why: str) -> Project:
@@ -370,29 +398,7 @@ def _connect(path: Path, mode: str, more: str = "") -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    trust_nothing(db)
     # a rollback journal rather than WAL: one file, and it works on network drives
     db.execute("PRAGMA synchronous = FULL")
     return db
-
-
-def _check_kind(path: Path) -> None:
-    if path.is_dir():
-        raise Unusable(f"{path} is a folder, not a project file")
-    if not path.exists():
-        raise Unusable(f"there is no file {path}")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read ({error.strerror})") from error
-    if head != b"SQLite format 3\0":
-        raise Unusable(f"{path} is not a Paretoscope project, or its start is damaged")
-
-
-def _check_whole(path: Path, db: sqlite3.Connection) -> None:
-    try:
-        answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        answer = str(error)
-    if answer != "ok":
-        raise Unusable(f"{path} is damaged ({answer}); it was left as it is")

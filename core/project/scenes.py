@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from core.errors import Unusable
+from core.guarded import json_value
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
 from core.records.metrics import METRICS
 
@@ -40,7 +41,7 @@ def scene_text(choices: Choices) -> str:
 def scene_parts(text: str) -> dict[str, object]:
     """The parts that a scene's text holds, ready for `Choices.changed`; Unusable for a damaged one."""
     try:
-        data = json.loads(text)
+        data = json_value(text)
         stored = choices_from_dict(data)
         return {name: getattr(stored, name) for name in SCENE_PARTS if name in data}
     except (TypeError, ValueError, KeyError, AttributeError) as error:

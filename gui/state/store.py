@@ -218,7 +218,7 @@ class Store(QObject):
                 devices=old.devices,
                 read_only=project.read_only,
                 demo=demo,
-                message=read_only_message(project),
+                message=read_only_message(project) or unread_message(project),
             )
         )
         self._derive()
@@ -457,6 +457,13 @@ class Store(QObject):
     def _replace(self, new: State) -> None:
         old, self.state = self.state, new
         self.changed.emit(new, old)
+
+
+def unread_message(project: Project) -> str:
+    """What of the file could not be read, the first of several; empty where all could."""
+    unread = project.unread
+    more = f"; {len(unread) - 1} more like it" if len(unread) > 1 else ""
+    return f"{unread[0]}{more}; it stays in the file" if unread else ""
 
 
 def read_only_message(project: Project) -> str:

@@ -125,11 +125,9 @@ def test_a_misspelled_field_of_the_timing_is_refused_by_name(tmp_path):
         record["timing"]["drift_factor"] = record["timing"].pop("drift_factors")
         db.execute("UPDATE measurement SET record = ? WHERE id = 1", (pack(record),))
     db.close()
-    with (
-        Project.open(copy) as project,
-        pytest.raises(Unusable, match=r"measurement\.timing has no field 'drift_factor'"),
-    ):
+    with Project.open(copy) as project:
         project.measurements()
+        assert "measurement.timing has no field 'drift_factor'" in project.unread[0]
 
 
 def test_raw_exports_of_every_version_give_the_same_numbers():

@@ -183,7 +183,7 @@ def test_two_threads_store_without_losing_any(tmp_path):
         assert len(project.measurements()) == 20
 
 
-def test_a_stored_record_that_does_not_fit_is_refused_by_name(tmp_path):
+def test_a_stored_record_that_does_not_fit_is_named_and_the_rest_opens(tmp_path):
     with Project.create(tmp_path / "a.paretoscope") as project:
         project.add_imported("x.json", [POINT])
         project.put_runs(suite("morph"))
@@ -191,12 +191,15 @@ def test_a_stored_record_that_does_not_fit_is_refused_by_name(tmp_path):
             (blob,) = project._read(f"SELECT record FROM {table}")[0]
             record = pack(unpack(blob) | {"colour": "red"})
             project._write(f"UPDATE {table} SET record = ?", (record,))
-            with pytest.raises(Unusable, match=r"damaged .* has no field 'colour'"):
-                read()
+            assert read() == ()
+            assert any("is damaged" in u and "has no field 'colour'" in u for u in project.unread)
 
 
-def test_choices_with_an_unknown_key_are_refused_by_name(tmp_path):
+def test_choices_with_an_unknown_key_are_left_out_by_name_and_kept_when_others_are_stored(tmp_path):
+    text = '{"x": "loss", "sparkle": 1}'
     with Project.create(tmp_path / "a.paretoscope") as project:
-        project.put_text("choices", '{"x": "loss", "sparkle": 1}')
-        with pytest.raises(Unusable, match="sparkle"):
-            project.choices()
+        project.put_text("choices", text)
+        assert project.choices() == Choices() and "sparkle" in project.unread[0]
+        project.put_choices(Choices(x="ttft_s"))
+        assert project.choices().x == "ttft_s" and project.unread == ()
+        assert project.text("choices that could not be read") == text
