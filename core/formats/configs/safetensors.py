@@ -93,7 +93,7 @@ def tensor_headers(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
                 raise Unusable(f"{file}: the sizes of '{name}' are not whole numbers")
             if dtype not in DTYPES:
                 raise Unusable(f"{file}: '{name}' is stored as {dtype}, which is not supported")
-            if min(shape, default=0) < 0 or stop - start != DTYPES[dtype][0] * prod(shape):
+            if min(start, *shape) < 0 or stop - start != DTYPES[dtype][0] * prod(shape):
                 raise Unusable(f"{file}: the size of '{name}' disagrees with its shape")
             tensors[name] = (dtype, shape)
             end = max(end, stop)
