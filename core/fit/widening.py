@@ -20,6 +20,9 @@ PRIOR_RATE = 0.01
 # how many cuts the prior is worth, each of runs that are twice as large as those that were fitted
 PRIOR_CUTS = 2.0
 PRIOR_AWAY = float(np.log(2.0))
+# a cut counts with at most so many times the rate of the median one: a law fitted to half of the runs
+# may run off to an exponent of 40
+MOST_ABOVE = 3.0
 # a cut fits the runs on one side of these quantiles of a column's distinct values
 SHARES = (1 / 2, 2 / 3, 5 / 6)
 # a cut must leave as many shapes to fit
@@ -33,12 +36,12 @@ def rates(fit: Fit, runs: TrainingRuns, known_error: float) -> dict[str, float]:
     above, and judged on the others that lie inside what was fitted in every other column. The rate
     squared is what the mean squared errors exceed `known_error` squared by (the standard deviation of
     ln L inside), summed over the cuts, over the sum of mean squared distances from the cut. Cuts that
-    reach far so count most, and PRIOR_RATE counts as PRIOR_CUTS more: one run cannot set a rate alone.
+    reach far so count most, and PRIOR_RATE counts as PRIOR_CUTS more. No cut counts with more than
+    MOST_ABOVE times the median one's rate: neither one run nor one cut can set a rate alone.
     """
     names = axes(fit)
-    prior = PRIOR_CUTS * PRIOR_AWAY**2
-    error_squared = dict.fromkeys(names, prior * PRIOR_RATE**2)
-    away_squared = dict.fromkeys(names, prior)
+    missed: dict[str, list[float]] = {name: [] for name in names}
+    distance: dict[str, list[float]] = {name: [] for name in names}
     problem, usable = problem_of(fit, runs)
     kept = runs.take(usable)
     logs = log_columns(fit_columns(kept), names, fit.params)
@@ -67,9 +70,20 @@ def rates(fit: Fit, runs: TrainingRuns, known_error: float) -> dict[str, float]:
             error = theirs[out] - loss[out]
             if not out.any() or not np.isfinite(error).all():
                 continue
-            error_squared[name] += max(float((error**2).mean()) - known_error**2, 0.0)
-            away_squared[name] += float((away**2).mean())
-    return {name: float(np.sqrt(error_squared[name] / away_squared[name])) for name in names}
+            missed[name].append(max(float((error**2).mean()) - known_error**2, 0.0))
+            distance[name].append(float((away**2).mean()))
+    return {name: _pooled(np.array(missed[name]), np.array(distance[name])) for name in names}
+
+
+def _pooled(missed: Floats, distance: Floats) -> float:
+    """One rate from the squared errors and squared distances of several cuts, and the prior."""
+    prior = PRIOR_CUTS * PRIOR_AWAY**2
+    limit = 0.0
+    if missed.size:
+        limit = (MOST_ABOVE * max(float(np.sqrt(np.median(missed / distance))), PRIOR_RATE)) ** 2
+    bounded = np.minimum(missed, limit * distance)
+    total = (prior * PRIOR_RATE**2 + bounded.sum()) / (prior + distance.sum())
+    return float(np.sqrt(total))
 
 
 def _determined(fit: Fit, runs: TrainingRuns) -> bool:

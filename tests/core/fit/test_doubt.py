@@ -101,6 +101,13 @@ def test_rates_come_from_several_cuts_and_shrink_to_the_prior(truth):
     assert rates(true_law, spoilt, 0.003)["N"] < 0.06
 
 
+def test_one_cut_that_runs_off_does_not_set_a_rate():
+    # a free width-depth law fitted to the narrower half of these shapes takes an exponent of 40
+    runs = suite("morph")
+    found = rates(fit(runs, "width-depth", tied="free", method="huber"), runs, 0.002)
+    assert found["R"] < 0.03
+
+
 def test_n_d_and_r_have_rates_of_their_own(truth):
     runs = simulated(truth, 3)
     # beyond 10 B tokens the losses fall faster than any law here says
