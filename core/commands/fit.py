@@ -49,7 +49,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="+",
         metavar="RUNS.csv",
-        help="table of runs (CSV, JSON, JSON lines, Parquet), or a bundled suite: morph, gemstones, overtraining",
+        help="table of runs (CSV, JSON, JSON lines, Parquet), a folder with a file for each run, or a bundled suite: morph, gemstones, overtraining",
     )
     parser.add_argument(
         "--together",

@@ -11,6 +11,7 @@ from core.document import Document, open_document
 from core.errors import Unusable
 from core.formats.results.reading import format_of, read_results, why_not
 from core.formats.runs.reading import open_runs, preview
+from core.formats.runs.single.run_files import kind_of
 from core.formats.runs.tables import is_parquet
 from core.guarded import is_folder, read_start
 
@@ -50,7 +51,15 @@ def _folder(path: Path) -> Found:
         return Found("model", path, path)
     if (path / "meta.yaml").is_file() or (path / "params").is_dir():
         return _runs(path)
-    return Found("results", path, read_results(path))
+    try:
+        return Found("results", path, read_results(path))
+    except Unusable:
+        # a folder with a file for each run
+        try:
+            return _runs(path)
+        except Unusable:
+            pass
+        raise
 
 
 def _runs(source: Path | Document) -> Found:
@@ -70,6 +79,8 @@ def _document(path: Path) -> Found:
         "hidden_size" in values or (isinstance(inner, Mapping) and "hidden_size" in inner)
     ):
         return Found("model", path, path)
+    if kind_of(document) is not None:
+        return _runs(document)
     named = format_of(document)
     if named is not None and not named.general:
         return Found("results", path, named.read(document))

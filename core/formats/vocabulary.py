@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = {
     "token param ratio",
     # --- quality
     "loss": "loss, final loss, validation loss, val loss, eval loss, test loss, dev loss, "
-    "valid loss, loss val, loss validation, cross entropy, ce loss, nll, mean loss, avg loss, "
+    "valid loss, loss val, loss validation, cross entropy, cross entropy loss, ce loss, nll, mean loss, avg loss, "
     "average loss, loss c4, c4 loss",
     "train_loss": "avg train loss, mean train loss, train loss, training loss, loss train",
     "bits_per_byte": "bits per byte, bpb",

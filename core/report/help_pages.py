@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from core.export.formats import formats
 from core.formats.results.readers import result_formats
 from core.formats.runs.about import KEYS
+from core.formats.runs.single.run_files import run_files
 from core.laws.downstream import ERROR_LAWS, GADRE
 from core.laws.latency import TERMS
 from core.laws.loss import LAWS
@@ -151,7 +152,7 @@ def formats_page() -> str:
             "Each written shape is read back and must give the same architecture.",
             "## Tables of training runs",
             "A loss, the training tokens, and a size or shape in every row; CSV, JSON, JSON lines,"
-            " Parquet, an export of W&B or a folder of MLflow. Columns are recognised by their names"
+            " Parquet, an export of W&B, a folder of MLflow, or a folder with a file for each run (below). Columns are recognised by their names"
             " and units. `fit`, `compare`, `bootstrap` and `doubt` tell what reading did: rows left"
             " out, columns guessed, what was derived, rows that look odd.",
             "Rows of one shape and number of tokens that differ in a learning rate, a batch size or another"
@@ -163,6 +164,11 @@ def formats_page() -> str:
             " validation`. The bundled tables do. All lines are optional, other comments are passed"
             " over, and what you choose by hand goes before.",
             table(("Line", "What it says"), [(f"`# {k}: ...`", v) for k, v in KEYS.items()]),
+            "Files that hold one run each; of a log the last values are taken:",
+            table(
+                ("Written by", "File", "Checked against"),
+                [(r.title, f"`{r.file}`", r.checked_against) for r in run_files()],
+            ),
             "## Also read",
             "- **Projects** (`.paretoscope`): everything measured and chosen, one file.\n"
             "- **Spaces** (`.toml`): the described candidates; see the Space panel.\n"

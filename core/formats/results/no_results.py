@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.document import Document
+from core.formats.runs.single.run_files import kind_of
 from core.formats.vocabulary import NAMES, read_name
 
 # a table that has these is one of training runs, unless it also holds what only results hold
@@ -40,6 +41,9 @@ def why_no_results(document: Document) -> str:
             "vLLM bench throughput, whose tokens_per_second counts prompt and output tokens together;"
             " time it with 'vllm bench serve'"
         )
+    single = kind_of(document)
+    if single is not None:
+        return f"one training run ({single.title}), no results; give it or its folder to 'fit'"
     if rows and document.kind in ("csv", "jsonl") and _runs([str(key) for key in rows[0]]):
         return "a table of training runs, not of results; give it to 'fit' or the Laws panel"
     return ""

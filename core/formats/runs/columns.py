@@ -228,6 +228,9 @@ def _named(
         return None
     if field == "name":
         return ColumnGuess(column, field, confidence=confidence, reason=reason)
+    if field == "loss" and {"train", "training"} & set(words_of(column)):
+        # 'eval/CrossEntropyLoss' before 'train/CrossEntropyLoss'
+        confidence -= 0.02
     # this program's own name for a field is certain, whatever the cells hold: bad rows are errors
     own = place == 0 and not letter
     if not values:

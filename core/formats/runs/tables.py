@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from core.document import Document, Problem, open_document
 from core.errors import Unusable
+from core.formats.runs.single.run_files import OneRun, RunFile, kind_of, run_files
 from core.guarded import (
     MOST_DOCUMENT_BYTES,
     MOST_SETTINGS_BYTES,
@@ -20,6 +22,8 @@ from core.guarded import (
     read_start,
 )
 
+MOST_FILES = 2000
+MOST_NOTED = 3
 # run states in W&B and MLflow of runs that did not train on all planned tokens
 UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "preempting", "preempted"})
 _MLFLOW_STATES = {"1": "running", "2": "scheduled", "3": "finished", "4": "failed", "5": "killed"}
@@ -70,6 +74,9 @@ def table_of(document: Document) -> RawTable:
     Unusable where there is no such table. A CSV may be one of the two kinds that W&B exports.
     """
     path = document.path
+    single = kind_of(document)
+    if single is not None:
+        return _of_single(single, [single.read(document)])
     if document.kind == "csv":
         table = RawTable(
             "CSV",
@@ -88,6 +95,57 @@ def table_of(document: Document) -> RawTable:
             f"{path}: no runs found; write a list of objects (one per run) or an object of columns"
         )
     return _of_records(path, document.kind.upper(), records, ())
+
+
+# --- files of one run each
+
+
+def _of_single(kind: RunFile, runs: Sequence[OneRun]) -> RawTable:
+    header = tuple(dict.fromkeys(name for run in runs for name in run.row))
+    rows = tuple(tuple(run.row.get(name) for name in header) for run in runs)
+    notes = dict.fromkeys(note for run in runs[:MOST_NOTED] for note in run.notes)
+    return RawTable(kind.title, header, rows, notes=tuple(notes))
+
+
+def _folder_of_runs(folder: Path) -> RawTable | None:
+    """The runs of a folder in which each has a file; None where no file is one. Of checkpoints of one run
+    the last is taken."""
+    found: dict[str, list[OneRun]] = {}
+    broken = []
+    for file in _last_checkpoints(folder):
+        try:
+            document = open_document(file)
+            kind = kind_of(document)
+            if kind is not None:
+                found.setdefault(kind.title, []).append(kind.read(document))
+        except Unusable as error:
+            broken.append(str(error))
+    if not found:
+        return None
+    title = max(found, key=lambda name: len(found[name]))
+    table = _of_single(next(row for row in run_files() if row.title == title), found[title])
+    more = [
+        f"{len(runs)} files of {name} are left out" for name, runs in found.items() if name != title
+    ]
+    if broken:
+        more.append(f"{len(broken)} files cannot be read, the first: {broken[0]}")
+    return replace(table, notes=(*table.notes, *more))
+
+
+def _last_checkpoints(folder: Path) -> list[Path]:
+    """The files up to three levels down that may hold a run, of 'checkpoint-N' folders the highest only."""
+    suffixes = {row.suffix for row in run_files()}
+    kept: dict[tuple[Path, str], tuple[int, Path]] = {}
+    for level in ("*", "*/*", "*/*/*", "*/*/*/*"):
+        for file in sorted(folder.glob(level))[:MOST_FILES]:
+            if file.suffix.lower() not in suffixes or not file.is_file():
+                continue
+            match = re.fullmatch(r"checkpoint-(\d{1,12})", file.parent.name)
+            key = (file.parent.parent if match else file.parent, file.name)
+            step = int(match[1]) if match else 0
+            if key not in kept or kept[key][0] < step:
+                kept[key] = (step, file)
+    return [file for _, file in kept.values()][:MOST_FILES]
 
 
 # --- W&B
@@ -224,11 +282,14 @@ def _mlflow(folder: Path) -> RawTable:
         if (run / "metrics").is_dir() and (run / "meta.yaml").is_file()
     )
     if not runs:
+        single = _folder_of_runs(folder)
+        if single is not None:
+            return single
         extra = ""
         if (folder / "mlflow.db").exists():
             extra = " (it holds mlflow.db: export the runs with mlflow.search_runs().to_csv())"
         raise Unusable(
-            f"{folder}: this is a folder without MLflow runs "
+            f"{folder}: this is a folder without MLflow runs or logs of runs "
             f"(looked for meta.yaml beside metrics/, up to three levels down){extra}; name a file"
         )
     records = []
