@@ -210,3 +210,84 @@ def test_oriented_knows_only_two_ways():
     assert oriented(np.array([1.0]), "higher")[0] == -1.0
     with pytest.raises(ValueError, match="lower"):
         oriented(np.array([1.0]), "bigger")
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Prefilters, chunks and blocks that a table of a few rows needs several of."""
+    for name, size in {"FEW": 3, "BINS_2D": 8, "BINS_3D": 4, "CHUNK": 7, "BLOCK": 2}.items():
+        monkeypatch.setattr(front, name, size)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["ties", "smooth", "front", "infinite"])
+def test_small_parts_give_the_front_of_the_whole(small_parts, dimensions, kind):
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        n = int(random.integers(1, 40))
+        values = random.random((n, dimensions))
+        if kind == "ties":
+            values = random.integers(0, 4, (n, dimensions)).astype(float)
+        elif kind == "front":
+            values[:, -1] = dimensions - values[:, :-1].sum(axis=1)
+        elif kind == "infinite":
+            values = random.choice([-np.inf, 0.0, -0.0, 1.0, np.inf, np.nan], (n, dimensions))
+        feasible = random.random(n) < 0.7
+        kept = np.where(feasible[:, None], values, np.nan)
+        assert (nondominated(values) == brute(values)).all()
+        assert (nondominated(values, feasible) == brute(kept)).all()
+
+
+def test_a_grid_drops_what_a_lower_cell_beats(small_parts):
+    x = np.repeat(np.arange(8.0), 8)
+    y = np.tile(np.arange(8.0), 8)
+    # c is lowest at the origin: in every other row and column of cells something beats it
+    kept = prefilter_3d(x, y, np.ones(64))
+    assert {0} <= set(kept.tolist()) and len(kept) < 32
+
+
+def test_gains_are_relative_to_the_spread_of_each_column():
+    # from (10, 100): one gains a tenth in x and all of y, the other all of x and 0.4 of y
+    x, y = np.array([10.0, 9.0, 0.0]), np.array([100.0, 0.0, 60.0])
+    assert dominators(x, y, 0).tolist() == [2, 1]
+    # all of x, half of y against half of x, 0.9 of y: 1.5 and 1.4
+    assert dominators(np.array([10.0, 0, 5]), np.array([100.0, 50, 10]), 0).tolist() == [1, 2]
+    # a column without spread, and one that is infinite, decide nothing
+    assert dominators(np.array([1.0, 1, 1]), np.array([3.0, 2, 1]), 0).tolist() == [2, 1]
+    assert dominators(np.array([np.inf, 1, 0]), np.array([3.0, 1, 2]), 0).tolist() == [1, 2]
+
+
+def test_two_neighbours_on_each_side_by_default_nearest_first():
+    x = np.arange(9.0)
+    y = x[::-1].copy()
+    lower, higher = neighbours_on_front(x, y, np.arange(9), 4)
+    assert (lower.tolist(), higher.tolist()) == ([3, 2], [5, 6])
+    lower, higher = neighbours_on_front(x, y, np.arange(9), 1)
+    assert (lower.tolist(), higher.tolist()) == ([0], [2, 3])
+    lower, higher = neighbours_on_front(x, y, np.arange(9), 0)
+    assert (lower.tolist(), higher.tolist()) == ([], [1, 2])
+
+
+def test_a_staircase_of_what_is_better_higher_and_ends_that_lie_inside():
+    x, y = np.array([3.0, 1.0, 2.0]), np.array([1.0, 3.0, 2.0])
+    sx, sy = staircase(x, y, better=("higher", "higher"), ends=(0.0, 0.0))
+    assert sx.tolist() == [3, 3, 2, 2, 1, 1, 0] and sy.tolist() == [0, 1, 1, 2, 2, 3, 3]
+    # the front goes beyond these ends, and stays as it is
+    sx, sy = staircase(x, y, ends=(2.5, 2.5))
+    assert sx.tolist() == [1, 1, 2, 2, 3, 3, 3] and sy.tolist() == [3, 3, 3, 2, 2, 1, 1]
+    sx, sy = staircase(x, y, better=("higher", "higher"), ends=(1.5, 1.5))
+    assert sx.tolist()[-1] == 1 and sy.tolist()[0] == 1
+
+
+def test_the_front_of_some_rows_in_order():
+    x, y = np.array([2.0, 1.0, 3.0, 1.0, np.nan, 0.0]), np.array([1.0, 2.0, 0.0, 2.0, 0.0, np.nan])
+    assert front_indices(x, y).tolist() == [1, 3, 0, 2]
+    some = np.array([False, True, True, False, True, True])
+    assert front_indices(x, y, some).tolist() == [1, 2]
+    assert front_indices(x, y, np.zeros(6, bool)).tolist() == []
+
+
+def test_a_mask_needs_a_table():
+    for wrong in (np.zeros((3, 0)), np.zeros((3, 2, 2))):
+        with pytest.raises(ValueError, match="d >= 1"):
+            nondominated(wrong)

@@ -9,8 +9,11 @@ from measured import measured, true_tpot, true_ttft
 from core.fit.doubt import Doubt
 from core.fit.fit import Fit
 from core.fit.latency import fit_latency
+from core.fit.reach import Reach
 from core.model.workload import Workload
+from core.records.metrics import METRICS
 from core.space.space_file import parse_space
+from core.table.estimates import Estimates
 from core.table.ratio_interval import APART, TOGETHER, log_ratio
 from core.table.table import Table
 
@@ -204,3 +207,160 @@ def test_losses_beyond_the_fitted_range_differ_by_what_lies_between_them():
         out * np.log(params[near] / params[far]) / np.log(7e7 / params[far]), rel=1e-6
     )
     assert log_ratio(table, "loss", far, far).half_width == 0
+
+
+# --- numbers that can be worked out by hand
+
+TWO = """
+[shape]
+n_layers = [2, 4]
+d_model = [128]
+vocab_size = 8192
+[train]
+tokens = [1e9]
+[run]
+output_tokens = [5]
+"""
+
+
+def known(table, key, value, low=None, high=None):
+    """Sets a metric of a table of two rows."""
+    value = np.array(value, dtype=float)
+    low, high = (value if end is None else np.array(end, dtype=float) for end in (low, high))
+    no = np.zeros(len(value), bool)
+    table._cache[("estimates", key, METRICS[key].without_draft)] = Estimates(
+        value, low, high, no, no
+    )
+
+
+class Errs:
+    """A latency law whose errors are given: shared factors (rows, k) and own ones (rows,)."""
+
+    def __init__(self, shared, own, spread=1.0):
+        self.given = np.array(shared, dtype=float), np.array(own, dtype=float)
+        self.half = spread
+
+    def factors(self, shapes, batch, prompt_tokens, output_tokens):
+        rows = [{2: 0, 4: 1}[n] for n in shapes.n_layers.tolist()]
+        return self.given[0][rows], self.given[1][rows]
+
+    def spread(self):
+        return self.half
+
+
+def two(text=TWO, **laws):
+    table = Table(parse_space(text).candidates())
+    table._latency.update({(table.runtime_of(0), name): law for name, law in laws.items()})
+    return table
+
+
+def test_independent_errors_of_uneven_intervals():
+    table = two()
+    known(table, "tpot_s", [1.0, 2.0], [0.8, 1.6], [1.5, 2.2])
+    found = log_ratio(table, "tpot_s", 0, 1)
+    up, down = np.hypot(np.log(1.5), np.log(1.25)), np.hypot(np.log(1.25), np.log(1.1))
+    assert (found.low, found.high) == pytest.approx((np.log(0.5) - down, np.log(0.5) + up))
+    assert found.how == APART and found.half_width == pytest.approx((up + down) / 2)
+    turned = log_ratio(table, "tpot_s", 1, 0)
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+    # one end alone is uncertain
+    known(table, "tpot_s", [1.0, 2.0], None, [1.5, 2.0])
+    assert log_ratio(table, "tpot_s", 0, 1).how == APART
+    known(table, "tpot_s", [1.0, 2.0])
+    exact = log_ratio(table, "tpot_s", 0, 1)
+    assert exact.low == exact.high == pytest.approx(np.log(0.5)) and exact.how == ""
+    for low, high in (([0.0, 2], None), (None, [np.inf, 2]), ([1, np.nan], None)):
+        known(table, "tpot_s", [1.0, 2.0], low, high)
+        assert np.isnan(log_ratio(table, "tpot_s", 0, 1).half_width)
+
+
+def test_errors_of_one_law_by_their_factors():
+    # shared errors differ by (0.3, 0.4), so by 0.5; own ones are 0.3 and 0.4
+    table = two(tpot=Errs([[0.5, 0.1], [0.2, 0.5]], [0.3, 0.4], 0.2))
+    known(table, "tpot_s", [1.0, 2.0], [0.5, 1.0], [2.0, 4.0])
+    found = log_ratio(table, "tpot_s", 0, 1)
+    half = 0.2 * 0.5**0.5
+    assert (found.low, found.high) == pytest.approx((np.log(0.5) - half, np.log(0.5) + half))
+    assert found.how == TOGETHER
+    # the reciprocal has the same error
+    known(table, "tokens_per_s_user", [1.0, 0.5])
+    assert log_ratio(table, "tokens_per_s_user", 0, 1).half_width == pytest.approx(half, rel=1e-6)
+    # a part that was measured errs by itself
+    table._cache[("estimates", "tpot_s", False)] = replace(
+        table.estimates("tpot_s"), measured=np.array([True, False])
+    )
+    assert log_ratio(table, "tpot_s", 0, 1).how == APART
+    assert log_ratio(table, "tokens_per_s_user", 0, 1).how != TOGETHER
+
+
+def test_an_end_to_end_time_has_the_errors_of_its_parts_by_their_shares():
+    # 1 + 4 x 0.75 and 1 + 4 x 0.25: the first token is a quarter of one and a half of the other
+    table = two(
+        ttft=Errs([[0.4], [0.2]], [0.0, 0.0], 10.0), tpot=Errs([[0.4], [0.2]], [0.4, 0.6], 0.1)
+    )
+    known(table, "ttft_s", [1.0, 1.0])
+    known(table, "tpot_s", [0.75, 0.25])
+    known(table, "e2e_s", [4.0, 2.0])
+    found = log_ratio(table, "e2e_s", 0, 1)
+    # 0.4 / 4 = 0.2 / 2 cancel; 0.4 x 3/4 - 0.2 / 2 = 0.2, beside 0.4 x 3/4 = 0.3 and 0.6 / 2 = 0.3
+    half = 0.1 * (0.2**2 + 0.3**2 + 0.3**2) ** 0.5
+    assert found.half_width == pytest.approx(half, rel=1e-4) and found.how == TOGETHER
+    assert (found.low + found.high) / 2 == pytest.approx(np.log(2.0))
+    # two half-widths are added: 10 x |0.5 x 0.25 - 0.2 x 0.5| more
+    table._latency[(table.runtime_of(0), "ttft")] = Errs([[0.5], [0.2]], [0.0, 0.0], 10.0)
+    assert log_ratio(table, "e2e_s", 0, 1).half_width == pytest.approx(half + 0.25, rel=1e-3)
+    # throughput goes the other way by as much
+    known(table, "tokens_per_s", [1.25, 2.5])
+    assert log_ratio(table, "tokens_per_s", 0, 1).half_width == pytest.approx(half + 0.25, rel=1e-3)
+
+
+def test_rows_without_a_law_or_of_two_runtimes_err_by_themselves():
+    table = two(ttft=Errs([[0.4], [0.2]], [0.0, 0.0]))
+    known(table, "tpot_s", [1.0, 2.0], [0.5, 1.0], [2.0, 4.0])
+    assert log_ratio(table, "tpot_s", 0, 1).how == APART
+    text = TWO.replace("[2, 4]", "[2]") + 'weights = ["fp32", "bf16"]\n'
+    table = two(text, tpot=Errs([[0.4], [0.2]], [0.0, 0.0]))
+    assert table.runtime_of(0) != table.runtime_of(1)
+    table._latency[(table.runtime_of(1), "tpot")] = table.latency_law("tpot", 0)
+    known(table, "tpot_s", [1.0, 2.0], [0.5, 1.0], [2.0, 4.0])
+    assert log_ratio(table, "tpot_s", 0, 1).how == APART
+
+
+class Drawn:
+    """A loss law that says 3 for every row; draws of the first lie evenly between two factors."""
+
+    ok = True
+
+    def __init__(self, low, high, least=2):
+        self.ends, self.least = (low, high), least
+
+    def predict(self, columns):
+        return np.full(len(columns["tokens"]), 3.0)
+
+    def predictive_draws(self, columns, shape, model, count, seed=0):
+        factors = np.ones((min(count, self.least), len(columns["tokens"])))
+        factors[:, 0] = np.exp(np.linspace(*self.ends, len(factors)))
+        return 3.0 * factors
+
+    def prediction(self, columns, level=0.95):
+        return self.predict(columns) * 0.9, self.predict(columns) * 1.1
+
+    def reach(self, columns):
+        return Reach()
+
+
+def test_losses_have_the_percentiles_of_their_draws():
+    def of(low, high, least=10**6):
+        return log_ratio(
+            Table(parse_space(TWO).candidates(), loss=Drawn(low, high, least)), "loss", 0, 1
+        )
+
+    found = of(-0.02, 0.06)
+    assert (found.low, found.high) == pytest.approx((-0.018, 0.058)) and found.how == TOGETHER
+    # the prediction itself lies inside, wherever the draws do
+    assert of(0.02, 0.06).low == 0 and of(-0.06, -0.02).high == 0
+    # one draw tells nothing: the intervals of 10 % count
+    alone_ = of(0.0, 0.0, least=1)
+    assert alone_.how == APART
+    assert alone_.high == pytest.approx(np.hypot(np.log(1.1), np.log(1 / 0.9)))
+    assert of(-0.02, 0.06, least=2).how == TOGETHER
