@@ -25,7 +25,6 @@ class Contents:
     measurements: tuple[Measurement, ...]
     runs: tuple[TrainingRuns, ...]
     imported: tuple[ImportedPoint, ...] = ()
-    unread: tuple[str, ...] = ()  # what the file holds besides and could not be read, one line each
 
     def __post_init__(self) -> None:
         # a device probed while it was busy is not believed for good
@@ -49,11 +48,11 @@ class Contents:
 
 
 def read_contents(project: Project) -> Contents:
-    """The content of a project without its choices; what cannot be read of it is in `unread`."""
+    """The content of a project without its choices; `project.unread` says what of it cannot be read."""
     text, space = project.text("space"), None
     try:
         space = parse_space(text) if text else None
     except Unusable as error:
         project.could_not_read("space", str(error))
     parts = project.measurements(), project.runs(), project.imported()
-    return Contents(project.path.stem, space, *parts, project.unread)
+    return Contents(project.path.stem, space, *parts)
