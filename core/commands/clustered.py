@@ -18,9 +18,7 @@ from core.project.project import Project
 from core.records.measurement import Device, Measurement, Point
 from core.samples.repetitions import MOST
 
-HELP = (
-    "measure on a Dask cluster: tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],HOST,... or slurm:WORKERS"
-)
+HELP = "measure on a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, ssh:[USER@]HOST[:PORT],HOST,... or slurm:WORKERS"
 NOWHERE = Device("cpu", "", 0)
 DEVICES = ("auto", "cpu", "cuda")
 

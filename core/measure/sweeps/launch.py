@@ -17,11 +17,11 @@ from core.errors import Unusable
 from core.units import whole_number
 
 CONNECT_S = 30.0
-FORMS = "tcp://HOST:PORT, ssh:[USER@]HOST[:PORT],... or slurm:WORKERS"
+FORMS = "tcp://HOST:PORT, tls://HOST:PORT, ssh:[USER@]HOST[:PORT],... or slurm:WORKERS"
 
 
 def connect(where: str, python: str = "") -> Any:
-    """A Dask client for 'tcp://HOST:PORT', 'ssh:[USER@]HOST[:PORT],...' or 'slurm:WORKERS'.
+    """A Dask client for 'tcp://HOST:PORT' (or 'tls:'), 'ssh:[USER@]HOST[:PORT],...' or 'slurm:WORKERS'.
 
     The last two start Dask's own launchers; what they started is `client.cluster`, to be closed after
     the client. Over SSH the first machine also runs the scheduler, and a machine named twice gets two
@@ -42,10 +42,14 @@ def connect(where: str, python: str = "") -> Any:
 def _client(distributed: Any, where: str, target: Any) -> Any:
     try:
         return distributed.Client(target, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, TypeError, ValueError) as error:
+        # Dask raises TypeError for tls without certificates, and ValueError for an address that is none
         if not isinstance(target, str):
             target.close()
-        raise Unusable(f"no Dask scheduler answers at {where} ({error})") from error
+        way = "; name certificates under distributed.comm.tls in Dask's configuration"
+        raise Unusable(
+            f"no Dask scheduler answers at {where} ({error}){way if where.startswith('tls') else ''}"
+        ) from error
 
 
 def _ssh(distributed: Any, text: str, python: str) -> Any:

@@ -20,6 +20,13 @@ asyncssh = pytest.importorskip("asyncssh")
 
 from dask_cluster import POINTS  # noqa: E402
 
+
+def test_tls_without_certificates_is_one_line():
+    for where in ("tls://127.0.0.1:9", "tls://127.0.0.1:x"):
+        with pytest.raises(Unusable, match=r"distributed\.comm\.tls"):
+            connect(where)
+
+
 QUICK = Settings(min_blocks=2, max_blocks=2, block_s=0.01, warm_s=0.05, budget_s=100, retries=0)
 
 
