@@ -13,6 +13,8 @@ from core.analysis.explain import (
     compare_value,
     count_without,
     difference_half_width,
+    illustration_sentence,
+    judged,
     knee,
     knee_sentence,
     loosening_sentences,
@@ -261,3 +263,22 @@ def test_a_front_of_a_rate_bends_the_same_way():
     frame, _ = framed(table, x="tokens_per_s_user")
     found = knee(table, frame)
     assert found.row == 1 and found.bend == pytest.approx((1 - 1 / 3 - 1 / 5) / 2**0.5)
+
+
+def test_an_illustrated_loss_is_said_to_be_one_where_it_is_shown():
+    table = made_up(SLOWER, BETTER)
+    table._cache["illustrated"] = np.array([False, False, False, False, True])
+    frame, _ = framed(table)
+    assert frame.selected == 4
+    assert "is a published illustration" in illustration_sentence(table, frame)
+    assert illustration_sentence(table, replace(frame, selected=3)) == ""
+    assert illustration_sentence(table, replace(frame, selected=None)) == ""
+    assert illustration_sentence(table, replace(frame, y="params_total")) == ""
+
+
+def test_a_half_width_is_told_in_percent():
+    # 0.1029 in quadrature with itself is 0.1455
+    table = made_up(SLOWER, [3.0, 4.0, 5.0, 6.0, 7.0], off=0.1029)
+    assert compare_value(table, "loss", 1, 0).endswith("33.3 % higher (± 15 %)")
+    assert judged(table, "loss", 1, 0) == " (their difference is known to ± 15 %)"
+    assert judged(made_up(SLOWER, BETTER), "loss", 1, 0) == ""

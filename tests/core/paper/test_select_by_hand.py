@@ -1,11 +1,13 @@
 """The selection and its sentences, on numbers that can be worked out by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from core.fit.reach import Reach
 from core.model.architecture import Shapes, shape_from_label
-from core.paper.select import Latencies, LossPredictor, near_budget, select
+from core.paper.select import Latencies, LossPredictor, near_budget, select, trained_draws
 
 
 def told(loss, seconds, max_latency_s=2.0, estimated=(), outside=(), names=(), **options):
@@ -48,8 +50,8 @@ def test_the_second_is_told_against_the_first():
 
 
 def drawn_losses(values):
-    """Draws of the losses of a pair of rows: the first of a pair times these, the other as it is."""
-    return lambda columns, _: np.column_stack([np.array(values), np.ones(len(values))])
+    """Draws of the losses of a pair of rows: the other's is 2, the first's as many times that."""
+    return lambda columns, _: 2.0 * np.column_stack([np.array(values), np.ones(len(values))])
 
 
 def test_how_often_an_order_is_kept_and_how_sure_a_difference_is():
@@ -188,3 +190,20 @@ def test_ties_and_limits_of_a_selection():
     # what is too large is not counted again for what it lacks
     found = told([3.0, np.nan, np.nan], [np.nan, 1.0, 1.0], max_params=float(sizes[1]))
     assert found.unknown.tolist() == [True, True, False] and found.best is None
+
+
+def test_small_differences_keep_their_direction():
+    assert "predicted loss 0.5 % higher." in told([3.0, 3.015], [1.0, 0.5]).sentences[1]
+    found = told([3.0, 2.985], [1.0, 3.0])
+    assert "predicted loss 0.5 % lower." in found.sentences[2]
+    # worse and slower shapes are no rivals
+    assert "No slower shape" in told([3.0, 3.5], [1.0, 3.0]).sentences[1]
+
+
+def test_draws_are_those_of_a_fit_that_knows_what_it_may_miss():
+    assert trained_draws(SimpleNamespace(doubt=None)) is None
+    asked = []
+    fit = SimpleNamespace(doubt=1, predictive_draws=lambda *given: asked.append(given) or "drawn")
+    assert trained_draws(fit)("columns", "shapes") == "drawn"
+    # every shape is one model; percentiles of 4000 draws are told
+    assert asked == [("columns", "shapes", "shapes", 4000)]

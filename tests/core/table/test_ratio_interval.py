@@ -364,3 +364,15 @@ def test_losses_have_the_percentiles_of_their_draws():
     assert alone_.how == APART
     assert alone_.high == pytest.approx(np.hypot(np.log(1.1), np.log(1 / 0.9)))
     assert of(-0.02, 0.06, least=2).how == TOGETHER
+
+
+def test_nobody_knows_how_far_an_illustration_is_off():
+    table = two()
+    known(table, "loss", [3.0, 4.0], [2.9, 3.9], [3.1, 4.1])
+    known(table, "tpot_s", [1.0, 2.0], [0.9, 1.9], [1.1, 2.1])
+    table._cache["illustrated"] = np.array([True, False])
+    for a, b in ((0, 1), (1, 0)):
+        assert np.isnan(log_ratio(table, "loss", a, b).half_width)
+        assert log_ratio(table, "tpot_s", a, b).how == APART
+    table._cache["illustrated"] = np.array([False, False])
+    assert log_ratio(table, "loss", 0, 1).how == APART
