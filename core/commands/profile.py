@@ -92,7 +92,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             old, dest=new, type=whole, default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
     parser.add_argument(
-        "--budget-s", type=seconds, default=None, help="stop after this many seconds"
+        "--budget-s",
+        type=seconds,
+        default=None,
+        help="stop after this many seconds, compiling included",
     )
     parser.add_argument(
         "--until-error",

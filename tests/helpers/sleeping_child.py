@@ -2,7 +2,8 @@
 
 Run as `python tests/helpers/sleeping_child.py` in place of `python -m core.measure.process.child`. With
 `--keep-at-once` an interleaved run is told of after each round. `--starts LOG` notes each start in a
-file; with `--dying FROM TO` the starts from one number up to another die.
+file; with `--dying FROM TO` the starts from one number up to another die. With `--compiling` the first
+run takes an hour.
 """
 
 import sys
@@ -33,4 +34,6 @@ if __name__ == "__main__":
     import sleeping
 
     BACKENDS["sleeping"] = sleeping.BACKEND
+    if "--compiling" in sys.argv:
+        sleeping.TOKEN_S = 3600.0
     sys.exit(main())

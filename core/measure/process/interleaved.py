@@ -19,7 +19,7 @@ from core.errors import Unsupported, Unusable
 from core.measure.backends.backend import BenchContext, Runner
 from core.measure.backends.registry import backend_of, needed_bytes, start_runner
 from core.measure.process.record import failed, now_utc, record_of
-from core.measure.process.run_point import compilations, measure, warm_libraries
+from core.measure.process.run_point import after, compilations, measure, warm_libraries
 from core.measure.timing import protocol
 from core.measure.timing.environment import Watch, snapshot
 from core.measure.timing.memory import (
@@ -104,10 +104,16 @@ def measure_interleaved(
 
     found: dict[int, Measurement] = {}
     loaded: list[_Loaded] = []
+    given, begun = context.settings, time.monotonic()
     with torch.inference_mode():
         try:
             loaded = _load(points, context, found, report, turn)
             if len(loaded) > 1:
+                if given.total_s is not None:
+                    # that of all of them, for those that have been loaded
+                    whole = replace(given, total_s=given.total_s * len(points))
+                    each = (after(whole, begun).total_s or 0.0) / len(loaded)
+                    context.settings = replace(given, total_s=each)
                 found |= _timed(loaded, context, report, keep, turn)
                 keep(found)
         finally:
@@ -118,6 +124,7 @@ def measure_interleaved(
     for number, point in enumerate(points):
         if number not in found:
             turn(number)
+            context.settings = given
             found[number] = measure(point, context, report)
             # what is measured alone may end this process as well
             keep(found)
@@ -136,9 +143,13 @@ def _load(
     loaded: list[_Loaded] = []
     room = available_bytes(context.target)
     floor = SPARE * room if room is not None else 0.0
+    begun, most_s = time.monotonic(), context.settings.total_s
     # heaviest first: what is left alone is then small and quick
     for number in sorted(range(len(points)), key=lambda i: -needed_bytes(points[i])["total"]):
         point = points[number]
+        if loaded and most_s is not None and time.monotonic() - begun > most_s * len(points) / 2:
+            # half of the time at least is for timing what there is
+            break
         if context.device.kind != "cpu" or point.folder or not backend_of(point).interleaves:
             continue
         if context.energy_s > 0:
@@ -153,7 +164,7 @@ def _load(
         if loaded and point.runtime.threads != loaded[0].point.runtime.threads:
             # one number of threads holds for all that take turns
             continue
-        report(f"loading {point.label}", len(loaded) / len(points) / 10)
+        report(f"{protocol.LOADING} {point.label}", len(loaded) / len(points) / 10)
         turn(number)
         context.use_threads(point.runtime.threads)
         try:
@@ -263,6 +274,7 @@ def shared(settings: Settings, count: int) -> Settings:
     return replace(
         settings,
         budget_s=settings.budget_s * count,
+        total_s=None if settings.total_s is None else settings.total_s * count,
         block_s=min(settings.block_s, TURN_S),
         warm_s=min(settings.warm_s, settings.budget_s / 5),
         retries=0,

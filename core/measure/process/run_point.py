@@ -5,6 +5,7 @@ Runs in the measuring process. Whatever goes wrong with the point becomes a flag
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from core.measure.process.record import failed, now_utc, record_of
 from core.measure.timing import protocol
 from core.measure.timing.environment import Watch, snapshot
 from core.measure.timing.memory import PeakMemory, is_out_of_memory, release, shortage
+from core.measure.timing.protocol import Settings
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import ENERGY_UNKNOWN, Measurement, Point, Timing
@@ -57,12 +59,20 @@ def warm_libraries(runtime: Runtime, context: BenchContext) -> None:
         return
 
 
+def after(settings: Settings, begun: float) -> Settings:
+    """The settings with the time taken off that has gone by since a moment of `time.monotonic`."""
+    if settings.total_s is None:
+        return settings
+    return replace(settings, total_s=settings.total_s - (time.monotonic() - begun))
+
+
 def measure(
     point: Point, context: BenchContext, report: Callable[[str, float], None] = protocol.nothing
 ) -> Measurement:
     """Measure one point; never raises for what the point itself does wrong."""
     import torch
 
+    begun = time.monotonic()
     needed = needed_bytes(point)
     missing = shortage(needed["total"], context.target)
     if missing:
@@ -76,9 +86,10 @@ def measure(
             anchor = anchored(context)
             warm_libraries(point.runtime, context)
             peak = PeakMemory(context.target)
-            report(f"loading {point.label}", 0.0)
+            report(f"{protocol.LOADING} {point.label}", 0.0)
             runner = start_runner(point, context)
             peak.loaded()
+            context.settings = after(context.settings, begun)
             return _timed(point, context, runner, anchor, peak, threads, needed["total"], report)
     except (Unsupported, Unusable) as error:
         return failed(point, context.device, "unsupported", str(error))

@@ -225,7 +225,8 @@ class Session:
         """The settings of a point that may take so many seconds."""
         if budget_s is None:
             return self.settings
-        return replace(self.settings, budget_s=min(self.settings.budget_s, max(0.0, budget_s)))
+        most = max(0.0, budget_s)
+        return replace(self.settings, budget_s=min(self.settings.budget_s, most), total_s=most)
 
     def _drifted(self, measurement: Measurement) -> Measurement:
         """The measurement, flagged when the anchor is not what it was at the first point."""

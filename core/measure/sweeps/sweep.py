@@ -22,7 +22,7 @@ from typing import Any
 from core.errors import Unusable
 from core.measure.process.session import Session, device_name, ended_early
 from core.measure.sweeps.device_lock import free_device
-from core.measure.timing.protocol import Settings
+from core.measure.timing.protocol import Settings, prepares
 from core.model.architecture import Architecture
 from core.model.workload import Runtime, Workload
 from core.records.measurement import Device, Measurement, Point
@@ -30,6 +30,9 @@ from core.records.progress import Progress, Steps
 
 # what is written beside a point whose rounds are stored while they go on
 UNDER_WAY = "the program was killed, or is still at it"
+OUT_OF_TIME = "the sweep's time was up"
+# by which preparing a point may exceed the budget of a sweep, which is stopped then
+LATE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,8 @@ def sweep(
                 current = number
             # all of them are stored before one is yielded: whoever gets it may leave
             kept = yield from _timed(session, group, tally, spent_s, store)
-            for point, result in zip(group, kept, strict=True):
-                tally.count(point, result)
+            for number_in_group, result in kept.items():
+                tally.count(group[number_in_group], result)
                 yield result
         yield tally.progress("done" if not tally.left else "out of time", 0.0)
         return Swept(
@@ -152,10 +155,10 @@ def _timed(
     tally: _Tally,
     spent_s: float,
     store: Callable[[Measurement], Measurement],
-) -> Steps[list[Measurement]]:
-    """Measure one point alone, or several interleaved; their measurements as they were stored.
+) -> Steps[dict[int, Measurement]]:
+    """Measure one point alone, or several interleaved; their measurements as they were stored, by number.
 
-    Whatever ends it in the middle, what the interleaved run had measured by then is stored.
+    What is still loading or compiling when the budget is spent is left, and has none. Whatever ends it in the middle, what the interleaved run had measured by then is stored.
     """
     started = time.monotonic()
     alone = len(group) == 1
@@ -183,6 +186,9 @@ def _timed(
                 except Unusable as error:
                     # there may be room again until the end, where it counts
                     lacking = f" (not stored yet: {error})"
+            if tally.late() and prepares(step.text):
+                session.close()
+                break
             text = step.text + lacking
             yield Progress(
                 tally.measured + len(group) * min(0.99, step.done),
@@ -190,14 +196,14 @@ def _timed(
                 f"{name}: {text}" if text else name,
                 tally.seconds_left(time.monotonic() - started),
             )
-        stored.put(found)
+        stored.put(found, OUT_OF_TIME)
     except BaseException as end:
         stored.put(found, _why(end))
         raise
     finally:
         inner.close()
     tally.pace.learn(time.monotonic() - started, len(group))
-    return [stored.rows[number] for number in range(len(group))]
+    return stored.rows
 
 
 def _why(end: BaseException) -> str:
@@ -308,6 +314,10 @@ class _Tally:
     def spent_s(self) -> float:
         """Seconds of the budget that are used: those of a pause are not."""
         return time.monotonic() - self.begun - self.waited_s
+
+    def late(self) -> bool:
+        """Whether the budget is exceeded by more than what ends in a moment."""
+        return self.budget_s is not None and self.spent_s() > self.budget_s + LATE_S
 
     def due(self, group: Sequence[Point]) -> tuple[Point, ...]:
         """Those that did not fail before and, unless they were listed, were not measured; the others

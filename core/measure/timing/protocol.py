@@ -53,6 +53,9 @@ class Settings:
     noisy: float = 0.10
     retries: int = 2
     seed: int = 0
+    total_s: float | None = (
+        None  # for loading, warming up and timing together, where that is bounded
+    )
 
 
 @dataclass(slots=True)
@@ -93,6 +96,15 @@ class Outcome:
             centre = float(np.median(medians))
             widths.append((high - low) / 2 / centre if centre > 0 else float("inf"))
         return max(widths, default=float("inf"))
+
+
+# what a report begins with, or ends in, before anything is timed
+LOADING, WARMING = "loading", "warming up"
+
+
+def prepares(text: str) -> bool:
+    """Whether a report of progress tells of loading, compiling or warming up."""
+    return not text or text.startswith(LOADING) or WARMING in text
 
 
 def nothing(_text: str, _fraction: float) -> None:
@@ -201,13 +213,15 @@ def run(
     outcomes = {name: Outcome() for name in runners}
     begun = clock.now()
     for name, runner in runners.items():
-        report(f"warming up {name}", 0.0)
+        report(f"{WARMING} {name}", 0.0)
         warm_up(runner, settings, clock, outcomes[name])
     timing, compiled = clock.now(), compilations()
     results = outcomes
     kept: dict[str, Outcome] = {}
     for attempt in range(settings.retries + 1):
         left = settings.budget_s - (clock.now() - timing) / 1e9
+        if settings.total_s is not None:
+            left = min(left, settings.total_s - (clock.now() - begun) / 1e9)
         _rounds(
             runners,
             results,

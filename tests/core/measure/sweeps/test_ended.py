@@ -8,6 +8,7 @@ import sleeping
 import sleeping_child
 import toy_program
 
+import core.measure.sweeps.sweep
 from core.errors import Unusable
 from core.measure.backends.registry import BACKENDS
 from core.measure.sweeps.sweep import sweep
@@ -35,11 +36,11 @@ def project(tmp_path):
         yield project
 
 
-def steps(store, *, settings=SHORT, command=(), **options):
+def steps(store, *, budget_s=None, settings=SHORT, command=(), **options):
     return sweep(
         POINTS,
         device="cpu",
-        budget_s=None,
+        budget_s=budget_s,
         store=store,
         settings=settings,
         anchor=None,
@@ -162,3 +163,17 @@ def test_a_sweep_whose_every_start_fails_ends_with_one_message(project, tmp_path
     (tmp_path / "starts").unlink()
     going = steps(project.put_measurement, command=dying(tmp_path, 0, 0))
     assert len([step for step in going if isinstance(step, Measurement)]) == 3
+
+
+@pytest.mark.parametrize("interleave", [1, 3])
+def test_a_budget_bounds_compiling(project, monkeypatch, interleave):
+    monkeypatch.setattr(core.measure.sweeps.sweep, "LATE_S", 0.0)
+    going = steps(
+        project.put_measurement, budget_s=2.0, interleave=interleave, command=["--compiling"]
+    )
+    with pytest.raises(StopIteration) as end:
+        while True:
+            assert not isinstance(next(going), Measurement)
+    # left, and not blamed: with more time it may be measured
+    assert (end.value.value.measured, end.value.value.left) == (0, 3)
+    assert not project.count()

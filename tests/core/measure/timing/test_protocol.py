@@ -259,3 +259,21 @@ def test_a_round_says_how_sure_it_has_made_what_is_timed():
     assert round_text(4, {"a": 0.0512}, 0.02) == "round 4, ± 5.1 %"
     some = {"a": 0.01, "b": 0.3, "c": inf}
     assert round_text(7, some, 0.02) == "round 7, widest ± 30 %, 1 sure to ± 2 %"
+
+
+@pytest.mark.parametrize("total_s, ended", [(None, "interval"), (5.0, "budget")])
+def test_a_bound_on_the_whole_counts_what_was_spent_on_warming_up(total_s, ended):
+    machine = Machine()
+    # it compiles for four seconds; two blocks more are within the bound
+    compiling = iter([4000.0])
+    subject = machine.subject("a", lambda _ns: next(compiling, 40.0))
+    outcome = run(machine, {"a": subject}, Settings(total_s=total_s))["a"]
+    assert outcome.stopped_by == ended
+    assert outcome.blocks["tpot"] and outcome.seconds < (total_s or 1e9) + 2.0
+
+
+def test_what_is_told_before_anything_is_timed_is_known_for_it():
+    prepares = protocol.prepares
+    assert prepares("") and prepares("loading 24x768") and prepares("warming up 24x768")
+    assert prepares("4 points interleaved, warming up 0")
+    assert not prepares("round 3, ± 2 %") and not prepares("energy of loading-7b")
