@@ -90,6 +90,8 @@ class RealModelDialog(QDialog):
         self.about.setProperty("quiet", True)
         self.summary = QLabel("", self)
         self.summary.setWordWrap(True)
+        # a server's words are shown as they are, whatever tags are in them
+        self.summary.setTextFormat(Qt.TextFormat.PlainText)
         self.summary.setMinimumHeight(3 * self.fontMetrics().height())
         self.summary.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.summary.setAccessibleName("What was found, or why it cannot be measured")

@@ -13,6 +13,7 @@ from core.errors import Unusable
 from core.formats.results.no_results import why_no_results
 from core.formats.results.readers import ResultFormat, result_formats
 from core.guarded import is_folder
+from core.harmless import visible
 from core.records.imported import ImportedPoint
 
 MOST_FILES = 1000
@@ -65,11 +66,13 @@ def format_of(document: Document) -> ResultFormat | None:
 
 
 def read_document(document: Document) -> tuple[ImportedPoint, ...]:
-    """The points of an opened file, read as the format that it is recognised as. Raises Unusable, with
-    what was looked for, when no format recognises it."""
+    """The points of an opened file, read as the format that it is recognised as, each named in one line
+    without control characters. Raises Unusable, with what was looked for, when no format recognises it."""
     row = format_of(document)
     if row is not None:
-        return row.read(document)
+        return tuple(
+            replace(p, name=visible(p.name), device=visible(p.device)) for p in row.read(document)
+        )
     raise Unusable(f"{document.path}: {why_not(document)}")
 
 

@@ -21,6 +21,7 @@ from core.files import json_object
 from core.formats.configs.hf import reading_from_config
 from core.formats.configs.safetensors import DTYPES, tensor_headers
 from core.guarded import MOST_SETTINGS_BYTES, is_file, is_folder, is_there, read_text
+from core.harmless import visible
 from core.measure.backends.stored_weights import has_own_head, refuse_quantised
 from core.model.architecture import Architecture
 
@@ -125,7 +126,7 @@ def read_folder(path: Path | str) -> ModelFolder:
         )
     return ModelFolder(
         path,
-        path.resolve().name,
+        visible(path.resolve().name),
         a,
         config,
         reading.family,

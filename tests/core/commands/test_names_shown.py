@@ -1,7 +1,10 @@
 """What a file names itself never reaches the terminal as it is."""
 
+import json
+
 from core.__main__ import main
 from core.commands.following import followed
+from core.project.project import Project
 
 NAME = "tiny\x1b]0;pwned\x07\x9b2J"
 
@@ -15,6 +18,17 @@ def test_a_name_from_a_file_cannot_write_to_the_terminal(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert not any(c in out + err for c in "\x1b\x07\x9b")
     assert "\\x1b]0;pwned\\x07" in out and "\\x1b]0;pwned\\x07" in err
+
+
+def test_a_name_of_two_lines_forges_no_line(tmp_path, capsys):
+    results, project = tmp_path / "r.jsonl", tmp_path / "p.paretoscope"
+    row = {"model": "tiny\nstored in another.paretoscope", "params": 1000000, "ttft_ms": 3}
+    results.write_text(json.dumps(row) + "\n" + json.dumps(row | {"model": "b"}))
+    assert main(["import", str(project), str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "\nstored in another" not in out
+    with Project.open(project) as stored:
+        assert "\n" not in "".join(p.name for p in stored.imported())
 
 
 def test_nor_does_what_is_told_on_the_way(capsys):
