@@ -197,7 +197,7 @@ DOORS = (
     Door(
         "a local model: speed, memory, loss on a text",
         (
-            "model F --project P --text T --device cpu --batch 1 --prompt 128 --output 256"
+            "model F --project P --text T --windows disjoint --device cpu --batch 1 --prompt 128 --output 256"
             " --weights bf16 --execution transformers --budget-s 60 --threads 2",
         ),
         ("measure.folder",),

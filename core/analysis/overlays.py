@@ -318,11 +318,11 @@ def _unlike_other(
     laws = [(loss.suite, loss.law, loss.where) for loss in (theirs, ours)]
     if "loss" in (x, y) and laws[0] != laws[1]:
         return f"its losses come from another law ({theirs.law}, {theirs.suite})"
-    there, here = other.table.scored.shown, table.scored.shown
-    on_text = any(METRICS[key].on_text for key in (x, y))
-    # two texts that were not recorded need not be one
-    if on_text and there and here and (there != here or not there.sha256):
-        return f"its models were scored on another text ({there.label})"
+    for key in (key for key in (x, y) if METRICS[key].on_text):
+        there, here = other.table.scored[key].shown, table.scored[key].shown
+        # two texts that were not recorded need not be one
+        if there and here and (there != here or not there.sha256):
+            return f"its models were scored on another text ({there.label})"
     return ""
 
 

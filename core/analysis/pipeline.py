@@ -164,12 +164,13 @@ def mixed_meanings(contents: Contents, table: Table) -> tuple[str, ...]:
     """Warnings where values of different meaning are on one axis, and where low precision hides losses."""
     notes = []
     # a million losses are not computed where no model has one
-    if table.scored.shown is not None and _predicted_beside_measured(table):
+    if table.scored["loss"].shown is not None and _predicted_beside_measured(table):
         notes.append(
             "Losses of local models were measured on a text of yours; the law's losses were not."
             " Compare models with models and designs with designs."
         )
-    notes += table.scored.notes(table.names)
+    # what holds for loss and for bits per byte is said once
+    notes += dict.fromkeys(n for each in table.scored.values() for n in each.notes(table.names))
     notes += low_precision_notes(table)
     devices = {m.device.key for m in contents.measurements if not m.failed}
     if len(devices) > 1:

@@ -140,7 +140,9 @@ def quality_lines(found: Measurement) -> list[str]:
     if not quality:
         return []
     lines = []
-    for key, name in (("loss", "loss, nats/token"), ("bits_per_byte", "bits per byte")):
+    kind = "_disjoint" if "loss_disjoint" in found.quality else ""
+    of_kind = {f"loss{kind}": "loss, nats/token", f"bits_per_byte{kind}": "bits per byte"}
+    for key, name in of_kind.items():
         text = f"  {name:<17}{quality[key]:>10.4f}"
         if f"{key}_low" in quality:
             text += f"  (95 %: {quality[f'{key}_low']:.4f} to {quality[f'{key}_high']:.4f})"
@@ -149,6 +151,6 @@ def quality_lines(found: Measurement) -> list[str]:
         f"  on {quality['tokens']:,.0f} tokens of {found.environment['text']}, windows of "
         f"{quality['context']:.0f} every {quality['stride']:.0f}"
     )
-    if "loss_low" not in quality:
+    if f"loss{kind}_low" not in quality:
         lines.append("  the text is too short for an interval (it fills fewer than eight windows)")
     return lines

@@ -11,7 +11,7 @@ from core.commands.measuring import measuring_into
 from core.commands.options import seconds, whole
 from core.errors import Unusable
 from core.measure.backends.registry import for_folders
-from core.measure.sweeps.real_model import PRECISIONS
+from core.measure.sweeps.real_model import PRECISIONS, WINDOWS
 from core.model.workload import Workload
 from core.records.measurement import Measurement
 from core.units import format_quantity
@@ -29,6 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="a folder with config.json, and safetensors if it has them")
     parser.add_argument("--project", required=True, help="a .paretoscope file, made if missing")
     parser.add_argument("--text", help="a UTF-8 text file to measure loss and bits per byte on")
+    parser.add_argument(
+        "--windows",
+        default=WINDOWS[0],
+        choices=WINDOWS,
+        help="how the text is cut: overlapping by half, so that every token has text before it"
+        " (default), or disjoint as in lm-eval, which is another metric",
+    )
     parser.add_argument("--device", default="cpu", help="'cpu' (default) or 'cuda:N'")
     parser.add_argument("--batch", type=whole, default=1, help="sequences at once (default 1)")
     parser.add_argument("--prompt", type=whole, default=128, help="prompt tokens (default 128)")
@@ -62,6 +69,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         text=options.text,
         weights=options.weights,
         execution=options.execution,
+        windows=options.windows,
     )
     with Project.open_or_create(options.project) as project, measuring_into(project):
         found: Measurement = followed(

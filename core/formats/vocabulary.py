@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "average loss, loss c4, c4 loss",
     "train_loss": "avg train loss, mean train loss, train loss, training loss, loss train",
     "bits_per_byte": "bits per byte, bpb",
+    "bits_per_byte_disjoint": "bits per byte disjoint, bpb disjoint",
     "bits_per_token": "bits per token",
     "perplexity": "perplexity, ppl, val ppl, val perplexity",
     "accuracy": "accuracy, acc, score, accuracy score",

@@ -10,6 +10,7 @@ from core.records.measurement import Measurement
 from core.records.metric import Median, Metric, Reading, of_quality, one_value
 
 NOT_TRAINED = "no number of training tokens is stated for it"
+NOT_SO_SCORED = "not measured in disjoint windows"
 NOT_TIMED = "nothing measured yet with {runtime} on this device"
 
 
@@ -40,8 +41,26 @@ _ROWS = (
     Metric(
         key="bits_per_byte", short="bpb", label="Bits per byte", group="Quality",
         unit="bits/byte", better="lower", log=False, significant=4, compared=True, on_text=True,
-        formula="loss in bits, summed over the text, over its bytes of UTF-8",
+        formula="loss in bits, summed over the text, over its bytes of UTF-8; windows overlap by half, so"
+        " that each token has at least that much before it",
         measured=of_quality("bits_per_byte"),
+        unknown_because="not measured in overlapping windows",
+        plain="predicts text better",
+    ),
+    Metric(
+        key="loss_disjoint", short="loss-disjoint", label="Loss in disjoint windows", group="Quality",
+        unit="nats/token", better="lower", log=False, significant=4, on_text=True,
+        formula="as the loss of a model, but each window of text begins after one token of the last, so"
+        " that its first tokens have little before them",
+        measured=of_quality("loss_disjoint"), unknown_because=NOT_SO_SCORED,
+        plain="predicts text better",
+    ),
+    Metric(
+        key="bits_per_byte_disjoint", short="bpb-disjoint", label="Bits per byte in disjoint windows",
+        group="Quality", unit="bits/byte", better="lower", log=False, significant=4, on_text=True,
+        formula="as bits per byte, in the windows that lm-eval uses: each begins after one token of the"
+        " last",
+        measured=of_quality("bits_per_byte_disjoint"), unknown_because=NOT_SO_SCORED,
         plain="predicts text better",
     ),
     Metric(

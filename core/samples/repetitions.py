@@ -74,7 +74,13 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
     most = [flag for flag, count in raised.items() if count > len(calm) / 2]
     if len(calm) >= ENOUGH:
         most = [flag for flag in most if flag not in ANSWERED]
-    scored = next((m for m in reversed(calm) if m.quality), last)
+    scores = [m for m in calm if m.quality]
+    scored = scores[-1] if scores else last
+    quality: dict[str, float] = {}
+    for m in scores:
+        # on one text, overlapping and disjoint windows give two metrics
+        if _of_score(m) == _of_score(scored):
+            quality |= m.quality
     sizes = dict.fromkeys(name for m in calm for name in m.memory_bytes)
     return replace(
         last,
@@ -85,8 +91,8 @@ def _one(rows: Sequence[Measurement]) -> Measurement:
             for name in sizes
         },
         energy=next((m.energy for m in reversed(calm) if m.energy), last.energy),
-        quality=scored.quality,
-        environment={**last.environment, **{k: scored.environment.get(k) for k in OF_SCORE}},
+        quality=quality,
+        environment={**last.environment, **_of_score(scored)},
         # the samples have been corrected already
         timing=replace(
             last.timing, repetitions=sum(m.timing.repetitions for m in calm), drift_factors={}
@@ -107,6 +113,10 @@ def _samples(repetitions: Sequence[Measurement]) -> dict[str, tuple[tuple[float,
             blocks = [np.concatenate(part) for part in parts]
         found[name] = tuple(tuple(block.tolist()) for block in blocks)
     return found
+
+
+def _of_score(m: Measurement) -> dict[str, Any]:
+    return {name: m.environment[name] for name in OF_SCORE if name in m.environment}
 
 
 def _software(m: Measurement) -> tuple[Any, ...]:

@@ -61,18 +61,16 @@ class ScoredTexts:
         return found
 
 
-def scored_on(m: Measurement) -> ScoredOn | None:
-    """The text a measurement's losses are on; None where it has none."""
-    if not any(key in m.quality for key in ON_TEXT):
-        return None
+def scored_on(m: Measurement) -> ScoredOn:
+    """The text a measurement's losses are on."""
     digest = str(m.environment.get("text_sha256") or "")
     return ScoredOn(digest, str(m.environment.get("text") or "a text"))
 
 
-def scored_texts(rows: Mapping[int, Measurement]) -> ScoredTexts:
-    """The text that most rows are scored on, of equals one that is known, then the latest; and the rows
-    of other texts."""
-    texts = {row: text for row, m in rows.items() if (text := scored_on(m)) is not None}
+def scored_texts(rows: Mapping[int, Measurement], key: str) -> ScoredTexts:
+    """The text that most rows have a metric of ON_TEXT on, of equals one that is known, then the latest;
+    and the rows of other texts."""
+    texts = {row: scored_on(m) for row, m in rows.items() if key in m.quality}
     groups: dict[ScoredOn, list[Measurement]] = {}
     for row, text in texts.items():
         groups.setdefault(text, []).append(rows[row])

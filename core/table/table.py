@@ -41,7 +41,7 @@ from core.table.estimates import (
     timed_estimates,
 )
 from core.table.published_precision import PublishedPrecision
-from core.table.scored_texts import scored_texts
+from core.table.scored_texts import ON_TEXT, scored_texts
 from core.table.speculative import DraftedTimes, Drafting, draft_row, with_draft
 
 Kept = TypeVar("Kept")
@@ -94,8 +94,8 @@ class Table:
         self.candidates, self._measured_rows, self.names = _with_measured(
             candidates, list(together(usable))
         )
-        # the text of the losses shown, and the models that were scored on another one
-        self.scored = scored_texts(self._measured_rows)
+        # by metric the text of the losses shown, and the models that were scored on another one
+        self.scored = {key: scored_texts(self._measured_rows, key) for key in ON_TEXT}
         self.columns = RowColumns(
             self.candidates, self._measured_rows, served_tokens, known[-1] if known else 0.0
         )
@@ -184,7 +184,7 @@ class Table:
                 self.candidates,
                 METRICS["loss"],
                 self._loss,
-                self.scored.comparable(self._measured_rows),
+                self.scored["loss"].comparable(self._measured_rows),
                 self.names,
                 self._precision,
             ),
@@ -317,8 +317,9 @@ class Table:
 
     def axis_label(self, key: str) -> str:
         """The metric's name, with the text where all of its values are losses of models on that."""
-        metric, scored = METRICS[key], self.scored.shown
-        if not metric.on_text or scored is None:
+        metric = METRICS[key]
+        scored = self.scored[key].shown if metric.on_text else None
+        if scored is None:
             return metric.label
         found = self.estimates(key)
         every = bool(found.measured[np.isfinite(found.value)].all())
@@ -363,7 +364,7 @@ class Table:
         if metric.law == "memory":
             return memory_estimates(c, self._memory, measured, self.device_key)
         if metric.on_text:
-            measured = dict(self.scored.comparable(measured))
+            measured = dict(self.scored[metric.key].comparable(measured))
         if not metric.phase:
             return only_measured(len(self), metric, measured)
         if changed_by_draft(metric) and not alone:
@@ -403,8 +404,9 @@ class Table:
             if not np.isfinite(self._of(part).value[row]):
                 return self._missing(part, row)
         why = metric.unknown_because
-        if metric.on_text and self.scored.shown is not None and row in self.scored.apart:
-            other, shown = self.scored.apart[row], self.scored.shown
+        scored = self.scored.get(metric.key)
+        if scored is not None and scored.shown is not None and row in scored.apart:
+            other, shown = scored.apart[row], scored.shown
             return OTHER_TEXT.format(other=other.label, shown=shown.label)
         if metric.group == "Quality" and row in self._measured_rows:
             m = self._measured_rows[row]

@@ -30,6 +30,7 @@ from core.measure.backends.served import Endpoint
 from core.measure.backends.served_shape import measure_endpoint, served_shape
 from core.measure.sweeps.real_model import (
     PRECISIONS,
+    WINDOWS,
     ModelPlan,
     measure_model,
     plan_model,
@@ -204,6 +205,12 @@ class ModelDialog(RealModelDialog):
         self.text.setToolTip("A UTF-8 text file; loss and bits per byte are measured on it")
         self.work = WorkloadRow(self.usual_workload(), self)
         self.weights = choice("Precision", [("as stored", ""), *((p, p) for p in PRECISIONS)], self)
+        cuts = [("overlapping by half", WINDOWS[0]), ("disjoint, as in lm-eval", WINDOWS[1])]
+        self.windows = choice("Windows of text", cuts, self)
+        self.windows.setToolTip(
+            "How the text is cut to score it. Disjoint windows are quicker and give another metric:"
+            " the first tokens of each have little text before them"
+        )
         runs = [(row.name, row.name) for row in for_folders()]
         self.execution = choice("Runs as", runs, self)
         self.execution.setToolTip(
@@ -213,6 +220,7 @@ class ModelDialog(RealModelDialog):
         kinds = "Text (*.txt *.md *.jsonl);;All files (*)"
         texts = self.chooser(self.text, lambda: self.ask_file("Text", kinds))
         self.form.addRow("&Text", texts)
+        self.form.addRow("Wi&ndows", self.windows)
         self.form.addRow("&Workload", self.work)
         self.form.addRow("&Precision", self.weights)
         self.form.addRow("&Runs as", self.execution)
@@ -224,7 +232,7 @@ class ModelDialog(RealModelDialog):
             line.textChanged.connect(self.on_changed)
         for spin in (self.work.batch, self.work.prompt, self.work.output):
             spin.valueChanged.connect(self.on_changed)
-        for combo in (self.weights, self.execution):
+        for combo in (self.windows, self.weights, self.execution):
             combo.activated.connect(self.on_changed)
         self.measure.setEnabled(False)
 
@@ -250,6 +258,7 @@ class ModelDialog(RealModelDialog):
             text=text or None,
             weights=self.weights.currentData(),
             execution=self.execution.currentData(),
+            windows=self.windows.currentData(),
         )
         self.summary.setText("Reading …")
         self.look(ask, self.on_planned)

@@ -32,6 +32,7 @@ UNITS: Mapping[str, str] = {
     "params_total": "count",
     "loss": "nats/token",
     "bits_per_byte": "bits/byte",
+    "bits_per_byte_disjoint": "bits/byte",
     "accuracy": "",
 }
 # tools write a number that no server reaches where the requests in flight have no cap

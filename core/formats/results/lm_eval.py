@@ -19,6 +19,8 @@ from core.formats.results.tasks import (
 )
 from core.records.imported import Estimate, ImportedPoint
 
+# its rolling windows share one token
+DISJOINT = "bits_per_byte_disjoint"
 # tasks of old versions that are the parts of one benchmark, which no key says
 FAMILIES = ("hendrycksTest-",)
 
@@ -60,10 +62,10 @@ def read(document: Document) -> tuple[ImportedPoint, ...]:
     if found.mean is not None:
         metrics["accuracy"] = found.mean
     notes = list(found.notes)
-    metrics |= {f"bits_per_byte:{task}": estimate for task, estimate in bits.items()}
+    metrics |= {f"{DISJOINT}:{task}": estimate for task, estimate in bits.items()}
     if bits:
-        metrics["bits_per_byte"] = mean_of(list(bits.values()))
-        notes.append(f"bits_per_byte is the plain mean over {', '.join(bits)}")
+        metrics[DISJOINT] = mean_of(list(bits.values()))
+        notes.append(f"{DISJOINT} is the plain mean over {', '.join(bits)}")
     if scores:
         used = {score.metric for score in scores.values()}
         order = ", ".join(name for name in ACCURACIES if name in used)

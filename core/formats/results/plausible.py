@@ -28,6 +28,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "params_total": (1e2, 1e15),
     "loss": (1e-3, 30.0),
     "bits_per_byte": (1e-3, 30.0),
+    "bits_per_byte_disjoint": (1e-3, 30.0),
     "accuracy": (0.0, 1.0),
 }
 # medians do not add up and a mean of rates is not the rate of the mean, but a wrong unit is 60 or more

@@ -58,14 +58,23 @@ class Quality:
     windows: int
     context: int
     stride: int
+    disjoint: bool = False
     text_sha256: str = ""
 
     def columns(self) -> dict[str, float]:
         """What a Measurement keeps as `quality`: the numbers that are known, ends of an interval named
-        after what they enclose."""
-        named = {"bits_low": "bits_per_byte_low", "bits_high": "bits_per_byte_high"}
+        after what they enclose, losses in disjoint windows under names of their own."""
+        kind = "_disjoint" if self.disjoint else ""
+        named = {
+            "loss": f"loss{kind}",
+            "loss_low": f"loss{kind}_low",
+            "loss_high": f"loss{kind}_high",
+            "bits_per_byte": f"bits_per_byte{kind}",
+            "bits_low": f"bits_per_byte{kind}_low",
+            "bits_high": f"bits_per_byte{kind}_high",
+        }
         values = asdict(self)
-        del values["text_sha256"]
+        del values["text_sha256"], values["disjoint"]
         return {named.get(k, k): float(v) for k, v in values.items() if v is not None}
 
 
@@ -153,6 +162,7 @@ def measure_quality(
     *,
     context: int = 1024,
     stride: int | None = None,
+    disjoint: bool = False,
     most_tokens: int = MOST_TOKENS,
     device: str = "cpu",
     dtype: str = "",
@@ -161,7 +171,8 @@ def measure_quality(
     """Steps: the loss of a folder on a UTF-8 text file; loads the model here (see `in_child`).
 
     At most `most_tokens` from the start of the text are scored, in windows of `context` tokens (or as
-    many as the model allows) that move by `stride` (half of it). Raises Unusable, saying why, for a
+    many as the model allows) that move by `stride` (half of it). `disjoint` ones share one token, as
+    lm-eval's do: quicker, and another number, since the first tokens of each have little before them. Raises Unusable, saying why, for a
     folder without weights or tokenizer and a text too short or not UTF-8.
     """
     if not folder.has_weights:
@@ -176,7 +187,7 @@ def measure_quality(
         raise Unusable(
             f"{text} is too short to measure a loss on ({own} token{'s' * (own != 1)} of text)"
         )
-    step = min(stride or max(context // 2, 1), context - 1)
+    step = context - 1 if disjoint else min(stride or max(context // 2, 1), context - 1)
     top = int(ids.max())
     if top >= folder.architecture.vocab_size:
         raise Unusable(
@@ -196,7 +207,7 @@ def measure_quality(
     covered = np.array([ends[w.stop - 1] - ends[w.scored - 1] for w in plan], np.float64)
     found = summarise(np.array(nats), counts, covered, context, step)
     # of the text that was scored: the file may have changed since
-    return replace(found, text_sha256=hashlib.sha256(words.encode()).hexdigest())
+    return replace(found, disjoint=disjoint, text_sha256=hashlib.sha256(words.encode()).hexdigest())
 
 
 def tokenise(folder: ModelFolder, text: str, most_tokens: int) -> tuple[Ints, Ints]:

@@ -21,6 +21,7 @@ from core.records.progress import Progress, Steps
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 BUDGET_S = 30.0
+WINDOWS = ("strided", "disjoint")  # how a text is cut to score it
 RANDOM = "random weights of the folder's shape: a speed and a size, but no quality"
 
 
@@ -31,6 +32,7 @@ class ModelPlan:
     folder: ModelFolder
     point: Point
     text: Path | None = None
+    windows: str = WINDOWS[0]
 
 
 def plan_model(
@@ -40,10 +42,12 @@ def plan_model(
     text: Path | str | None = None,
     weights: str = "",
     execution: str = "",
+    windows: str = WINDOWS[0],
 ) -> ModelPlan:
     """What measuring a folder will do, from its small files alone.
 
-    `weights` '' means as stored, `execution` '' a backend that runs any folder.
+    `weights` '' means as stored, `execution` '' a backend that runs any folder. `windows` of text overlap
+    by half ('strided') or share one token ('disjoint'): two metrics.
 
     Raises Unusable, with the reason, for what `read_folder` refuses, for a request longer than the
     model's context, for an execution that would run another network than the config describes, and for
@@ -85,7 +89,7 @@ def plan_model(
     # the name is taken from the path, which may have been given as '.'
     where = str(folder.path.resolve())
     runtime = Runtime(execution, precision, precision)
-    return ModelPlan(folder, Point(folder.architecture, workload, runtime, where), text)
+    return ModelPlan(folder, Point(folder.architecture, workload, runtime, where), text, windows)
 
 
 def measure_model(
@@ -121,7 +125,12 @@ def measure_model(
     }
     parts = 1 if plan.text is None else 2
     if plan.text is not None:
-        options = {"device": target, "dtype": plan.point.runtime.weights, "threads": threads}
+        options = {
+            "device": target,
+            "dtype": plan.point.runtime.weights,
+            "threads": threads,
+            "disjoint": plan.windows == "disjoint",
+        }
         lock = yield from free_device(target)
         try:
             scoring = in_child(plan.folder.path, plan.text, options)

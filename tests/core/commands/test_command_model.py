@@ -90,6 +90,18 @@ def test_a_folder_stands_in_the_table_as_a_real_model(tiny, text, tmp_path, caps
     assert "bits per byte" in out and "stored in" in out and "95 %" in out
 
 
+def test_disjoint_windows_are_stored_as_the_other_metric(tiny, text, tmp_path, capsys):
+    project = tmp_path / "p.paretoscope"
+    words = ["--project", project, "--prompt", 6, "--output", 4, "--budget-s", 1, "--threads", 1]
+    status, answer, out, _ = run(capsys, tiny, *words, "--text", text, "--windows", "disjoint")
+    assert status == 0 and "bits_per_byte" not in answer["quality"]
+    assert answer["quality"]["bits_per_byte_disjoint"] > 0 and "windows of 64 every 63" in out
+    with Project.open(project) as stored:
+        table = Table(None, measurements=stored.measurements())
+    assert table.known("loss_disjoint") and not table.known("loss")
+    assert table.axis_label("loss_disjoint").startswith("Loss in disjoint windows on text.txt (")
+
+
 def test_without_weights_random_ones_are_timed_and_said_to_be(folder, tmp_path, capsys):
     (folder / "model.safetensors").unlink()
     project = tmp_path / "p.paretoscope"

@@ -102,8 +102,10 @@ def test_windows_of_unlike_length_are_noted():
     short = model("short", 2.5, "news.txt", A, context=256.0)
     table = Table(None, measurements=(TWO[0], short))
     assert names_with(table, "loss") == {"one", "short"}
-    assert any("windows of 256 and 512 tokens" in note for note in table.scored.notes(table.names))
-    assert Table(None, measurements=TWO[:2]).scored.notes({}) == []
+    assert any(
+        "windows of 256 and 512 tokens" in note for note in table.scored["loss"].notes(table.names)
+    )
+    assert Table(None, measurements=TWO[:2]).scored["loss"].notes({}) == []
 
 
 def test_a_score_keeps_its_text_when_the_model_is_timed_again():
@@ -118,6 +120,28 @@ def test_a_score_keeps_its_text_when_the_model_is_timed_again():
     )
     (both,) = together([first, later, again])
     assert (both.quality["loss"], both.environment["text_sha256"]) == (9.0, B)
+
+
+def disjoint(m, value, digest=A):
+    quality = {"loss_disjoint": 3 * value, "bits_per_byte_disjoint": value, "context": 512.0}
+    return replace(m, quality=quality, environment={**m.environment, "text_sha256": digest})
+
+
+def test_overlapping_and_disjoint_windows_give_two_metrics():
+    table = Table(None, measurements=(*TWO[:2], disjoint(TWO[2], 0.5)))
+    assert names_with(table, "bits_per_byte") == {"one", "two"}
+    assert names_with(table, "bits_per_byte_disjoint") == {"stranger"}
+    assert table.source("bits_per_byte", row_of(table, "stranger")).kind == "unknown"
+    # each metric has its own text
+    other = disjoint(TWO[2], 0.5, B)
+    assert names_with(Table(None, measurements=(*TWO[:2], other)), "loss_disjoint") == {"stranger"}
+
+
+def test_a_model_scored_in_both_ways_on_one_text_keeps_both():
+    (both,) = together([TWO[0], disjoint(TWO[0], 0.9)])
+    assert (both.quality["loss"], both.quality["bits_per_byte_disjoint"]) == (2.0, 0.9)
+    (latest,) = together([TWO[0], disjoint(TWO[0], 0.9, B)])
+    assert "loss" not in latest.quality
 
 
 def test_imported_losses_and_other_projects_are_cautioned():

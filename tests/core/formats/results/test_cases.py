@@ -64,7 +64,7 @@ def test_every_task_of_lm_eval_is_used_or_named(tmp_path):
     point = one("lmeval_dropped_tasks.json")
     accuracies = {k.partition(":")[2]: e.value for k, e in point.metrics.items() if "cy:" in k}
     assert accuracies == {"ifeval": 0.41, "mbpp": 0.31, "humaneval": 0.28, "lambada_openai": 0.61}
-    assert value(point, "bits_per_byte") == 0.67 and not point.left_out
+    assert value(point, "bits_per_byte_disjoint") == 0.67 and not point.left_out
     file = tmp_path / "r.json"
     file.write_text(
         '{"results": {"boolq": {"acc,none": 0.5}, "xsum": {"rouge1,none": 31.0, "alias": "x"},'

@@ -50,7 +50,7 @@ def test_lm_eval():
     mean = point.metrics["accuracy"]
     half = 1.96 * math.sqrt(0.0102**2 + 0.0104**2 + 0.0037**2) / 3
     assert mean.high - mean.value == pytest.approx(half)
-    assert value(point, "bits_per_byte") == 0.8156
+    assert value(point, "bits_per_byte_disjoint") == 0.8156
     assert point.metrics["accuracy:piqa"].n == 1838
     assert value(point, "params_total") == 405334016
     assert point.workload is None and any("mmlu" in note for note in point.notes)
@@ -62,7 +62,7 @@ def test_old_lm_eval_without_filters_and_percent(tmp_path):
     file.write_text(json.dumps({"results": results, "versions": {}, "config": {"model": "m"}}))
     (point,) = read_results(file)
     assert value(point, "accuracy") == pytest.approx(0.615)
-    assert value(point, "bits_per_byte") == 1.0
+    assert value(point, "bits_per_byte_disjoint") == 1.0
     assert point.name == "m"
 
 

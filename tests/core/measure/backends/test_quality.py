@@ -106,6 +106,22 @@ def test_many_windows_give_an_interval_around_the_loss(folder, text):
     assert got.bits_low < got.bits_per_byte < got.bits_high
 
 
+def test_disjoint_windows_are_another_metric_by_name_and_number(folder, text):
+    found = [
+        finish(measure_quality(read_folder(folder), text, context=8, dtype="fp32", disjoint=d))
+        for d in (False, True)
+    ]
+    strided, disjoint = (q.columns() for q in found)
+    assert {"loss", "bits_per_byte"} <= set(strided) and "loss_disjoint" not in strided
+    assert {"loss_disjoint", "loss_disjoint_low", "bits_per_byte_disjoint"} <= set(disjoint)
+    assert not {"loss", "bits_per_byte", "loss_low"} & set(disjoint)
+    assert found[1].tokens == found[0].tokens and found[1].windows < found[0].windows
+    assert disjoint["loss_disjoint"] != strided["loss"]
+    # every window but the first begins with the last token of the one before
+    plan = list(windows(100, 16, 15))
+    assert all(w.scored - w.start == 1 for w in plan[:-1])
+
+
 def test_intervals_cover_the_truth_of_correlated_windows():
     rng = np.random.default_rng(0)
     inside = []
