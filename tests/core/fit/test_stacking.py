@@ -45,3 +45,22 @@ def test_a_law_without_any_error_takes_no_infinite_weight():
     weights = stacked(np.array([[0.0] * 4, [0.01] * 4]), np.arange(4))
     assert weights.tolist() == [1.0, 0.0]
     assert stacked(np.zeros((2, 4)), np.arange(4)) == pytest.approx([0.5, 0.5])
+
+
+def test_each_law_predicts_as_a_normal_as_wide_as_its_errors():
+    """One law hits three shapes of four and misses one by two of its widths; the other misses each by one.
+    Up to one factor the densities are 1, 1, 1, exp(-2) and exp(-1/2)."""
+    errors = 0.01 * np.array([[0.0, 0.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0]])
+    w, other = stacked(errors, np.arange(4))
+    hit, far, near = 1.0, np.exp(-2.0), np.exp(-0.5)
+    shares = 3 * w * hit / (w * hit + other * near) + w * far / (w * far + other * near)
+    assert 5 * w == pytest.approx(shares + 0.5, abs=1e-5)
+    assert w == pytest.approx(0.531, abs=0.001)
+
+
+def test_a_run_that_no_law_can_explain_leaves_the_others_their_say():
+    errors = np.full((2, 3000), 1e-4)
+    errors[1] = 2e-4
+    errors[:, 7] = (1.0, 2.0)
+    weights = stacked(errors, np.arange(3000))
+    assert weights.sum() == pytest.approx(1) and weights[0] > weights[1]

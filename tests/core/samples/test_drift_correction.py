@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.samples.drift_correction import FEWEST, _medians, _neighbours, drift_factors
+from core.samples.drift_correction import _medians, _neighbours, drift_factors
 
 
 def turns(subjects, rounds, weather, noise, seed=0):
@@ -58,8 +58,10 @@ def test_independent_noise_is_left_alone():
 
 
 def test_a_few_subjects_tell_nothing():
-    who, times, values, _ = turns(FEWEST - 1, 30, slow, 0.01)
+    who, times, values, _ = turns(5, 30, slow, 0.01)
     assert np.all(drift_factors(who, times, values) == 1)
+    who, times, values, _ = turns(6, 30, slow, 0.01)
+    assert np.std(np.log(drift_factors(who, times, values))) > 0.1
     assert len(drift_factors([], [], [])) == 0
 
 
@@ -188,3 +190,21 @@ def test_medians_of_groups_are_those_of_numpy():
     found = _medians(values, who)
     for group in (0, 1, 3, 5):
         assert found[group] == pytest.approx(np.median(values[who == group]))
+
+
+def test_the_first_block_is_a_neighbour_too():
+    # of the five neighbours of the second block two are slow and two fast: the first one decides
+    def second(first):
+        logs = np.tile([0.0] * 7, 12)
+        logs[:6] = [first, 0.0, 0.1, 0.1, -0.1, -0.1]
+        logs[28:56], logs[56:] = 0.1, -0.1
+        return drift_factors(np.tile(np.arange(7), 12), np.arange(84.0), np.exp(logs))[1]
+
+    assert second(0.1) > 1.05 and second(-0.1) < 0.95
+
+
+def test_weather_too_quick_for_the_neighbours_is_not_blown_up():
+    who, times, values, _ = turns(20, 30, lambda t: np.exp(0.1 * np.sin(t / 0.55)), 0.0)
+    found = np.log(drift_factors(who, times, values))
+    # neighbours see less of it than there is; a slope above one would make more of it
+    assert 0.05 < np.abs(found).max() < 0.1
