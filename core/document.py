@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Unusable
-from core.guarded import TOO_DEEP, check_nesting, json_start, json_value, read_text
+from core.guarded import (
+    TOO_DEEP,
+    check_brackets,
+    check_nesting,
+    json_start,
+    json_value,
+    most_document_bytes,
+    read_text,
+)
 from core.units import plain_number
 
 # a number with a decimal comma, and a cell of one or of a mean and its spread
@@ -23,6 +31,9 @@ GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 MARKDOWN_RULE = re.compile(r"\|?(\s*:?-{2,}:?\s*\|)+(\s*:?-{2,}:?\s*)?")
 # a log line such as '[INFO] loading' is no JSON
 LOG_MARK = re.compile(r"\[\s*[A-Za-z]")
+
+# PyYAML reads some hundred thousand characters a second
+MOST_YAML = 16_000_000
 
 # a row number from 1, its line in the file or 0, and what is wrong with it
 Problem = tuple[int, int, str]
@@ -101,7 +112,7 @@ class Document:
 
 def open_document(path: Path) -> Document:
     """The content of a file, of any kind; Unusable names the file and the place of the error."""
-    text = read_text(path)
+    text = read_text(path, most_document_bytes())
     begins = text.lstrip()
     if (begins[0] in "{[" and not LOG_MARK.match(begins)) or _named_lines(path):
         return _json(path, text)
@@ -212,6 +223,11 @@ def _yaml(path: Path, text: str) -> Document:
     except ImportError:
         raise Unusable(f"{path}: reading YAML needs PyYAML ('pip install pyyaml')") from None
     try:
+        if len(text) > MOST_YAML:
+            raise ValueError(
+                f"{len(text):,} characters take too long; at most {MOST_YAML:,} do not"
+            )
+        check_brackets(text)
         # safe_load builds plain values only
         value = yaml.safe_load(text)
         check_nesting(value, len(text))

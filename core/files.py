@@ -57,6 +57,14 @@ def to_json(value: Any) -> str:
 
 def check_target(path: Path, force: bool = False) -> None:
     """Unusable when `path` cannot be written: it exists (without force), is a folder, has no parent."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        # a name that is too long, say; better now than after the work
+        reason = getattr(error, "strerror", None) or error
+        raise Unusable(f"{path}: cannot be written ({reason})") from None
     if is_folder(path):
         raise Unusable(f"{path} is a folder; name a file in it")
     if is_there(path) and not force:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.errors import Unusable
+from core.machine import memory_bytes
 
 # the most bytes of a file that is read whole; weights are not
 MOST_DOCUMENT_BYTES = 2**30
+BYTES_IN_MEMORY = 20  # that a byte of a table or of JSON takes once it is read
 MOST_SETTINGS_BYTES = 64 * 2**20  # configurations, indexes of weights, spaces, notes beside a run
 MOST_DEPTH = 100  # of lists and objects in each other
+BRACKETS = re.compile(r"[\[\]{}]")
 MOST_DIGITS = 300  # of a whole number; a float ends at 308
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # kinds of binary files, by their first bytes, for the message that refuses them
@@ -117,6 +121,11 @@ def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
+def most_document_bytes() -> int:
+    """How large a table or a JSON file may be for this machine's memory to hold it."""
+    return min(MOST_DOCUMENT_BYTES, memory_bytes() // BYTES_IN_MEMORY)
+
+
 def read_text(path: Path, most: int = MOST_DOCUMENT_BYTES) -> str:
     """The text of a file: UTF-8 (with or without a byte order mark), or UTF-16 with one.
 
@@ -179,6 +188,15 @@ def _checked(value: Any, text: str) -> Any:
         whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
         return json.loads(whole, parse_int=_whole)
     return value
+
+
+def check_brackets(text: str) -> None:
+    """ValueError for brackets nested so deep that parsing them takes a time that is out of proportion."""
+    depth = 0
+    for mark in BRACKETS.finditer(text):
+        depth += 1 if mark[0] in "[{" else -1
+        if depth > 10 * MOST_DEPTH:
+            raise ValueError(TOO_DEEP)
 
 
 TOO_DEEP = f"lists or objects nested more than {MOST_DEPTH} deep"

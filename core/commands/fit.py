@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.commands.following import followed
+from core.commands.following import followed, said_to_be_read
 from core.errors import Unusable
 from core.export.checklist import checked, checklist
 from core.files import check_target, write_atomically
@@ -167,7 +167,9 @@ def _reading(text: str, columns: list[str], keep: Keep) -> Reading:
     """The bundled suite of this name, or the table in this file, as read."""
     if text in bundled_suites() and not is_there(text):
         return load_suite(text, keep)
-    return load(Path(text), pairs(columns, "--column") or None, keep=keep)
+    path = Path(text)
+    with said_to_be_read(path):
+        return load(path, pairs(columns, "--column") or None, keep=keep)
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from core.commands.stopping import StopAsked
+from core.guarded import is_file
 from core.harmless import visible
 from core.records.progress import Notice, Outcome, Progress, Steps
+from core.units import format_quantity
 
 WIDTH = 118
+# a file that takes longer than a second to read is said to be read
+SLOW_BYTES = 3_000_000
 
 
 def followed(
@@ -68,3 +74,18 @@ class _Line:
         """Leave nothing on the terminal."""
         if self._live:
             print(" " * self._width, end="\r", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def said_to_be_read(path: Path) -> Iterator[None]:
+    """While a large file is read, a line on a terminal that says so."""
+    size = path.stat().st_size if is_file(path) else 0
+    line = f"      reading {visible(path.name)}, {format_quantity(size, 'B')}"[:WIDTH]
+    said = size > SLOW_BYTES and sys.stderr.isatty()
+    if said:
+        print(line, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if said:
+            print(" " * len(line), end="\r", file=sys.stderr, flush=True)

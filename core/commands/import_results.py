@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.commands.following import said_to_be_read
 from core.commands.unread import tell_unread
 from core.records.imported import ImportedPoint, left_out
 
@@ -34,7 +35,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from core.formats.results.reading import read_results
     from core.project.project import Project
 
-    read = [(Path(name), read_results(Path(name).expanduser())) for name in options.files]
+    read = []
+    for name in options.files:
+        path = Path(name).expanduser()
+        with said_to_be_read(path):
+            read.append((Path(name), read_results(path)))
     files: list[dict[str, Any]] = []
     with Project.open_or_create(Path(options.project).expanduser()) as project:
         for path, points in read:

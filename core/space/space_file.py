@@ -149,6 +149,9 @@ def _run_axes(run: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, tup
         "output_tokens": _whole(run.get("output_tokens", 256), "[run] output_tokens"),
         "tokens": _either(train, "tokens_per_parameter", "tokens", 20, section="train"),
     }
+    empty = [name for name, values in axes.items() if not values]
+    if empty:
+        raise Unusable(f"[run] {empty[0]} is an empty list")
     for execution, weights, cache in itertools.product(
         axes["execution"], axes["weights"], axes["cache"]
     ):

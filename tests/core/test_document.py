@@ -148,6 +148,7 @@ YAML = (
         "references",
     ),
     ("a: [1", "not valid YAML at line"),
+    ("a: " + "[" * 2000 + "]" * 2000, "nested more than 100 deep"),
 )
 
 

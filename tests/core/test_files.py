@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from core.errors import Unusable
-from core.files import json_object, key_of, to_json, write_atomically
+from core.files import check_target, json_object, key_of, to_json, write_atomically
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -45,3 +45,9 @@ def test_json_is_written_without_what_it_cannot_hold_and_refused_by_what_is_wron
         json_object("[]", "x")
     with pytest.raises(Unusable, match="key 'b' is missing"):
         key_of({"a": 1}, "b", "x")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path, name):
+    with pytest.raises(Unusable, match="cannot be written"):
+        check_target(tmp_path / name)

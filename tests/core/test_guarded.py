@@ -116,3 +116,13 @@ def test_half_a_pair_of_surrogates_becomes_text_that_can_be_written():
     value = guarded.json_value(r'{"a\ud800": "\ud83d\ude00 \udfff"}')
     assert value == {"a?": "\N{GRINNING FACE} ?"}
     assert json.dumps(value, ensure_ascii=False).encode()
+
+
+def test_a_table_larger_than_memory_can_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(guarded, "memory_bytes", lambda: 20 * 2**20)
+    path = tmp_path / "x.csv"
+    with path.open("wb") as file:
+        file.truncate(2**20 + 1)
+    for read in (load, read_results, what_file):
+        with pytest.raises(Unusable, match=r"1\.0 MiB is too large .*at most 1\.0 MiB"):
+            read(path)

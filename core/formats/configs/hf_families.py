@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.errors import Unusable
 from core.model.architecture import Architecture
 
 Config = Mapping[str, Any]
@@ -31,11 +32,18 @@ def _wide_qk_norm(config: Config, a: Architecture) -> int:
 
 def _opt_positions(config: Config, a: Architecture) -> int:
     # OPT stores two more rows than positions
-    return (int(config.get("max_position_embeddings", 2048)) + 2) * a.d_model
+    return (_positions(config, "max_position_embeddings", 2048) + 2) * a.d_model
 
 
 def _gpt2_positions(config: Config, a: Architecture) -> int:
-    return int(config.get("n_positions", 1024)) * a.d_model
+    return _positions(config, "n_positions", 1024) * a.d_model
+
+
+def _positions(config: Config, key: str, default: int) -> int:
+    found = config.get(key, default)
+    if type(found) is not int or found < 1:
+        raise Unusable(f"'{key}' must be a whole number of at least 1, not {found!r:.80}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,8 +145,10 @@ def read(text: str) -> Architecture:
     what = "torchtitan arguments"
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise Unusable(f"{what}: not Python source ({error})") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        # MemoryError is how Python's parser says that brackets are nested too deep
+        reason = str(error) or "nested too deep"
+        raise Unusable(f"{what}: not Python source ({reason})") from error
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
     named = {"dim", "n_layers", "n_heads"}
     call = next((c for c in calls if named <= {k.arg for k in c.keywords}), None)
@@ -157,7 +159,7 @@ def read(text: str) -> Architecture:
     for keyword in call.keywords:
         try:
             given[str(keyword.arg)] = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError, RecursionError, MemoryError):
             # fields that do not shape the model may be any expression
             continue
     for name in ("dim", "n_heads", "multiple_of"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.commands.following import followed
+from core.commands.following import SLOW_BYTES, followed, said_to_be_read
 from core.records.progress import Progress
 
 
@@ -61,3 +61,20 @@ def test_work_that_fails_or_is_left_is_closed():
     with pytest.raises(KeyboardInterrupt):
         followed(work(), refuse)
     assert closed == [True]
+
+
+def test_a_large_file_is_said_to_be_read_and_a_small_or_missing_one_is_not(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    small.write_bytes(b"x")
+    with large.open("wb") as file:
+        file.truncate(SLOW_BYTES + 1)
+    for path in (small, tmp_path / "gone.csv"):
+        with said_to_be_read(path):
+            pass
+    assert capsys.readouterr().err == ""
+    with said_to_be_read(large):
+        assert capsys.readouterr().err == "      reading large.csv, 3.00 MB\r"
+    assert capsys.readouterr().err.strip(" ") == "\r"

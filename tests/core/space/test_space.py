@@ -154,6 +154,7 @@ def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
         ("d_model = 1000000000", "parameters"),
         ("d_ff = 1e300", "at most"),
         ("tied_embeddings = []", "true or false"),
+        ("d_ff = 64\n[run]\nexecution = []", "execution is an empty list"),
     ],
 )
 def test_spaces_are_counted_before_they_are_built(more, part):

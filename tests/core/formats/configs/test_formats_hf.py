@@ -221,3 +221,15 @@ def test_any_config_gives_a_shape_or_one_line(junk, family):
         assert "\n" not in str(error)
     else:
         assert shape.params_total > 0
+
+
+@pytest.mark.parametrize("value", [None, [1], "a/b", float("inf"), 0])
+@pytest.mark.parametrize(
+    ("model_type", "key"), [("gpt2", "n_positions"), ("opt", "max_position_embeddings")]
+)
+def test_positions_that_are_no_count_are_refused_by_name(model_type, key, value):
+    config = {"model_type": model_type, "vocab_size": 50, key: value}
+    config |= {"n_embd": 32, "n_layer": 2, "n_head": 4, "hidden_size": 32, "ffn_dim": 64}
+    config |= {"num_hidden_layers": 2, "num_attention_heads": 4}
+    with pytest.raises(Unusable, match=f"'{key}' must be a whole number"):
+        architecture_from_config(config)
