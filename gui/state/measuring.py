@@ -33,7 +33,7 @@ class Measuring(QObject):
     refused = Signal(str)  # why a request cannot be carried out
     changed = Signal(dict)  # parts of `gui.state.state.Sweep`
     measured = Signal(object)  # a Measurement, stored already
-    stopped = Signal()  # the user ended it: more may be stored than was reported
+    stopped = Signal()  # it ended early: more may be stored than was reported
     failed = Signal(object)  # the exception
     wanted = Signal(str)  # the key of the device to show from now on
 
@@ -171,6 +171,8 @@ class Measuring(QObject):
     @Slot(object)
     def _on_failed(self, error: BaseException) -> None:
         self._change(message=str(error))
+        # points timed in turns are stored before they are reported
+        self.stopped.emit()
         self.failed.emit(error)
 
     @Slot(object)

@@ -9,7 +9,7 @@ from core.pareto.limits import parse_limit
 from core.project.choices import LossChoice
 from core.project.project import Project
 from core.records.measurement import Device
-from core.records.progress import Progress
+from core.records.progress import Notice, Progress
 from core.space.space_file import parse_space
 from gui.state import measuring
 
@@ -216,6 +216,24 @@ def test_a_sweep_stores_shows_and_refits(qtbot, store, tmp_path):
     store.close()
     with Project.open(path) as project:
         assert len(project.measurements()) == len(points)
+
+
+def test_a_sweep_that_fails_shows_what_it_had_stored(qtbot, opened):
+    points = parse_space(SPACE).measurement_points()
+    before = len(opened.state.contents.measurements)
+
+    def sweeper(project, points, device, *, pause, **options):
+        yield Notice("waiting for cpu")
+        yield Progress(0, len(points), "points in turns")
+        project.put_measurement(timed(points[0]))
+        raise Unusable("the disk is full")
+
+    opened.measuring.sweeper = sweeper
+    opened.measure(points, DEVICE)
+    qtbot.waitUntil(lambda: not opened.state.sweep.running)
+    settle(qtbot, opened)
+    assert "the disk is full" in opened.state.message
+    assert len(opened.state.contents.measurements) == before + 1
 
 
 def test_cancelling_a_sweep_keeps_what_was_measured(qtbot, opened):
