@@ -32,8 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Read every file, then store the new points; nothing is stored if a file cannot be read."""
     from core.analysis.overlays import new_points
+    from core.analysis.paired_scores import paired_scores
     from core.formats.results.reading import read_results
     from core.project.project import Project
+    from core.records.serial import to_plain
 
     read = []
     for name in options.files:
@@ -56,12 +58,16 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
                     "points": [described(p) for p in points],
                 }
             )
-        total = len(project.imported())
+        stored = project.imported()
         tell_unread(project)
-    return human(files, options.project), {
+    given = {(p.source, p.name) for _, points in read for p in points}
+    pairs = paired_scores(stored, [p for p in stored if (p.source, p.name) in given])
+    text = "\n".join((human(files, options.project), *(pair.text for pair in pairs)))
+    return text, {
         "project": options.project,
-        "total": total,
+        "total": len(stored),
         "files": files,
+        "paired": [to_plain(pair) for pair in pairs],
     }
 
 

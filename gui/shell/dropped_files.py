@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from PySide6.QtCore import QObject, Qt, Slot
 
 from core.analysis.overlays import Other, imported_layers, load_devices, load_other, new_points
+from core.analysis.paired_scores import paired_scores
 from core.formats.runs.report import shortened
-from core.records.imported import left_out
+from core.records.imported import ImportedPoint, left_out
 from core.records.metrics import METRICS
 from core.records.progress import Steps
 from gui.state.state import State
@@ -136,6 +137,12 @@ class DroppedFiles(QObject):
         return False
 
 
+def _stored(points: Sequence[ImportedPoint], state: State) -> list[ImportedPoint]:
+    """The stored points that a file's are."""
+    names = {(p.source, p.name) for p in points}
+    return [p for p in state.contents.imported if (p.source, p.name) in names]
+
+
 def results_text(found: Found, fresh: int, state: State) -> str:
     """What was read, how it is shown, and which axes show it where the present ones do not."""
     points = found.value
@@ -150,6 +157,8 @@ def results_text(found: Found, fresh: int, state: State) -> str:
     )
     if missing := left_out(points):
         summary += f" Left out: {'; '.join(shortened(missing))}."
+    for pair in paired_scores(state.contents.imported, _stored(points, state)):
+        summary += f" {pair.text}."
     held = ", ".join(METRICS[key].label.lower() for key in keys)
     axes = (state.choices.x, state.choices.y)
     if fresh and not imported_layers(points, state.table, *axes):

@@ -6,6 +6,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from showing import project_like, window  # noqa: F401
 
+from core import guarded
 from core.resources import resource
 from gui.panels.import_runs import ImportRuns
 
@@ -91,8 +92,10 @@ def test_runs_go_to_the_column_mapper(qtbot, window):  # noqa: F811
 def test_dropped_runs_are_opened_once(qtbot, window, tmp_path, monkeypatch):  # noqa: F811
     path = tmp_path / "mine.csv"
     path.write_bytes(resource("runs/gemstones_cooldown_runs.csv").read_bytes())
-    opened, read = [], Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self) or read(self))
+    opened, read = [], guarded.read_bytes
+    monkeypatch.setattr(
+        guarded, "read_bytes", lambda file, most: opened.append(file) or read(file, most)
+    )
     drop(window, path)
     qtbot.waitUntil(lambda: window.findChild(ImportRuns) is not None, timeout=20_000)
     dialog = window.findChild(ImportRuns)
