@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from core.errors import Unusable
 from core.fit.optimum import compute_optimal
 from core.laws.columns import log_columns
-from core.laws.loss import LAWS, best_aspect, best_ratios
+from core.laws.loss import (
+    LAWS,
+    aspect_power,
+    aspect_valley,
+    best_aspect,
+    best_ratios,
+    log_valley,
+    times,
+)
 from core.paper.published import PUBLISHED, published
 
 
@@ -215,6 +223,8 @@ def test_losses_by_hand(name):
     arrays = {key: np.array([[float(value)]]) for key, value in theta.items()}
     found, slopes = law.function(arrays, logs, False)
     assert float(found[0, 0]) == pytest.approx(loss) and slopes == {}
+    # no slopes unless asked for
+    assert law.function(arrays, logs)[1] == {}
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -284,3 +294,26 @@ def test_a_table_without_ffn_widths_leaves_that_factor_out():
     found, slopes = LAWS["conditional"].function(theta, logs, True)
     assert float(found[0, 0]) == pytest.approx(8.0 * (1 + 0.1 * np.log(100) - 0.198))
     assert "b1" not in slopes
+
+
+def test_searches_start_in_order_and_where_a_factor_of_shape_is_positive():
+    for law in LAWS.values():
+        for p in law.parameters:
+            assert list(p.starts) == sorted(p.starts)
+    # from a half to five times the reference
+    log = np.log(0.08 * np.array([0.5, 1.0, 5.0]))
+    first, second = (
+        next(p for p in LAWS["conditional"].parameters if p.name == n) for n in ("a1", "a2")
+    )
+    for a in first.starts:
+        for b in second.starts:
+            factor, slopes = log_valley({"a": a, "b": b}, {"x": log}, ("x", "a", "b", 0.08))
+            assert (factor > 0.5).all() and slopes == {}
+
+
+def test_terms_and_their_slopes_multiply():
+    value, slopes = times((2.0, {"a": 3.0}), (5.0, {"b": 7.0}))
+    assert value == 10.0 and slopes == {"a": 15.0, "b": 14.0}
+    here = {"R": np.log([4.0])}
+    assert aspect_power({"epsilon": 0.1, "gamma": 0.5}, here)[1] == {}
+    assert aspect_valley({"c": 0.1, "ln_R_star": 0.0}, here)[1] == {}
