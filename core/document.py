@@ -102,7 +102,7 @@ class Document:
     def found(self) -> str:
         """The file's content in words, for a message."""
         kinds = {"json": "JSON", "jsonl": "JSON lines", "csv": "CSV", "yaml": "YAML"}
-        keys = [str(key)[:40] for item in self.objects[:1] for key in item][:10]
+        keys = [_one_line(str(key))[:40] for item in self.objects[:1] for key in item][:10]
         shape = {"csv": "columns", "jsonl": "keys"}.get(self.kind, "top-level keys")
         if not keys:
             return f"{kinds[self.kind]} holding {type(self.value).__name__}"
@@ -304,7 +304,7 @@ def _csv(path: Path, text: str) -> Document:
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = unique(cell.strip() for cell in cells)
+                header = unique(_one_line(cell) for cell in cells)
                 continue
             if len(cells) != len(header):
                 problems.append(
@@ -340,6 +340,11 @@ def _csv(path: Path, text: str) -> Document:
         problems=tuple(problems),
         comments=tuple(line.strip() for line in content[:above] if line.startswith("#")),
     )
+
+
+def _one_line(name: str) -> str:
+    """A name without line breaks, which quotes allow and no message does."""
+    return " ".join(name.split()) if "\n" in name or "\r" in name else name.strip()
 
 
 def _decimal_commas(rows: Sequence[Sequence[str]], delimiter: str) -> bool:

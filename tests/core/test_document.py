@@ -163,3 +163,11 @@ def test_yaml_that_python_cannot_hold_is_refused_in_one_line(tmp_path, text, rea
 def test_json_lines_with_a_number_too_long_lose_that_line_only(tmp_path):
     found = open_document(written(tmp_path, '{"a": 1}\n{"a": ' + "9" * 5000 + "}\n"))
     assert found.rows == ({"a": 1},) and "5,000 digits" in found.problems[0][2]
+
+
+def test_a_name_over_two_lines_is_one_line_in_every_message(tmp_path):
+    found = open_document(written(tmp_path, '"run\nname",loss\na,3\n'))
+    assert found.header == ("run name", "loss")
+    with pytest.raises(Unusable, match=r"a header \(run name, loss\) but no row"):
+        open_document(written(tmp_path, '"run\nname",loss\n'))
+    assert "\n" not in open_document(written(tmp_path, '{"a\\nb": 1}')).found
