@@ -57,17 +57,17 @@ def logs(ends):
 
 
 def test_freedom_lies_between_that_of_shapes_and_of_runs():
-    # (9 + 16)^2 / (9^2 / 10 + 16^2 / 20)
-    assert doubt(0.03, 0.04, clusters=11, runs=31).freedom == pytest.approx(625 / 20.9)
-    assert doubt(0.03, 0.0, clusters=11, runs=31).freedom == pytest.approx(10)
-    assert doubt(0.0, 0.04, clusters=11, runs=31).freedom == pytest.approx(20)
+    # (9 + 16)^2 / (9^2 / 10 + 16^2 / 20): eleven shapes less one, 21 runs less one
+    assert doubt(0.03, 0.04, clusters=11, runs=21).freedom == pytest.approx(625 / 20.9)
+    assert doubt(0.03, 0.0, clusters=11, runs=21).freedom == pytest.approx(10)
+    assert doubt(0.0, 0.04, clusters=11, runs=21).freedom == pytest.approx(20)
     # not known, or nothing to know it from
     assert doubt(0.03, 0.04, clusters=11, runs=0).freedom == 10
-    assert doubt(clusters=11, runs=31).freedom == 10
+    assert doubt(clusters=11, runs=21).freedom == 10
     assert doubt(0.03, 0.04, clusters=1, runs=1).freedom == pytest.approx(625 / (81 + 256))
     # Student's quantile of the usual table
-    assert doubt(0.03, 0.0, clusters=11, runs=31).quantile(0.95) == pytest.approx(2.228, abs=5e-4)
-    assert doubt(0.03, 0.0, clusters=6, runs=31).quantile(0.9) == pytest.approx(2.015, abs=5e-4)
+    assert doubt(0.03, 0.0, clusters=11, runs=21).quantile(0.95) == pytest.approx(2.228, abs=5e-4)
+    assert doubt(0.03, 0.0, clusters=6, runs=21).quantile(0.9) == pytest.approx(2.015, abs=5e-4)
 
 
 def test_what_other_laws_leave_is_the_laws_own():
@@ -222,3 +222,10 @@ def test_draws_repeat_by_their_seed():
         of.draws(Mean(), HERE, np.zeros(1, int), np.zeros(1, int), 5, seed) for seed in (1, 1, 2)
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_the_error_beyond_an_edge_is_students_too():
+    # of 12 degrees of freedom: a variance of 12 / 10
+    far = rows([1e11])
+    found = drawn(doubt(rates={"N": 0.3}, clusters=13, runs=0), far, mean=Mean(half=1e-9))
+    assert found.var() == pytest.approx((0.3 * np.log(10.0)) ** 2 * 1.2, rel=0.03)
