@@ -105,6 +105,8 @@ def _point(
             metrics[metric] = _estimate(grouped[name], metric, f"{document.path}: {name}", runs)
     requests = grouped.get("request_count", {})
     completed = number((requests.get("") or requests.get("avg") or {}).get("avg")) or 0
+    errors = grouped.get("error_request_count", {})
+    failed = whole((errors.get("") or errors.get("avg") or {}).get("avg")) or 0
     lengths = [_middle(grouped.get(name, {})) for name in LENGTHS]
     by_name = {k.rpartition(".")[2]: v for k, v in parameters.items()}
     lengths[0] = lengths[0] or number(by_name.get("isl"))
@@ -134,6 +136,10 @@ def _point(
         tool,
         version,
         tuple(notes),
+        left_out=(f"{failed} of {completed + failed:.0f} requests, which failed",)
+        if failed
+        else (),
+        failed_requests=failed,
     )
 
 

@@ -169,6 +169,26 @@ def test_single_requests_are_one_point_without_those_that_failed():
     assert "1 of 3 requests, which failed (error 429)" in point.left_out
 
 
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [("vllm_serve.json", 1), ("guidellm.json", 4), ("inference_perf.json", 2), ("llm_d.yaml", 10)],
+)
+def test_every_tool_counts_its_failed_requests(name, failed):
+    first, *_ = read_results(FORMATS / name)
+    assert first.failed_requests == failed
+    assert any(line.startswith(f"{failed} of ") for line in first.left_out)
+
+
+def test_aiperf_counts_its_errors(tmp_path):
+    raw = json.loads((FORMATS / "aiperf.json").read_text())
+    raw["error_request_count"] = {"unit": "requests", "avg": 3.0}
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(raw))
+    (point,) = read_results(file)
+    assert point.failed_requests == 3
+    assert point.left_out == ("3 of 67 requests, which failed",)
+
+
 def test_a_table_of_requests_is_one_point(tmp_path):
     file = tmp_path / "x.csv"
     rows = "\n".join(f"{n},{100 + n},{'timeout' if n == 3 else ''}" for n in range(9))
