@@ -114,10 +114,10 @@ def _lock(handle: int) -> None:
         except OSError as error:
             raise BlockingIOError(str(error)) from error
         os.lseek(handle, 0, os.SEEK_SET)
-        return
-    import fcntl
+    else:
+        import fcntl
 
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -67,8 +68,7 @@ class StopAsked:
             return
         if alarm or len(self._asked) > 1:
             raise Stopped(self._asked[0])
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        _wake_in(GRACE_S)
 
     def check(self) -> None:
         """Raise Stopped when that was asked for."""
@@ -80,11 +80,17 @@ class StopAsked:
         self._closing = True
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._asked and hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        if self._asked:
+            _wake_in(0.0)
         _restore(self._before)
         if kind is None:
             self.check()
+
+
+def _wake_in(seconds: float) -> None:
+    """Let SIGALRM come after so long, or, for 0, not at all."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _set(handler: Any) -> dict[int, Any]:

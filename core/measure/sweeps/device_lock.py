@@ -39,8 +39,9 @@ def free_device(name: str) -> Steps[FileLock]:
 
 def lock_file(name: str) -> Path:
     """The file that stands for a device, in the user's folder for what lasts as long as a session."""
-    user = "" if sys.platform == "win32" else f"{os.getuid()}-"
-    words = f"{user}{platform.node()}-{_system_name(name)}"
+    words = f"{platform.node()}-{_system_name(name)}"
+    if sys.platform != "win32":
+        words = f"{os.getuid()}-{words}"
     return _folder() / f"paretoscope-{re.sub(r'[^A-Za-z0-9-]', '-', words)[:120]}.lock"
 
 
