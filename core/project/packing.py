@@ -53,7 +53,7 @@ def _unpacked(blob: object) -> tuple[dict[str, Any], int]:
     return record, len(data)
 
 
-def readable(
+def sound_records(
     rows: Iterable[tuple[Any, object]], what: str, read: Callable[[dict[str, Any], Any], T]
 ) -> tuple[tuple[T, ...], tuple[str, ...]]:
     """What can be read of the rows (key, bytes), and one line for each that cannot, by its key.

@@ -23,7 +23,7 @@ from core.guarded import is_folder, is_there, json_value
 from core.project.checks import TABLES, check_kind, check_tables, check_whole, trust_nothing
 from core.project.choices import Choices, choices_from_dict, choices_to_dict
 from core.project.migrations import SCHEMA_VERSION, migrate, migrated_copy, version_of
-from core.project.packing import pack, readable
+from core.project.packing import pack, sound_records
 from core.records.imported import ImportedPoint
 from core.records.measurement import Measurement
 from core.records.serial import from_plain, measurement_from_dict, measurement_to_dict, to_plain
@@ -262,7 +262,7 @@ class Project:
     def _readable(
         self, rows: list[Any], what: str, read: Callable[[dict[str, Any], Any], T]
     ) -> tuple[T, ...]:
-        found, self._unread[what] = readable(rows, what, read)
+        found, self._unread[what] = sound_records(rows, what, read)
         return found
 
     # --- the database --------------------------------------------------------------------------

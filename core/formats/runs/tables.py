@@ -101,8 +101,10 @@ def table_of(document: Document) -> RawTable:
 
 
 def _of_single(kind: RunFile, runs: Sequence[OneRun]) -> RawTable:
-    header = tuple(dict.fromkeys(name for run in runs for name in run.row))
-    rows = tuple(tuple(run.row.get(name) for name in header) for run in runs)
+    # a value that should be one may be a list or an object
+    flat = [dict(_flat(run.row)) for run in runs]
+    header = tuple(dict.fromkeys(name for row in flat for name in row))
+    rows = tuple(tuple(row.get(name) for name in header) for row in flat)
     notes = dict.fromkeys(note for run in runs[:MOST_NOTED] for note in run.notes)
     return RawTable(kind.title, header, rows, notes=tuple(notes))
 

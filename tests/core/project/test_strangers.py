@@ -11,7 +11,7 @@ from core.analysis.contents import read_contents
 from core.errors import Unusable
 from core.project import packing
 from core.project.choices import Choices
-from core.project.packing import pack, readable, unpack
+from core.project.packing import pack, sound_records, unpack
 from core.project.project import Project
 
 SPACE = "[shape]\nn_layers = 2\nd_model = 64\n"
@@ -108,7 +108,7 @@ def test_a_record_that_grows_without_bounds_is_refused_before_it_has(path, monke
     monkeypatch.setattr(packing, "memory_bytes", lambda: 8_000)
     small = pack({"a": "0" * 600})
     with pytest.raises(Unusable, match="more than this machine can hold"):
-        readable([(n, small) for n in range(2)], "measurement", lambda record, key: record)
+        sound_records([(n, small) for n in range(2)], "measurement", lambda record, key: record)
 
 
 @pytest.mark.parametrize("name", ["space", "choices"])

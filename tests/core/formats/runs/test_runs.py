@@ -452,3 +452,17 @@ def test_no_text_does_anything_but_read_or_be_refused(tmp_path_factory, lines):
     with contextlib.suppress(Unusable):
         runs = read_runs(path)
         assert np.all(runs.columns["loss"] > 0) and np.all(runs.columns["tokens"] > 0)
+
+
+def test_values_that_should_be_one_and_are_an_object_or_a_list_are_kept_as_text(tmp_path):
+    nested = [{"n": 1e8, "tokens": 2e9, "loss": 3.1, "config": {"lr": {"value": {"a": [1, {}]}}}}]
+    path = write(tmp_path, json.dumps(nested), "runs.json")
+    assert load(path).runs.labels["config.lr.a"] == ("[1, {}]",)
+    run = {
+        "name": ["a"],
+        "hyperparameters": {"tokens": 2e9, "params": 1e8},
+        "results": [{"loss": 3.1}],
+        "dataset_name": {"a": 1},
+    }
+    path = write(tmp_path, json.dumps(run), "run.json")
+    assert load(path).runs.columns["dataset.a"] == [1]
