@@ -34,6 +34,7 @@ _.writeable
 
 # what http.client and io.BufferedReader call of a socket and a stream of ours
 _.makefile
+_.readable
 _.readinto
 _.sock
 
