@@ -247,6 +247,10 @@ class _Table:
             for index, row in enumerate(self.rows)
             if (value := self.value(row.get(column), "accuracy", 1.0)) is not None
         }
+        if "score" in words_of(column) and not percent and 1 < max(cells.values(), default=0) <= 10:
+            # MT-Bench and others give points out of 10
+            self.left_out.append(f"column {column}: scores up to 10, neither shares nor percents")
+            return {}, ()
         found = as_shares({f"{index} {names[index]}": v for index, v in cells.items()}, percent)
         self.left_out += [f"{column} of {line.partition(' ')[2]}" for line in found.left_out]
         note = (found.note,) if found.note else ()

@@ -159,6 +159,14 @@ def test_accuracies_in_percent(tmp_path):
     assert a.left_out == ("accuracy (%) of c: 250 is neither a share nor a percent",)
 
 
+def test_points_out_of_10_are_no_accuracies(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("model,score,ttft_ms\na,8.2,3\nb,6.1,4\n")
+    a, _ = read_results(file)
+    assert list(a.metrics) == ["ttft_s"]
+    assert a.left_out == ("column score: scores up to 10, neither shares nor percents",)
+
+
 def test_single_requests_are_one_point_without_those_that_failed():
     point = one("llmperf_requests.json")
     assert point.failed_requests == 1 and point.metrics["ttft_s"].n == 2
