@@ -126,3 +126,9 @@ def test_a_table_larger_than_memory_can_hold_is_refused(tmp_path, monkeypatch):
     for read in (load, read_results, what_file):
         with pytest.raises(Unusable, match=r"1\.0 MiB is too large .*at most 1\.0 MiB"):
             read(path)
+
+
+def test_a_message_stays_one_line_however_long_what_it_quotes_is():
+    assert str(Unusable("short")) == "short"
+    text = str(Unusable(f"x.csv: {'a' * 100_000}: rename it"))
+    assert len(text) < 1600 and text.startswith("x.csv: a") and text.endswith("a: rename it")

@@ -49,7 +49,7 @@ from core.units import number, parse_quantity
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 # of files that are made when they are read: only what to change hangs on these bytes
 SEED = bytes(range(256))
-MOST_MESSAGE = 6000
+MOST_MESSAGE = 2000
 LONG = "9" * 5000
 DEEP = "[" * 3000
 # what stands in for a value, as text: of every wrong type, too large, too long, too deep

@@ -85,7 +85,8 @@ def shape_columns(rule: str, runs: TrainingRuns) -> dict[str, Floats]:
     for i in np.flatnonzero(np.isfinite(given).all(axis=1)):
         try:
             shape = RULES[rule].shape(runs, int(i))
-        except (ValueError, ZeroDivisionError):
+            following = {k: float(getattr(shape, k)) for k in columns}
+        except (ValueError, ZeroDivisionError, OverflowError):
             # a shape that the rule cannot mean, such as a width below one head
             continue
         counts = {"params_total": shape.params_total}
@@ -93,5 +94,5 @@ def shape_columns(rule: str, runs: TrainingRuns) -> dict[str, Floats]:
         if all(count == known[k][i] for k, count in counts.items() if k in known):
             stated = True
             for k, column in columns.items():
-                column[i] = float(getattr(shape, k))
+                column[i] = following[k]
     return columns if stated else {}

@@ -71,3 +71,10 @@ def test_commas_that_a_spreadsheet_put_behind_a_line_are_no_part_of_it(tmp_path)
 def test_shapes_that_are_not_those_of_open_lm_get_no_columns(tmp_path):
     reading = load(written(tmp_path, "# shapes: open_lm"))
     assert reading.report.derived == () and "d_ff" not in reading.runs.columns
+
+
+def test_a_shape_too_large_for_a_number_gets_no_columns(tmp_path):
+    path = tmp_path / "runs.csv"
+    head = "# shapes: open_lm\nn_layers,d_model,params_total,tokens,loss\n"
+    path.write_text(head + "2,1e308,1e9,2e9,3.1\n4,1e307,1e9,4e9,2.9\n")
+    assert "d_ff" not in load(path).runs.columns
