@@ -269,6 +269,18 @@ def test_a_sweep_that_cannot_start_shows_why(qtbot, opened):
     assert opened.state.message == "measuring cannot start: no torch"
 
 
+def test_what_cannot_be_read_of_a_project_is_told_and_the_rest_is_shown(qtbot, store, project_path):
+    db = sqlite3.connect(project_path)
+    db.execute("UPDATE measurement SET record = x'00' WHERE id < 3")
+    db.commit()
+    db.close()
+    store.open(project_path)
+    qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
+    assert store.state.message.startswith("measurement 1 is damaged and was left out")
+    assert store.state.message.endswith("; 1 more like it; it stays in the file")
+    assert store.state.contents.measurements[0].id == 3
+
+
 def test_a_read_only_project_is_not_measured_into(qtbot, store, project_path):
     store.load(lambda: Project.open(project_path, read_only=True))
     qtbot.waitUntil(lambda: store.state.frame is not None and store.settled, timeout=120_000)
