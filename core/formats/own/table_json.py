@@ -73,8 +73,11 @@ def rows_of(value: Mapping[str, Any], what: str) -> tuple[Row, ...]:
         )
     if value.get("kind") != KIND:
         raise Unusable(f"{what}: 'kind' must be '{KIND}', not {value.get('kind')!r}")
+    rows = key_of(value, "rows", what)
+    if not isinstance(rows, list):
+        raise Unusable(f"{what}: 'rows' must be a list, not {type(rows).__name__}")
     result = []
-    for number, entry in enumerate(key_of(value, "rows", what), 1):
+    for number, entry in enumerate(rows, 1):
         where = f"{what}, row {number}"
         try:
             result.append(

@@ -68,6 +68,13 @@ def test_tables_of_another_version_are_refused():
         read_json(write_json(rows()).replace('"n_layers"', '"n_experts"'))
 
 
+@pytest.mark.parametrize("value", [5, None, {"a": 1}, "x"])
+def test_a_table_whose_rows_are_no_list_is_refused(value):
+    table = json.loads(write_json(rows())) | {"rows": value}
+    with pytest.raises(Unusable, match="'rows' must be a list"):
+        read_json(json.dumps(table))
+
+
 def test_a_training_plan_counts_time_and_cost():
     device = TrainingDevice("A100", 4, 0.5, price_per_hour=2.0)
     text = write_plan(rows()[:1], {"project": "p"}, device)
