@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,11 @@ def test_raw_exports_of_every_version_give_the_same_numbers():
     check(found)
     again = raw_json.write(found)
     assert json.loads(again)["schema_version"] == raw_json.SCHEMA_VERSION == 2
-    assert raw_json.read(again, "x") == found
+    # the name of the machine stays at home, and nothing else does
+    assert list(raw_json.read(again, "x")) == [
+        replace(m, environment={k: v for k, v in m.environment.items() if k != "host"})
+        for m in found
+    ]
 
 
 @pytest.mark.parametrize("version", [None, 0, 3, "1", [1]])
