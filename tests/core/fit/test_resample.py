@@ -47,6 +47,14 @@ def test_percentiles_are_those_of_each_column(found):
     assert percentiles(replace(found, resamples=np.empty((0, len(found.theta))))) == {}
 
 
+def test_few_shapes_have_wide_intervals_of_parameters(found):
+    spread = resampled(found, E=np.arange(1001.0))
+    of_few, of_many = (percentiles(replace(spread, clusters=n))["E"] for n in (6, 10**6))
+    assert of_many == pytest.approx((25, 975), abs=0.1)
+    # Student's 2.571 times the root of 6/5 is 2.816 standard deviations: 0.24 % on either side
+    assert of_few == pytest.approx((2.43, 997.57), abs=0.1)
+
+
 def test_what_follows_from_parameters_has_its_own_percentiles(found):
     assert found.theta["c"] > 0
     logs = np.linspace(3.0, 5.0, 101)
