@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import fdtrc
 
 from core.arrays import Floats, Indices
 
@@ -62,6 +61,8 @@ def lack_of_fit(left: Floats, condition: Indices, parameters: int) -> LackOfFit 
     lack = float((rows * mean**2).sum())
     if not (pure > 0 and np.isfinite(lack)):
         return None
+    from scipy.special import fdtrc
+
     f = (lack / across) / (pure / inside)
     return LackOfFit(
         int(rows[rows > 1].sum()),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from core.arrays import Floats, Indices
 from core.fit.fit import Fit
@@ -123,6 +122,8 @@ def paired(difference: Floats, shapes: Indices) -> tuple[float, float]:
     mean = float(sums.sum() / rows.sum())
     if count < 2:
         return mean, float("inf")
+    from scipy.special import stdtrit
+
     away = sums - mean * rows
     spread = np.sqrt(count / (count - 1) * float(away @ away)) / rows.sum()
     return mean, float(stdtrit(count - 1, ONE_SIGMA) * spread)

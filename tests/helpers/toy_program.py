@@ -3,6 +3,7 @@
 Run as `python tests/helpers/toy_program.py COMMAND...` in place of `python -m core COMMAND...`.
 """
 
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,10 @@ ENDLESS = partial(
 CHILD = [sys.executable, str(Path(__file__).with_name("sleeping_child.py")), "--keep-at-once"]
 
 if __name__ == "__main__":
+    # tests that were started in the background hand down that these are ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     BACKENDS["sleeping"] = sleeping.BACKEND
     session.child_command = lambda _python=None: CHILD
     sweep.Settings = ENDLESS

@@ -79,7 +79,7 @@ FORMAT = ResultFormat(
     title="Open LLM Leaderboard",
     file="*.csv",
     checked_against="documented columns, files by hand",
-    looked_for="'Average ⬆️' beside 'IFEval', 'BBH', ... or 'ARC', 'HellaSwag', ... (Open LLM Leaderboard)",
+    looked_for="'Average ⬆' beside 'IFEval', 'BBH', ... or 'ARC', 'HellaSwag', ... (Open LLM Leaderboard)",
     recognises=recognises,
     read=read,
 )

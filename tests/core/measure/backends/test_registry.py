@@ -184,7 +184,9 @@ def asleep(tpot_s, ttft_s):
 def test_a_new_backend_is_run_by_the_command_line(registered, space, tmp_path, capsys):
     words = (space, "--project", str(tmp_path / "p.paretoscope"), "--threads", "1")
     answer, _ = run(capsys, *words, "--points", "1", "--budget-s", "3")
-    (m,) = answer["measurements"]
+    # how many repetitions fit into the budget depends on the machine
+    m, *again = answer["measurements"]
+    assert all(other["shape"] == m["shape"] for other in again)
     assert m["runtime"]["execution"] == "sleeping" and m["memory_bytes"]["weights"] == 7
     assert not m["message"] and asleep(m["metrics"]["tpot"]["value"], m["metrics"]["ttft"]["value"])
 
