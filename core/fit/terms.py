@@ -43,6 +43,22 @@ MORE_SHAPES = "add shapes of equal size and different width"
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """A column whose levels a term needs, and the words for it."""
+
+    column: str
+    question: str
+    level: str
+    levels: str
+    unit: str
+    other: str
+
+
+OF_SIZE = _Kind("N", SIZES, "size", "sizes", "parameters", "tokens do")
+OF_TOKENS = _Kind("D", BUDGETS, "length", "lengths", "training tokens", "size does")
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A question in plain words, the verdict ('yes', 'barely' or 'no') and the reason.
 
@@ -69,8 +85,8 @@ def term_answers(fit: Fit, runs: TrainingRuns) -> tuple[Answer, ...]:
     law, tying = fit.definition, fit.tying
     sizes, budgets = levels(size), levels(tokens)
     found = [
-        _of_size(sizes, _few(budgets), law, tying),
-        _of_tokens(budgets, _few(sizes), law, tying),
+        _of_levels(OF_SIZE, sizes, _few(budgets), law, tying),
+        _of_levels(OF_TOKENS, budgets, _few(sizes), law, tying),
     ]
     # one size or one number of tokens is the reason by itself
     if not _few(sizes) and not _few(budgets):
@@ -146,34 +162,20 @@ def _few(seen: Levels) -> bool:
     return seen.count < LEAST_LEVELS or seen.span < LEAST_SPAN
 
 
-def _of_size(seen: Levels, few_budgets: bool, law: Law, tying: Tying) -> Answer:
+def _of_levels(kind: _Kind, seen: Levels, others_few: bool, law: Law, tying: Tying) -> Answer:
+    """Whether a column has enough levels for its term; `others_few`: the other column has too few."""
+    text = _seen_text(seen, kind.levels, kind.unit)
     if not _few(seen):
-        return Answer(SIZES, _seen_well(seen), _seen_text(seen, "sizes", "parameters"))
-    names = term_parameters(law, tying, "N") + _constant(law, tying)
+        return Answer(kind.question, _seen_well(seen), text)
+    names = term_parameters(law, tying, kind.column) + _constant(law, tying)
+    there = f"{text}, are too few or too close"
     if seen.count == 1:
-        there = f"all runs have one size, {_quantity(seen.low)} parameters"
-    else:
-        there = f"{_seen_text(seen, 'sizes', 'parameters')}, are too few or too close"
+        there = f"all runs have one {kind.level}, {_quantity(seen.low)} {kind.unit}"
     why = f"{there}: {', '.join(names)} not determined"
-    if not few_budgets and seen.count == 1:
-        why += ", only what tokens do at that size is"
-    least = f"at least {LEAST_LEVELS} sizes over a factor of {LEAST_SPAN:g}"
-    return Answer(SIZES, "no", f"{why}; add runs until there are {least}", names)
-
-
-def _of_tokens(seen: Levels, few_sizes: bool, law: Law, tying: Tying) -> Answer:
-    if not _few(seen):
-        return Answer(BUDGETS, _seen_well(seen), _seen_text(seen, "lengths", "training tokens"))
-    names = term_parameters(law, tying, "D") + _constant(law, tying)
-    if seen.count == 1:
-        there = f"all runs have one length, {_quantity(seen.low)} training tokens"
-    else:
-        there = f"{_seen_text(seen, 'lengths', 'training tokens')}, are too few or too close"
-    why = f"{there}: {', '.join(names)} not determined"
-    if not few_sizes and seen.count == 1:
-        why += ", only what size does at that length is"
-    least = f"at least {LEAST_LEVELS} lengths over a factor of {LEAST_SPAN:g}"
-    return Answer(BUDGETS, "no", f"{why}; add runs until there are {least}", names)
+    if not others_few and seen.count == 1:
+        why += f", only what {kind.other} at that {kind.level} is"
+    least = f"at least {LEAST_LEVELS} {kind.levels} over a factor of {LEAST_SPAN:g}"
+    return Answer(kind.question, "no", f"{why}; add runs until there are {least}", names)
 
 
 def _seen_well(seen: Levels) -> str:
